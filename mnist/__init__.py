@@ -1,0 +1,1 @@
+"""Handwritten digits: read a drawing, keep it, learn from corrections."""
