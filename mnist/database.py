@@ -1,0 +1,154 @@
+"""The tables, and an engine from a URL."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    URL,
+    CheckConstraint,
+    DateTime,
+    Engine,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    TypeDecorator,
+    create_engine,
+    event,
+    false,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+BUSY_SECONDS = 5  # how long a writer waits for another one's lock
+CONNECT_SECONDS = 3  # a person waits for the page meanwhile
+_CREATE_LOCK = 0x6D6E697374  # "mnist"
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """timestamptz in PostgreSQL; SQLite forgets the zone, so it is put back on the way out. Always UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return value and (value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC))
+
+
+class Base(DeclarativeBase):
+    """The schema; `init.sql` is the same for PostgreSQL, and a test holds the two equal."""
+
+
+class PredictionRow(Base):
+    """One drawing: what it looked like, what the network said, what a person said."""
+
+    __tablename__ = "predictions"
+    __table_args__ = (
+        CheckConstraint("predicted_digit BETWEEN 0 AND 9", name="predicted_digit_is_a_digit"),
+        CheckConstraint("true_label BETWEEN 0 AND 9", name="true_label_is_a_digit"),
+        CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence_is_a_probability"),
+        CheckConstraint("true_label IS NULL OR labelled_at IS NOT NULL", name="a_label_has_its_time"),
+        Index("predictions_by_time", "created_at", "id"),
+        Index("predictions_by_session", "session_id", "created_at", "id"),
+        Index(
+            "predictions_to_learn_from",
+            "labelled_at",
+            "id",
+            postgresql_where=text("labelled_at IS NOT NULL AND NOT feedback_processed"),
+            sqlite_where=text("labelled_at IS NOT NULL AND NOT feedback_processed"),
+        ),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    source: Mapped[str] = mapped_column(String(16))
+    session_id: Mapped[str | None] = mapped_column(String(64))
+    image: Mapped[bytes] = mapped_column(LargeBinary)
+    predicted_digit: Mapped[int | None] = mapped_column(SmallInteger)
+    confidence: Mapped[float]
+    probabilities: Mapped[list[float]] = mapped_column(JSON)
+    verdict: Mapped[str] = mapped_column(String(16))
+    model_version: Mapped[int]
+    predicted_number: Mapped[str | None] = mapped_column(String(12))  # several digits side by side: "2026"
+    true_label: Mapped[int | None] = mapped_column(SmallInteger)
+    true_number: Mapped[str | None] = mapped_column(String(12))  # both NULL with labelled_at set: "not a digit"
+    labelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    feedback_processed: Mapped[bool] = mapped_column(default=False, server_default=false())
+    processed_by: Mapped[int | None]
+
+
+class ModelRow(Base):
+    """One version of the network, its weights included."""
+
+    __tablename__ = "models"
+    __table_args__ = (
+        CheckConstraint("status IN ('active', 'retired', 'rejected')", name="status_is_known"),
+        Index(
+            "one_active_model",
+            "status",
+            unique=True,
+            postgresql_where=text("status = 'active'"),
+            sqlite_where=text("status = 'active'"),
+        ),
+    )
+
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    parent: Mapped[int | None] = mapped_column(ForeignKey("models.version"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    status: Mapped[str] = mapped_column(String(16))
+    weights: Mapped[bytes] = mapped_column(LargeBinary)
+    metrics: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+def connect(url: URL) -> Engine:
+    """Make an engine; nothing connects until it is used, so the database may be away.
+
+    SQLite: write-ahead logging lets readers go on while one writes. PostgreSQL: a connection that broke meanwhile is
+    replaced before use.
+    """
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+        event.listen(engine, "connect", _configure_sqlite)
+        return engine
+    return create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=5,
+        max_overflow=10,
+        pool_timeout=CONNECT_SECONDS,
+        connect_args={"connect_timeout": CONNECT_SECONDS} if url.get_backend_name() == "postgresql" else {},
+    )
+
+
+def create_tables(engine: Engine) -> None:
+    """Make what is missing of the schema (and SQLite's folder); harmless where all is there.
+
+    Raises SQLAlchemyError when the database can't be reached, OSError when SQLite's folder can't be made.
+    """
+    if engine.dialect.name == "sqlite" and engine.url.database:
+        Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":  # two processes that start at once would both find a table missing
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATE_LOCK})
+        elif engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        Base.metadata.create_all(connection)
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")  # what a person was told is stored survives a power cut
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()

@@ -1,0 +1,188 @@
+"""What the application asks of the database, in its own words."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Engine, insert, select, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from mnist.database import PredictionRow, create_tables
+
+MAX_NUMBER = 12  # digits of a whole number
+
+
+class StorageUnavailable(RuntimeError):
+    """The database can't be reached or refuses to work; nothing was stored. Trying again later may succeed."""
+
+
+class UnknownPrediction(LookupError):
+    """No drawing has this id."""
+
+
+class AlreadyProcessed(RuntimeError):
+    """A retraining has already learned from this label, so that it can't be changed any more."""
+
+
+class BadLabel(ValueError):
+    """A label that is neither a digit 0–9, nor a number of digits, nor None."""
+
+
+def utc_now() -> datetime:
+    """The present moment, with its zone."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """One drawing as it is kept: its picture, what the network said, what a person said."""
+
+    image: bytes  # PNG, as it was drawn
+    source: str  # "canvas", "upload", "camera" or "api"
+    predicted_digit: int | None  # None: not read as a single digit
+    confidence: float  # 0–1
+    probabilities: tuple[float, ...]  # ten, indexed by digit, summing to 1
+    verdict: str  # "digit", "unsure" or "not_a_digit"
+    model_version: int
+    session_id: str | None = None
+    predicted_number: str | None = None  # "2026" when several digits stand side by side
+    id: uuid.UUID = field(default_factory=uuid.uuid4)
+    created_at: datetime = field(default_factory=utc_now)
+    true_label: int | None = None
+    true_number: str | None = None
+    labelled_at: datetime | None = None
+    feedback_processed: bool = False
+    processed_by: int | None = None  # the model version that a retraining made of it
+
+    @property
+    def is_labelled(self) -> bool:
+        return self.labelled_at is not None
+
+    @property
+    def guess(self) -> str | None:
+        """What the network read, as text; None when it read no digit."""
+        if self.predicted_number is not None:
+            return self.predicted_number
+        return None if self.predicted_digit is None else str(self.predicted_digit)
+
+    @property
+    def truth(self) -> str | None:
+        """What a person said it is, as text; None when unlabelled, or labelled as no digit."""
+        if self.true_number is not None:
+            return self.true_number
+        return None if self.true_label is None else str(self.true_label)
+
+
+def parse_label(label: int | str | None) -> tuple[int | None, str | None]:
+    """Split a label into (true_label, true_number). Raises BadLabel.
+
+    label: 0–9, a string of 1 to 12 digits, or None for "not a digit".
+    """
+    if label is None:
+        return None, None
+    if isinstance(label, int) and not isinstance(label, bool) and 0 <= label <= 9:
+        return label, None
+    if isinstance(label, str) and label.isascii() and label.isdecimal() and len(label) <= MAX_NUMBER:
+        return (int(label), None) if len(label) == 1 else (None, label)
+    raise BadLabel(f"The label is {label!r}; it must be a digit from 0 to 9, or null for “not a digit”.")
+
+
+class Repository:
+    """Drawings and their labels in any database that SQLAlchemy speaks to.
+
+    Tables are made at the first use, and again after a failure, so that the application may start before its database
+    and outlive a new one. Every method raises StorageUnavailable when the database can't do its part.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._tables_ready = False
+
+    def save(self, drawing: Drawing) -> None:
+        """Store a drawing, or what it has become since: one row a drawing, however many strokes.
+
+        A label that is already there stays; use `correct` to change it.
+        """
+        grown = {
+            name: getattr(drawing, name)
+            for name in (
+                "image",
+                "predicted_digit",
+                "confidence",
+                "probabilities",
+                "verdict",
+                "model_version",
+                "predicted_number",
+            )
+        }
+        with self._session() as session:
+            if session.execute(update(PredictionRow).where(PredictionRow.id == drawing.id).values(grown)).rowcount == 0:
+                session.execute(insert(PredictionRow).values(_values(drawing)))
+
+    def correct(self, drawing_id: uuid.UUID, label: int | str | None) -> None:
+        """Say what a stored drawing is: 0–9, a string of digits for a whole number, None for "not a digit".
+
+        A later label replaces an earlier one until a retraining has used it.
+        Raises BadLabel, UnknownPrediction or AlreadyProcessed.
+        """
+        true_label, true_number = parse_label(label)
+        labelled = (
+            update(PredictionRow)
+            .where(PredictionRow.id == drawing_id, PredictionRow.feedback_processed.is_(False))
+            .values(true_label=true_label, true_number=true_number, labelled_at=utc_now())
+        )
+        with self._session() as session:
+            if session.execute(labelled).rowcount == 1:
+                return
+            if session.scalar(select(PredictionRow.id).where(PredictionRow.id == drawing_id)) is None:
+                raise UnknownPrediction(f"There is no drawing {drawing_id}.")
+        raise AlreadyProcessed("This label has been learned from already and can't be changed any more.")
+
+    def find(self, drawing_id: uuid.UUID) -> Drawing:
+        """Raises UnknownPrediction."""
+        with self._session() as session:
+            row = session.get(PredictionRow, drawing_id)
+            if row is None:
+                raise UnknownPrediction(f"There is no drawing {drawing_id}.")
+            return _drawing(row)
+
+    def recent(self, *, limit: int, session_id: str | None = None) -> list[Drawing]:
+        """The latest drawings, newest first; of one session when it is named."""
+        wanted = select(PredictionRow).order_by(PredictionRow.created_at.desc(), PredictionRow.id.desc()).limit(limit)
+        if session_id is not None:
+            wanted = wanted.where(PredictionRow.session_id == session_id)
+        with self._session() as session:
+            return [_drawing(row) for row in session.scalars(wanted)]
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        """One transaction: committed at the end, rolled back on any error."""
+        try:
+            if not self._tables_ready:
+                create_tables(self._engine)
+                self._tables_ready = True
+            with Session(self._engine) as session, session.begin():
+                yield session
+        except IntegrityError:  # the caller's data is at fault, not the database
+            raise
+        except (SQLAlchemyError, OSError) as error:
+            self._tables_ready = False
+            raise StorageUnavailable(f"The database can't be used now ({type(error).__name__}).") from error
+
+
+_COLUMNS = tuple(Drawing.__dataclass_fields__)
+
+
+def _values(drawing: Drawing) -> dict[str, Any]:
+    return {name: getattr(drawing, name) for name in _COLUMNS}
+
+
+def _drawing(row: PredictionRow) -> Drawing:
+    convert: dict[str, Callable[[Any], Any]] = {"probabilities": tuple, "image": bytes}
+    return Drawing(**{name: convert.get(name, lambda value: value)(getattr(row, name)) for name in _COLUMNS})

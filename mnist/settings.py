@@ -1,0 +1,66 @@
+"""The environment → one frozen Settings; nothing else reads os.environ."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class BadSetting(ValueError):
+    """An environment variable has a value that can't be used; the message names it and says what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a person can configure; `.env.example` lists every variable with its default and unit."""
+
+    database_url: URL
+    mnist_dir: Path
+    max_upload_bytes: int
+    max_image_pixels: int
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Read the environment. Raises BadSetting when a value can't be used."""
+        return cls(
+            database_url=_database_url(environment),
+            mnist_dir=Path(environment.get("MNIST_DIR") or ROOT / "data").expanduser(),
+            max_upload_bytes=_positive(environment, "MAX_UPLOAD_MB", 10) * 2**20,
+            max_image_pixels=_positive(environment, "MAX_IMAGE_MEGAPIXELS", 40) * 1_000_000,
+        )
+
+
+def _database_url(environment: Mapping[str, str]) -> URL:
+    if url := environment.get("DATABASE_URL"):
+        try:
+            parsed = make_url(url)
+        except ArgumentError:  # its message repeats the URL, and with it the password
+            raise BadSetting(
+                "DATABASE_URL can't be read. Write it as postgresql://user:password@host:5432/name or sqlite:///file.db."
+            ) from None
+        # Heroku and others still hand out the scheme that SQLAlchemy dropped.
+        return parsed.set(drivername="postgresql") if parsed.drivername == "postgres" else parsed
+    if host := environment.get("DB_HOST"):
+        return URL.create(
+            "postgresql+psycopg2",
+            username=environment.get("DB_USER") or "postgres",
+            password=environment.get("DB_PASSWORD") or None,
+            host=host,
+            port=_positive(environment, "DB_PORT", 5432),
+            database=environment.get("DB_NAME") or "mnist",
+        )
+    return URL.create("sqlite", database=str(ROOT / "data" / "mnist.db"))
+
+
+def _positive(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isdecimal() or int(text) == 0:
+        raise BadSetting(f"{name} is {text!r}; it must be a whole number above 0.")
+    return int(text)

@@ -1,0 +1,197 @@
+"""The repository, on SQLite and on a real PostgreSQL."""
+
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import URL, create_engine, text
+from sqlalchemy.exc import IntegrityError
+
+from mnist.database import connect
+from mnist.repository import (
+    AlreadyProcessed,
+    BadLabel,
+    Drawing,
+    Repository,
+    StorageUnavailable,
+    UnknownPrediction,
+    parse_label,
+)
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def drawing(**changes) -> Drawing:
+    sure_one = Drawing(
+        image=b"\x89PNG one",
+        source="canvas",
+        predicted_digit=1,
+        confidence=0.97,
+        probabilities=(0.01, 0.97, 0.02, 0, 0, 0, 0, 0, 0, 0),
+        verdict="digit",
+        model_version=3,
+        session_id="a visitor",
+        created_at=NOON,
+    )
+    return replace(sure_one, id=uuid.uuid4(), **changes)
+
+
+def test_what_is_saved_comes_back_whole(repository):
+    kept = drawing(predicted_number="12")
+
+    repository.save(kept)
+
+    assert repository.find(kept.id) == kept
+
+
+def test_a_drawing_that_grows_stays_one_row_with_its_first_time(repository):
+    first = drawing()
+    repository.save(first)
+
+    repository.save(replace(first, image=b"\x89PNG seven", predicted_digit=7, created_at=NOON + timedelta(seconds=2)))
+
+    [kept] = repository.recent(limit=10)
+    assert (kept.image, kept.predicted_digit, kept.created_at) == (b"\x89PNG seven", 7, NOON)
+
+
+def test_a_correction_sets_the_label_and_keeps_the_guess(repository):
+    kept = drawing()
+    repository.save(kept)
+
+    repository.correct(kept.id, 7)
+
+    [found] = repository.recent(limit=10)
+    assert (found.predicted_digit, found.true_label, found.is_labelled) == (1, 7, True)
+    assert found.labelled_at.tzinfo is not None
+
+
+def test_another_label_replaces_the_first(repository):
+    kept = drawing()
+    repository.save(kept)
+    repository.correct(kept.id, 7)
+
+    repository.correct(kept.id, None)
+
+    found = repository.find(kept.id)
+    assert (found.true_label, found.is_labelled) == (None, True)
+
+
+def test_a_whole_number_is_a_label_too(repository):
+    kept = drawing(predicted_digit=None, predicted_number="2026")
+    repository.save(kept)
+
+    repository.correct(kept.id, "2025")
+
+    found = repository.find(kept.id)
+    assert (found.guess, found.truth, found.true_label) == ("2026", "2025", None)
+
+
+def test_a_new_stroke_does_not_remove_the_label(repository):
+    kept = drawing()
+    repository.save(kept)
+    repository.correct(kept.id, 7)
+
+    repository.save(kept)
+
+    assert repository.find(kept.id).true_label == 7
+
+
+def test_an_unknown_drawing_can_not_be_corrected(repository):
+    with pytest.raises(UnknownPrediction):
+        repository.correct(uuid.uuid4(), 7)
+    with pytest.raises(UnknownPrediction):
+        repository.find(uuid.uuid4())
+
+
+def test_a_label_that_was_learned_from_stays(repository):
+    learned = drawing(true_label=7, labelled_at=NOON, feedback_processed=True, processed_by=4)
+    repository.save(learned)
+
+    with pytest.raises(AlreadyProcessed):
+        repository.correct(learned.id, 1)
+
+    assert repository.find(learned.id).true_label == 7
+
+
+@pytest.mark.parametrize("label", [-1, 10, 7.0, True, "", "x", "٣", "-1", "1" * 13, b"7", [7]])
+def test_only_digits_numbers_and_none_are_labels(label):
+    with pytest.raises(BadLabel):
+        parse_label(label)
+
+
+def test_a_number_of_one_digit_is_that_digit():
+    assert parse_label("7") == parse_label(7) == (7, None)
+
+
+@pytest.mark.parametrize("bad", [{"true_label": 10, "labelled_at": NOON}, {"true_label": 3}, {"confidence": 1.5}])
+def test_the_database_itself_refuses_what_is_no_label_or_probability(repository, bad):
+    with pytest.raises(IntegrityError):
+        repository.save(drawing(**bad))
+
+    assert repository.recent(limit=10) == []
+
+
+def test_the_latest_come_first_and_only_as_many_as_asked(repository):
+    drawings = [drawing(created_at=NOON + timedelta(minutes=minute)) for minute in range(5)]
+    for kept in drawings:
+        repository.save(kept)
+
+    assert repository.recent(limit=3) == [drawings[4], drawings[3], drawings[2]]
+
+
+def test_a_session_sees_its_own_drawings_only(repository):
+    mine, theirs = drawing(session_id="me"), drawing(session_id="them")
+    repository.save(mine)
+    repository.save(theirs)
+
+    assert repository.recent(limit=10, session_id="me") == [mine]
+
+
+def test_storing_works_again_when_the_database_is_back(tmp_path):
+    blocked = tmp_path / "data"
+    blocked.write_text("a file where the folder should be")
+    repository = Repository(connect(URL.create("sqlite", database=str(blocked / "mnist.db"))))
+    kept = drawing()
+    with pytest.raises(StorageUnavailable):
+        repository.save(kept)
+
+    blocked.unlink()
+
+    repository.save(kept)
+    assert repository.find(kept.id) == kept
+
+
+def test_a_postgresql_that_is_away_is_told_without_its_password():
+    nowhere = URL.create("postgresql+psycopg2", "someone", "secret", "127.0.0.1", 9, "mnist")
+
+    with pytest.raises(StorageUnavailable) as told:
+        Repository(connect(nowhere)).recent(limit=1)
+
+    assert "secret" not in str(told.value)
+
+
+def test_a_postgresql_that_restarts_costs_no_drawing(postgres_url):
+    repository = Repository(connect(postgres_url))
+    first, second = drawing(), drawing()
+    repository.save(first)
+    admin = create_engine(postgres_url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:  # what a restart does to a pooled connection
+        connection.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"),
+            {"name": postgres_url.database},
+        )
+    admin.dispose()
+
+    repository.save(second)
+
+    assert {kept.id for kept in repository.recent(limit=10)} == {first.id, second.id}
+
+
+def test_sqlite_lets_others_read_while_one_writes(sqlite_url):
+    writer, reader = Repository(connect(sqlite_url)), connect(sqlite_url)
+    writer.save(drawing())
+    with create_engine(sqlite_url).connect() as busy:
+        busy.exec_driver_sql("BEGIN IMMEDIATE")
+        with reader.connect() as connection:
+            assert connection.execute(text("SELECT count(*) FROM predictions")).scalar() == 1
