@@ -6,13 +6,27 @@ import io
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_BYTES = 10 * 2**20
-MAX_PIXELS = 40_000_000  # a 40 megapixel photo; 160 MB while an RGBA one is decoded
+MAX_PIXELS = 40_000_000  # a 40 megapixel photo
+MAX_MEMORY = 256 * 2**20  # bytes that a decoder may hold at once; `_bytes_per_pixel` says what each kind takes
 MAX_ASPECT = 50  # longer side / shorter side; beyond it nothing of a digit is left after scaling
+MAX_SCANS = 64  # of a progressive JPEG: encoders write about ten, and each costs a pass over all pixels
 WORKING_SIDE = 1024  # longer side after decoding: more detail never reaches a 20 × 20 box
+STRIP_ROWS = 64  # rows of the result that are made at a time
+
+ORIENTATION = 0x0112  # the EXIF tag, and what turns each of its values upright
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class BadImage(ValueError):
@@ -42,10 +56,11 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIX
             warnings.simplefilter("ignore")  # Pillow's own bomb warning: our limit below is the stricter one
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_size(image, max_pixels)
+                _check_still(image, data)
                 # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, so that a phone's photo costs little.
                 image.draft("RGB", (WORKING_SIDE, WORKING_SIDE))
                 image.load()
-                return _to_rgba(_shrink(image))
+                return np.asarray(_upright(_shrink(image), image))
     except BadImage:
         raise
     except Image.DecompressionBombError as error:
@@ -65,32 +80,57 @@ def encode_png(pixels: np.ndarray) -> bytes:
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:
     width, height = image.size
-    if width * height > max_pixels:
+    limit = min(max_pixels, MAX_MEMORY // _bytes_per_pixel(image))
+    if width * height > limit:
         raise ImageTooLarge(
-            f"The picture has {width} × {height} pixels; the limit is {max_pixels / 1e6:.0f} million. Send a smaller one."
+            f"The picture has {width} × {height} pixels; the limit is {limit / 1e6:.0f} million. Send a smaller one."
         )
     if max(width, height) > MAX_ASPECT * min(width, height):
         raise ImageTooLarge(f"The picture is {width} × {height} pixels, too long and thin. Crop it to the digit.")
-    if getattr(image, "n_frames", 1) > 1:
+
+
+def _bytes_per_pixel(image: Image.Image) -> int:
+    """What the decoder holds for each pixel of the file (peak memory at 10–40 megapixels: docs/preprocessing.md)."""
+    if image.format == "WEBP":
+        return 16  # libwebp's canvas, its copy for the next frame, Pillow's copy of it, and the picture
+    if image.format in ("JPEG", "MPO"):
+        # `draft` makes the picture small, but a progressive file keeps 16-bit coefficients of every channel.
+        return 2 * len(image.getbands()) if image.info.get("progressive") else 1
+    return 4
+
+
+def _check_still(image: Image.Image, data: bytes) -> None:
+    # A phone's JPEG often carries a second picture (depth, HDR gain); Pillow calls it MPO, and the first is the photo.
+    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
         raise NotAnImage("The picture is animated. Send a still picture.")
+    # Inside a scan every FF byte is stuffed, so FF DA can only be a marker that starts one.
+    if image.info.get("progressive") and data.count(b"\xff\xda") > MAX_SCANS:
+        raise NotAnImage("The JPEG has far too many scans. Save it again and send it once more.")
 
 
 def _shrink(image: Image.Image) -> Image.Image:
-    # reduce() averages whole blocks before any conversion makes the pixels bigger; palettes can't be averaged.
-    if image.mode == "P" or image.mode == "1":
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-    factor = max(image.size) // WORKING_SIDE
-    if factor > 1 and not image.mode.startswith("I;16"):
-        image = image.reduce(factor)
-    return image
+    """Average whole blocks of pixels until the longer side fits. Returns RGBA."""
+    factor = max(1, max(image.size) // WORKING_SIDE)
+    width, height = image.size
+    small = Image.new("RGBA", (-(-width // factor), -(-height // factor)))
+    # In strips, because converting a large picture to RGBA at once would take its memory twice more.
+    for top in range(0, height, STRIP_ROWS * factor):
+        strip = image.crop((0, top, width, min(height, top + STRIP_ROWS * factor)))
+        small.paste(_to_rgba(strip).reduce(factor), (0, top // factor))
+    if max(small.size) > WORKING_SIDE:
+        small.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BOX)
+    return small
 
 
-def _to_rgba(image: Image.Image) -> np.ndarray:
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I") or image.mode == "F":  # 16-bit grey: Pillow would clip it, not scale it
-        grey = np.asarray(image, dtype=np.float64)
-        image = Image.fromarray(np.clip(grey / 257.0, 0, 255).astype(np.uint8))
-    image = image.convert("RGBA")
-    if max(image.size) > WORKING_SIDE:
-        image.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BOX)
-    return np.asarray(image)
+def _to_rgba(strip: Image.Image) -> Image.Image:
+    if strip.mode.startswith("I"):  # 16-bit grey: Pillow would clip it, not scale it
+        strip = Image.fromarray((np.clip(np.asarray(strip), 0, 65535) >> 8).astype(np.uint8))
+    return strip.convert("RGBA")
+
+
+def _upright(small: Image.Image, image: Image.Image) -> Image.Image:
+    try:
+        turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # damaged EXIF says nothing about the picture itself, which decoded
+        turn = None
+    return small if turn is None else small.transpose(turn)
