@@ -1,4 +1,4 @@
-"""The environment → one frozen Settings; nothing else reads os.environ."""
+"""The environment, and the file .env beside app.py, → one frozen Settings; nothing else reads os.environ."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dotenv import dotenv_values
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -27,8 +28,14 @@ class Settings:
     max_image_pixels: int
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Read the environment. Raises BadSetting when a value can't be used."""
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read the environment; what it does not say is taken from .env, so that cron and a shell agree.
+
+        Raises BadSetting when a value can't be used.
+        """
+        if environment is None:
+            from_file = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value}
+            environment = {**from_file, **os.environ}
         return cls(
             database_url=_database_url(environment),
             mnist_dir=Path(environment.get("MNIST_DIR") or ROOT / "data").expanduser(),

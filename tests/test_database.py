@@ -47,9 +47,7 @@ def test_making_the_tables_again_changes_nothing(database_url):
     engine = connect(database_url)
     create_tables(engine)
     with engine.begin() as connection:
-        connection.execute(
-            text("INSERT INTO models VALUES (1, NULL, '2026-11-20T12:00:00+00:00', 'active', '', '{}')")
-        )
+        connection.execute(text("INSERT INTO models VALUES (1, NULL, '2026-11-20T12:00:00+00:00', 'active', '', '{}')"))
 
     create_tables(engine)
 

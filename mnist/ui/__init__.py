@@ -1,0 +1,1 @@
+"""The Streamlit page: one file a view, charts apart from widgets."""

@@ -1,0 +1,61 @@
+"""The page's own look, on top of the theme in .streamlit/config.toml; colours come from there, light and dark."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+CSS = """
+<style>
+.stMainBlockContainer { padding-top: 2.2rem; padding-bottom: 3rem; }
+h1 { font-size: 1.7rem !important; padding: 0 0 .2rem 0 !important; }
+
+.answer { display: flex; align-items: center; gap: 1.1rem; min-height: 7rem; }
+.answer .digit { font-size: 6.5rem; line-height: 1; font-weight: 700; font-variant-numeric: tabular-nums;
+  color: light-dark(#2456d6, #7aa2ff); }
+.answer .number { font-size: 4rem; letter-spacing: .06em; }
+.answer .sure { font-size: 1.15rem; }
+.answer .sure small { display: block; opacity: .7; font-size: .85rem; }
+.answer.empty { opacity: .65; font-size: 1.05rem; }
+
+.seen { display: flex; align-items: center; gap: .8rem; font-size: .85rem; opacity: .95; }
+.seen img { width: 84px; height: 84px; image-rendering: pixelated; border-radius: .4rem; }
+
+/* Ten digits in two rows of five, each large enough for a thumb. */
+.st-key-labels { display: grid; grid-template-columns: repeat(5, 1fr); gap: .5rem; max-width: 23rem; }
+.st-key-labels > :last-child { grid-column: 1 / -1; }
+.st-key-labels .stElementContainer, .st-key-labels .stButton { width: 100% !important; }
+.st-key-labels .stButton button { width: 100%; min-height: 2.75rem; padding: .2rem; }
+.st-key-labels .stButton button p { font-size: 1.1rem; font-variant-numeric: tabular-nums; }
+
+/* The canvas's own toolbar opens over our tabs and can move strokes; Undo and Clear below do its work. */
+.st-key-canvas { clip-path: inset(0); }
+
+@media (hover: none) { kbd { display: none !important; } }
+
+.latest { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.4rem, 1fr)); gap: .7rem; }
+.latest figure { margin: 0; text-align: center; font-size: .85rem; }
+.latest img { width: 100%; aspect-ratio: 1; object-fit: contain; border-radius: .4rem; background: #000; }
+.latest .right { color: light-dark(#1a7f37, #6bd184); }
+.latest .wrong { color: light-dark(#b3261e, #ff9b90); }
+.latest .open { opacity: .7; }
+
+@media (max-width: 640px) {
+  .stMainBlockContainer { padding-top: 1rem; }
+  .answer { min-height: 5rem; }
+  .stMainBlockContainer .stVerticalBlock { gap: .7rem; }
+  .answer .digit { font-size: 5rem; }
+}
+</style>
+"""
+
+
+INK = {"light": "#1d2433", "dark": "#e9ecf3"}  # textColor in .streamlit/config.toml
+
+
+def apply() -> None:
+    st.html(CSS)
+
+
+def ink() -> str:
+    """The text colour of the visitor's theme, for charts; a grey that both themes can bear where it is unknown."""
+    return INK.get(st.context.theme.type or "", "#7c8494")

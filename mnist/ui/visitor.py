@@ -1,0 +1,53 @@
+"""What the page remembers of one visitor, in the session's state."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+import streamlit as st
+
+from mnist.recognition import Recognition
+from mnist.repository import Drawing
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """A correction that could not be stored; it stays on the page to be sent again."""
+
+    drawing: Drawing
+    label: int | str | None
+
+
+def session_id() -> str:
+    """An unguessable name for this visit."""
+    name: str = st.session_state.setdefault("visitor_session", uuid.uuid4().hex)
+    return name
+
+
+def recognition() -> Recognition | None:
+    """The picture that the answer on the page is about."""
+    found: Recognition | None = st.session_state.get("recognition")
+    return found
+
+
+def remember(found: Recognition) -> None:
+    st.session_state["recognition"] = found
+    st.session_state["problem"] = None
+    st.session_state["thanks"] = None
+
+
+def forget(problem: str | None = None) -> None:
+    """No answer is on the page any more; a problem says why the latest picture has none."""
+    st.session_state["recognition"] = None
+    st.session_state["problem"] = problem
+    st.session_state["read_digest"] = None
+
+
+def unsent() -> Unsent | None:
+    correction: Unsent | None = st.session_state.get("unsent")
+    return correction
+
+
+def keep_unsent(correction: Unsent | None) -> None:
+    st.session_state["unsent"] = correction
