@@ -1,0 +1,71 @@
+# The index of what a developer does here. `make` alone lists it.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PORT ?= 8501
+# CPU builds of torch: without them pip brings gigabytes of CUDA. Empty (TORCH_INDEX=) takes what pip's own index has.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+ROOT_DO := $(shell if [ "$$(id -u)" = 0 ]; then echo; elif command -v sudo >/dev/null; then echo sudo; else echo false; fi)
+APT_INSTALL = $(ROOT_DO) sh -c 'command -v apt-get >/dev/null && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1)'
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format bench screenshots browser clean
+
+help:  ## list these commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: $(BIN)/.ready  ## start the application at http://localhost:8501 (PORT=… for another port)
+	@echo "==> Starting the application at http://localhost:$(PORT) (stop it with Ctrl+C)"
+	@$(BIN)/streamlit run app.py --server.port $(PORT)
+
+test: $(BIN)/.ready-dev browser  ## run every test: units, a real PostgreSQL, a real browser
+	@echo "==> Running the tests"
+	@$(BIN)/python -m pytest
+
+check: $(BIN)/.ready-dev  ## lint, format and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(BIN)/.ready-dev  ## put the code into its format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(BIN)/.ready-dev  ## run every benchmark; each prints a ratio against a baseline of the same run
+	@set -e; for benchmark in benchmarks/*.py; do echo "==> $$benchmark"; $(BIN)/python "$$benchmark"; done
+
+screenshots: $(BIN)/.ready-dev browser  ## make the README's pictures anew from the real application
+	@$(BIN)/python docs/screenshots.py
+
+clean:  ## remove the virtual environment and every cache (not your data)
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+	|| { echo "==> Installing Chromium for the browser tests"; $(call APT_INSTALL,chromium fonts-dejavu-core); } \
+	|| $(BIN)/playwright install --with-deps chromium
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	|| { echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
+	@echo "==> Making a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 \
+	|| { echo "==> Installing python3-venv, which Debian keeps apart"; rm -rf $(VENV); \
+	     $(call APT_INSTALL,python3-venv) && $(PYTHON) -m venv $(VENV); } \
+	|| { rm -rf $(VENV); echo "No virtual environment could be made. Install your system's venv package (Debian: python3-venv)."; exit 1; }
+
+$(BIN)/.ready: requirements.txt | $(BIN)/python
+	@echo "==> Installing the packages of requirements.txt (a few minutes the first time)"
+	@if [ -n "$(TORCH_INDEX)" ] && $(BIN)/python -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=5)' "$(TORCH_INDEX)/torch/" 2>/dev/null; \
+	then grep -E '^(torch|torchvision)==' requirements.txt | xargs $(BIN)/pip install -q --index-url "$(TORCH_INDEX)"; \
+	else echo "==> The index of CPU builds is not reached; taking torch from pip's own index"; fi
+	@$(BIN)/pip install -q -r requirements.txt
+	@touch $@
+
+$(BIN)/.ready-dev: requirements-dev.txt $(BIN)/.ready
+	@echo "==> Installing what the tests need"
+	@$(BIN)/pip install -q -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,304 @@
+"""The page as people use it: real strokes in a real browser, real rows in a real database."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+from sqlalchemy import URL, create_engine, text
+
+from mnist.database import connect
+from mnist.images import encode_png
+from mnist.repository import Drawing, Repository
+from tests.browser.server import running_app
+from tests.browser.strokes import DIGITS
+
+SEVEN = DIGITS[7][0]
+ONE = DIGITS[1][0]
+
+
+def stored(url: URL) -> list[Drawing]:
+    engine = connect(url)
+    try:
+        return Repository(engine).recent(limit=100)
+    finally:
+        engine.dispose()
+
+
+def picture_of_a_seven(*, paper: int = 235, ink: int = 30) -> np.ndarray:
+    picture = np.full((400, 360), paper, np.uint8)
+    cv2.polylines(picture, [np.array([[90, 80], [270, 80], [160, 330]])], False, ink, 24, cv2.LINE_AA)
+    return picture
+
+
+def as_file(name: str, data: bytes) -> dict[str, object]:
+    return {"name": name, "mimeType": "application/octet-stream", "buffer": data}
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_a_drawn_digit_is_read(visitor, digit):
+    for way, strokes in enumerate(DIGITS[digit]):
+        if way:
+            visitor.button("Clear").click()
+            visitor.wait_until_empty()
+
+        visitor.draw(strokes)
+        visitor.settle()
+
+        expect(visitor.answer).to_have_text(str(digit))
+
+
+def test_a_correction_is_in_the_database_with_the_drawing(visit, database_url, tmp_path):
+    with running_app(database_url, tmp_path / "log") as address:
+        visitor = visit(address)
+        visitor.draw(SEVEN)
+        visitor.settle()
+        expect(visitor.answer).to_have_text("7")
+
+        visitor.labels.filter(has_text="1").click()
+
+        expect(visitor.page.get_by_text("Thank you! Stored as 1.")).to_be_visible()
+        visitor.wait_until_empty()
+        [row] = stored(database_url)
+
+    assert (row.predicted_digit, row.true_label, row.source, row.verdict) == (7, 1, "canvas", "digit")
+    assert row.session_id
+    assert sum(row.probabilities) == pytest.approx(1)
+    picture = np.asarray(Image.open(io.BytesIO(row.image)).convert("L"))
+    assert picture.shape == (300, 300)
+    rows, columns = np.nonzero(picture > 128)
+    # The seven spans 22–76 % by 14–90 % of a 200 px square that lies 50 px into the canvas.
+    assert (rows.min(), rows.max()) == pytest.approx((78 - 9, 230 + 9), abs=3)
+    assert (columns.min(), columns.max()) == pytest.approx((94 - 9, 202 + 9), abs=3)
+
+
+def test_yes_confirms_what_was_read(visit, shared_app):
+    address, url = shared_app
+    visitor = visit(address)
+    visitor.draw(ONE)
+    visitor.settle()
+
+    visitor.button("Yes, it’s a 1").click()
+
+    expect(visitor.page.get_by_text("Thank you! Stored as 1.")).to_be_visible()
+    assert (stored(url)[0].predicted_digit, stored(url)[0].true_label) == (1, 1)
+    expect(visitor.page.locator(".latest figure")).to_have_count(1)
+    expect(visitor.page.locator(".latest .right")).to_have_text(re.compile("it is 1"))
+
+
+def test_not_a_digit_is_a_label_too(visit, shared_app):
+    address, url = shared_app
+    visitor = visit(address)
+    visitor.draw(ONE)
+    visitor.settle()
+
+    visitor.button("not a digit").click()
+
+    expect(visitor.page.get_by_text("Stored as not a digit.")).to_be_visible()
+    newest = stored(url)[0]
+    assert (newest.is_labelled, newest.true_label) == (True, None)
+
+
+def test_a_drawing_of_two_strokes_is_one_row(visit, shared_app):
+    address, url = shared_app
+    before = len(stored(url))
+    visitor = visit(address)
+
+    for stroke in DIGITS[7][1]:
+        visitor.draw([stroke])
+        visitor.settle()
+    expect(visitor.answer).to_have_text("7")
+
+    assert len(stored(url)) == before + 1
+
+
+def test_undo_takes_the_last_stroke_back_and_clear_all_of_them(visitor):
+    visitor.draw(DIGITS[4][1])
+    visitor.settle()
+    expect(visitor.answer).to_have_text("4")
+    with_both = visitor.page.locator(".seen img").get_attribute("src")
+
+    visitor.button("Undo").click()
+    expect(visitor.page.locator(".seen img")).not_to_have_attribute("src", with_both or "")
+    visitor.draw([DIGITS[4][1][1]])
+    visitor.settle()
+    expect(visitor.answer).to_have_text("4")
+
+    visitor.button("Clear").click()
+    visitor.wait_until_empty()
+    visitor.draw(ONE)
+    visitor.settle()
+    expect(visitor.answer).to_have_text("1")
+
+
+def test_the_keyboard_undoes_confirms_and_clears(visitor):
+    visitor.draw(SEVEN)
+    visitor.settle()
+    expect(visitor.answer).to_have_text("7")
+    visitor.page.keyboard.press("Control+z")
+    visitor.wait_until_empty()
+
+    visitor.draw(SEVEN)
+    visitor.settle()
+    expect(visitor.answer).to_have_text("7")
+    visitor.page.keyboard.press("y")
+
+    expect(visitor.page.get_by_text("Thank you! Stored as 7.")).to_be_visible()
+
+
+def test_the_answer_shows_ten_bars_and_what_the_network_sees(visitor):
+    visitor.draw(SEVEN)
+    visitor.settle()
+
+    expect(visitor.page.locator(".answer .sure")).to_contain_text("%")
+    expect(visitor.page.locator(".stVegaLiteChart")).to_be_visible()
+    picture = visitor.page.locator(".seen img")
+    assert picture.evaluate("img => [img.naturalWidth, img.naturalHeight]") == [28, 28]
+
+
+@pytest.mark.parametrize(("name", "format", "paper", "ink"), [
+    ("seven.png", "PNG", 235, 30),
+    ("seven.jpg", "JPEG", 235, 30),
+    ("seven.webp", "WEBP", 20, 240),
+])  # fmt: skip
+def test_an_uploaded_picture_is_read_dark_on_light_and_light_on_dark(visitor, name, format, paper, ink):
+    buffer = io.BytesIO()
+    Image.fromarray(picture_of_a_seven(paper=paper, ink=ink)).save(buffer, format=format)
+    visitor.choose("Upload")
+
+    visitor.page.locator('input[type="file"]').set_input_files(as_file(name, buffer.getvalue()))
+
+    expect(visitor.answer).to_have_text("7")
+    visitor.button("Yes, it’s a 7").click()
+    expect(visitor.page.get_by_text("Thank you! Stored as 7.")).to_be_visible()
+    expect(visitor.page.locator('input[type="file"]')).to_be_attached()
+
+
+def damaged_png() -> bytes:
+    return encode_png(picture_of_a_seven())[:300]
+
+
+def too_many_pixels() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("1", (12_000, 12_000)).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(("data", "message"), [
+    (b"this is a letter, not a picture", "not a PNG, JPEG or WebP picture"),
+    (damaged_png(), "damaged or incomplete"),
+    (too_many_pixels(), "pixels"),
+    (encode_png(np.full((100, 100), 255, np.uint8)), "nothing on the picture"),
+    (encode_png(np.zeros((100, 100, 4), np.uint8)), "transparent"),
+])  # fmt: skip
+def test_a_bad_file_is_told_and_nothing_is_stored(visit, shared_app, data, message):
+    address, url = shared_app
+    before = len(stored(url))
+    visitor = visit(address)
+    visitor.choose("Upload")
+
+    visitor.page.locator('input[type="file"]').set_input_files(as_file("bad.png", data))
+
+    expect(visitor.page.get_by_test_id("stAlert")).to_contain_text(message)
+    expect(visitor.answer).to_have_count(0)
+    assert len(stored(url)) == before
+
+
+def test_a_photo_from_the_camera_is_read(visitor):
+    visitor.choose("Camera")
+
+    visitor.page.get_by_role("button", name="Take Photo").click()
+
+    expect(visitor.answer).to_have_text("7")
+
+
+def test_another_way_in_starts_with_nothing_on_the_page(visitor):
+    visitor.draw(SEVEN)
+    visitor.settle()
+    expect(visitor.answer).to_have_text("7")
+
+    visitor.choose("Upload")
+    expect(visitor.page.get_by_text("Choose a picture, or drop one here.")).to_be_visible()
+    visitor.choose("Draw")
+
+    visitor.wait_until_empty()
+    visitor.draw(ONE)
+    visitor.settle()
+    expect(visitor.answer).to_have_text("1")
+
+
+def test_one_visitor_does_not_see_anothers_drawings(visit, shared_app):
+    first, second = visit(shared_app[0]), visit(shared_app[0])
+    first.draw(ONE)
+    first.settle()
+    first.button("Yes, it’s a 1").click()
+    expect(first.page.locator(".latest figure")).to_have_count(1)
+
+    second.page.reload()
+    second.canvas.wait_for()
+
+    expect(second.page.get_by_text("Nothing yet.")).to_be_visible()
+    expect(second.page.locator(".latest figure")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 390])
+def test_a_finger_draws_on_a_phone_and_the_page_stays_put(visit, shared_app, width, scheme):
+    visitor = visit(shared_app[0], width=width, height=844, is_mobile=True, has_touch=True, color_scheme=scheme)
+
+    visitor.draw_with_finger(SEVEN, size=180)
+    visitor.settle()
+
+    expect(visitor.answer).to_have_text("7")
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert visitor.page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop") == 0
+    for label in visitor.labels.all():
+        box = label.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+        assert box["height"] >= 40  # a thumb
+
+
+def test_without_its_database_the_page_answers_and_keeps_the_correction(visit, postgres_url, tmp_path):
+    admin = create_engine(postgres_url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+
+    def let_in(allowed: bool) -> None:
+        with admin.connect() as connection:
+            connection.execute(text(f"ALTER DATABASE {postgres_url.database} ALLOW_CONNECTIONS {allowed}"))
+            if not allowed:
+                connection.execute(
+                    text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"),
+                    {"name": postgres_url.database},
+                )
+
+    with running_app(postgres_url, tmp_path / "log") as address:
+        visitor = visit(address)
+        let_in(False)
+        visitor.draw(SEVEN)
+        visitor.settle()
+
+        expect(visitor.answer).to_have_text("7")
+        expect(visitor.page.get_by_text("not stored", exact=False).first).to_be_visible()
+        visitor.labels.filter(has_text="1").click()
+        expect(visitor.page.get_by_text("it waits here", exact=False)).to_be_visible()
+
+        let_in(True)
+        visitor.button("Send again").click()
+
+        expect(visitor.page.get_by_text("Thank you! Stored as 1.")).to_be_visible()
+        visitor.draw(ONE)
+        visitor.settle()
+        expect(visitor.answer).to_have_text("1")
+        expect(visitor.page.get_by_text("not stored", exact=False)).to_have_count(0)
+        rows = stored(postgres_url)
+    admin.dispose()
+
+    assert [(row.predicted_digit, row.true_label) for row in rows] == [(1, None), (7, 1)]
+    assert "password" not in Path(tmp_path / "log").read_text().lower()

@@ -1,0 +1,69 @@
+"""The rules of the house: which room may know which."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MODULES = sorted((ROOT / "mnist").rglob("*.py"))
+MODEL_SIDE = {"network", "classifier", "calibration", "preprocess", "images", "photo", "segment", "training", "data"}
+
+
+def imported(path: Path) -> set[str]:
+    """Every module that a file imports, at any depth of it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def packages(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imported(path)}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_streamlit_stays_in_the_page(path):
+    if path.parent.name != "ui":
+        assert "streamlit" not in packages(path)
+
+
+@pytest.mark.parametrize("name", sorted(MODEL_SIDE))
+def test_the_model_side_knows_neither_page_nor_database(name):
+    path = ROOT / "mnist" / f"{name}.py"
+    if path.exists():
+        assert not packages(path) & {"streamlit", "sqlalchemy", "fastapi", "starlette"}
+        assert not {found for found in imported(path) if found.startswith(("mnist.ui", "mnist.repository"))}
+
+
+@pytest.mark.parametrize("name", ["repository", "database", "settings"])
+def test_the_database_side_never_loads_torch(name):
+    program = f"import mnist.{name}, sys; sys.exit('torch' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
+
+
+def test_serving_never_loads_torchvision():
+    program = "import mnist.services, sys; sys.exit('torchvision' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_settings_reads_the_environment(path):
+    if path.name != "settings.py":
+        source = path.read_text()
+        assert "os.environ" not in source
+        assert "getenv" not in source
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_module_is_a_drawer_for_odds_and_ends(path):
+    assert path.stem not in {"utils", "helpers", "common", "manager", "misc"}
+    assert ast.get_docstring(ast.parse(path.read_text())), "say in one sentence what this file owns"

@@ -1,0 +1,63 @@
+"""The parts of the page that need no browser."""
+
+import uuid
+from datetime import UTC, datetime
+
+import pytest
+
+from mnist.repository import Drawing
+from mnist.ui.charts import as_percent, probability_bars
+from mnist.ui.recent import gallery
+
+
+def drawing(**changes) -> Drawing:
+    kept = {
+        "image": b"\x89PNG",
+        "source": "canvas",
+        "predicted_digit": 1,
+        "confidence": 0.97,
+        "probabilities": (0.1,) * 10,
+        "verdict": "digit",
+        "model_version": 1,
+        "id": uuid.uuid4(),
+    }
+    return Drawing(**{**kept, **changes})
+
+
+@pytest.mark.parametrize(("share", "text"), [
+    (0.998, "99.8 %"), (0.5, "50.0 %"), (1.0, "> 99.9 %"), (0.99951, "> 99.9 %"), (0.0001, "< 0.1 %"), (0.0, "< 0.1 %"),
+])  # fmt: skip
+def test_a_percentage_never_claims_certainty(share, text):
+    assert as_percent(share) == text
+
+
+def test_the_chart_has_a_bar_for_each_digit_and_stresses_the_likeliest():
+    chart = probability_bars((0.05,) * 3 + (0.55,) + (0.05,) * 6, ink="#000").to_dict()
+
+    rows = chart["data"]["values"]
+    assert [row["digit"] for row in rows] == [str(digit) for digit in range(10)]
+    assert [row["digit"] for row in rows if row["best"]] == ["3"]
+
+
+LABELLED = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({}, "not labelled"),
+    ({"true_label": 1, "labelled_at": LABELLED}, "✓ it is 1"),
+    ({"true_label": 7, "labelled_at": LABELLED}, "✗ it is 7"),
+    ({"labelled_at": LABELLED}, "✗ it is not a digit"),
+    ({"predicted_digit": None, "verdict": "not_a_digit", "labelled_at": LABELLED}, "✓ it is not a digit"),
+    ({"predicted_digit": None, "predicted_number": "20", "true_number": "20", "labelled_at": LABELLED}, "✓ it is 20"),
+])  # fmt: skip
+def test_the_gallery_says_what_was_read_and_what_it_is(changes, words):
+    assert words in gallery([drawing(**changes)])
+
+
+def test_the_gallery_escapes_what_comes_from_the_database():
+    hostile = drawing(predicted_number="<script>", true_number="<b>", labelled_at=LABELLED)
+
+    html = gallery([hostile])
+
+    assert "<script>" not in html
+    assert "<b>&lt;script&gt;</b>" in html
