@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import CursorResult, Engine, Update, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -122,7 +122,7 @@ class Repository:
             )
         }
         with self._session() as session:
-            if session.execute(update(PredictionRow).where(PredictionRow.id == drawing.id).values(grown)).rowcount == 0:
+            if _change(session, update(PredictionRow).where(PredictionRow.id == drawing.id).values(grown)) == 0:
                 session.execute(insert(PredictionRow).values(_values(drawing)))
 
     def correct(self, drawing_id: uuid.UUID, label: int | str | None) -> None:
@@ -138,7 +138,7 @@ class Repository:
             .values(true_label=true_label, true_number=true_number, labelled_at=utc_now())
         )
         with self._session() as session:
-            if session.execute(labelled).rowcount == 1:
+            if _change(session, labelled) == 1:
                 return
             if session.scalar(select(PredictionRow.id).where(PredictionRow.id == drawing_id)) is None:
                 raise UnknownPrediction(f"There is no drawing {drawing_id}.")
@@ -174,6 +174,11 @@ class Repository:
         except (SQLAlchemyError, OSError) as error:
             self._tables_ready = False
             raise StorageUnavailable(f"The database can't be used now ({type(error).__name__}).") from error
+
+
+def _change(session: Session, statement: Update) -> int:
+    """Run an update; returns how many rows it changed."""
+    return cast("CursorResult[Any]", session.execute(statement)).rowcount
 
 
 _COLUMNS = tuple(Drawing.__dataclass_fields__)
