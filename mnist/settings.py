@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -26,6 +26,13 @@ class Settings:
     mnist_dir: Path
     max_upload_bytes: int
     max_image_pixels: int
+    max_batch_bytes: int
+    max_batch_pixels: int
+    upload_seconds: int
+    rate_limit: int  # API requests per minute and client; 0: no limit
+    api_key: str | None = field(repr=False)  # None: the API is open
+    cors_origins: tuple[str, ...]  # web pages that may call the API; ("*",): any
+    request_log: bool
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -41,6 +48,13 @@ class Settings:
             mnist_dir=Path(environment.get("MNIST_DIR") or ROOT / "data").expanduser(),
             max_upload_bytes=_positive(environment, "MAX_UPLOAD_MB", 10) * 2**20,
             max_image_pixels=_positive(environment, "MAX_IMAGE_MEGAPIXELS", 40) * 1_000_000,
+            max_batch_bytes=_positive(environment, "MAX_BATCH_MB", 20) * 2**20,
+            max_batch_pixels=_positive(environment, "MAX_BATCH_MEGAPIXELS", 200) * 1_000_000,
+            upload_seconds=_positive(environment, "UPLOAD_SECONDS", 30),
+            rate_limit=_whole(environment, "RATE_LIMIT", 600),
+            api_key=(environment.get("API_KEY") or "").strip() or None,
+            cors_origins=tuple((environment.get("CORS_ORIGINS") or "*").replace(",", " ").split()),
+            request_log=_switch(environment, "REQUEST_LOG"),
         )
 
 
@@ -67,7 +81,21 @@ def _database_url(environment: Mapping[str, str]) -> URL:
 
 
 def _positive(environment: Mapping[str, str], name: str, default: int) -> int:
+    number = _whole(environment, name, default)
+    if number == 0:
+        raise BadSetting(f"{name} is '0'; it must be a whole number above 0.")
+    return number
+
+
+def _whole(environment: Mapping[str, str], name: str, default: int) -> int:
     text = environment.get(name) or str(default)
-    if not text.isdecimal() or int(text) == 0:
-        raise BadSetting(f"{name} is {text!r}; it must be a whole number above 0.")
+    if not text.isdecimal():
+        raise BadSetting(f"{name} is {text!r}; it must be a whole number.")
     return int(text)
+
+
+def _switch(environment: Mapping[str, str], name: str) -> bool:
+    text = (environment.get(name) or "off").lower()
+    if text not in ("on", "off"):
+        raise BadSetting(f"{name} is {text!r}; it must be on or off.")
+    return text == "on"

@@ -6,6 +6,8 @@ import pytest
 
 from mnist.settings import ROOT, BadSetting, Settings
 
+LIMITS = ("MAX_UPLOAD_MB", "MAX_IMAGE_MEGAPIXELS", "MAX_BATCH_MB", "MAX_BATCH_MEGAPIXELS", "UPLOAD_SECONDS")
+
 
 def test_an_empty_environment_means_sqlite_in_the_data_folder():
     settings = Settings.from_environment({})
@@ -47,7 +49,7 @@ def test_an_unreadable_url_is_told_without_its_password():
     assert "secret" not in str(told.value)
 
 
-@pytest.mark.parametrize("name", ["MAX_UPLOAD_MB", "MAX_IMAGE_MEGAPIXELS"])
+@pytest.mark.parametrize("name", LIMITS)
 @pytest.mark.parametrize("value", ["0", "-1", "ten", "1.5"])
 def test_a_limit_that_is_no_number_is_named(name, value):
     with pytest.raises(BadSetting, match=name):
@@ -61,5 +63,33 @@ def test_every_setting_is_in_the_example_file():
     for name in ("DATABASE_URL", "DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASSWORD", "MNIST_DIR"):
         assert name in source
         assert name in example
-    for name in ("MAX_UPLOAD_MB", "MAX_IMAGE_MEGAPIXELS"):
+    for name in (*LIMITS, "RATE_LIMIT", "API_KEY", "CORS_ORIGINS", "REQUEST_LOG"):
+        assert f'"{name}"' in source
         assert name in example
+
+
+def test_the_api_is_open_and_quiet_by_default_but_limited():
+    settings = Settings.from_environment({"API_KEY": " "})
+
+    assert (settings.api_key, settings.rate_limit, settings.request_log) == (None, 600, False)
+    assert settings.cors_origins == ("*",)
+
+
+def test_a_rate_limit_of_0_means_none():
+    assert Settings.from_environment({"RATE_LIMIT": "0"}).rate_limit == 0
+
+
+def test_web_sites_are_separated_by_spaces_or_commas():
+    settings = Settings.from_environment({"CORS_ORIGINS": "https://a.example, https://b.example"})
+
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+
+
+def test_the_key_is_never_shown():
+    assert "secret" not in repr(Settings.from_environment({"API_KEY": "secret"}))
+
+
+@pytest.mark.parametrize(("name", "value"), [("RATE_LIMIT", "-1"), ("RATE_LIMIT", "many"), ("REQUEST_LOG", "maybe")])
+def test_an_api_setting_that_can_not_be_used_is_named(name, value):
+    with pytest.raises(BadSetting, match=name):
+        Settings.from_environment({name: value})
