@@ -41,3 +41,7 @@ CREATE INDEX IF NOT EXISTS predictions_by_time ON predictions (created_at, id);
 CREATE INDEX IF NOT EXISTS predictions_by_session ON predictions (session_id, created_at, id);
 CREATE INDEX IF NOT EXISTS predictions_to_learn_from ON predictions (labelled_at, id)
     WHERE labelled_at IS NOT NULL AND NOT feedback_processed;
+-- Holds all that the accuracy of the latest labels needs, so that no pictures are read for it.
+CREATE INDEX IF NOT EXISTS predictions_labelled
+    ON predictions (labelled_at, model_version, predicted_digit, predicted_number, true_label, true_number)
+    WHERE labelled_at IS NOT NULL;

@@ -68,6 +68,18 @@ class PredictionRow(Base):
             postgresql_where=text("labelled_at IS NOT NULL AND NOT feedback_processed"),
             sqlite_where=text("labelled_at IS NOT NULL AND NOT feedback_processed"),
         ),
+        # Holds all that the accuracy of the latest labels needs, so that no pictures are read for it.
+        Index(
+            "predictions_labelled",
+            "labelled_at",
+            "model_version",
+            "predicted_digit",
+            "predicted_number",
+            "true_label",
+            "true_number",
+            postgresql_where=text("labelled_at IS NOT NULL"),
+            sqlite_where=text("labelled_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)

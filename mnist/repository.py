@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Engine, Update, insert, select, update
+from sqlalchemy import CursorResult, Engine, Update, and_, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -79,6 +79,15 @@ class Drawing:
         return None if self.true_label is None else str(self.true_label)
 
 
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """How often one version of the network read what people then said."""
+
+    model_version: int
+    labelled: int
+    right: int  # of those
+
+
 def parse_label(label: int | str | None) -> tuple[int | None, str | None]:
     """Split a label into (true_label, true_number). Raises BadLabel.
 
@@ -125,21 +134,28 @@ class Repository:
             if _change(session, update(PredictionRow).where(PredictionRow.id == drawing.id).values(grown)) == 0:
                 session.execute(insert(PredictionRow).values(_values(drawing)))
 
-    def correct(self, drawing_id: uuid.UUID, label: int | str | None) -> None:
+    def add_all(self, drawings: Sequence[Drawing]) -> None:
+        """Store new drawings in one transaction: all of them, or none."""
+        if drawings:
+            with self._session() as session:
+                session.execute(insert(PredictionRow), [_values(drawing) for drawing in drawings])
+
+    def correct(self, drawing_id: uuid.UUID, label: int | str | None) -> bool:
         """Say what a stored drawing is: 0–9, a string of digits for a whole number, None for "not a digit".
 
         A later label replaces an earlier one until a retraining has used it.
-        Raises BadLabel, UnknownPrediction or AlreadyProcessed.
+        Returns whether the network had read it so. Raises BadLabel, UnknownPrediction or AlreadyProcessed.
         """
         true_label, true_number = parse_label(label)
         labelled = (
             update(PredictionRow)
             .where(PredictionRow.id == drawing_id, PredictionRow.feedback_processed.is_(False))
             .values(true_label=true_label, true_number=true_number, labelled_at=utc_now())
+            .returning(PredictionRow.predicted_digit, PredictionRow.predicted_number)
         )
         with self._session() as session:
-            if _change(session, labelled) == 1:
-                return
+            if (guess := session.execute(labelled).one_or_none()) is not None:
+                return tuple(guess) == (true_label, true_number)
             if session.scalar(select(PredictionRow.id).where(PredictionRow.id == drawing_id)) is None:
                 raise UnknownPrediction(f"There is no drawing {drawing_id}.")
         raise AlreadyProcessed("This label has been learned from already and can't be changed any more.")
@@ -159,6 +175,32 @@ class Repository:
             wanted = wanted.where(PredictionRow.session_id == session_id)
         with self._session() as session:
             return [_drawing(row) for row in session.scalars(wanted)]
+
+    def accuracy(self, *, latest: int) -> list[Accuracy]:
+        """How the network did on the latest labelled drawings: one row a model version that read any of them."""
+        window = (
+            select(
+                PredictionRow.model_version,
+                and_(
+                    PredictionRow.predicted_digit.is_not_distinct_from(PredictionRow.true_label),
+                    PredictionRow.predicted_number.is_not_distinct_from(PredictionRow.true_number),
+                ).label("is_right"),
+            )
+            .where(PredictionRow.labelled_at.is_not(None))
+            .order_by(PredictionRow.labelled_at.desc())
+            .limit(latest)
+            .subquery()
+        )
+        counted = select(window.c.model_version, func.count(), func.count().filter(window.c.is_right)).group_by(
+            window.c.model_version
+        )
+        with self._session() as session:
+            return [Accuracy(*row) for row in session.execute(counted)]
+
+    def check(self) -> None:
+        """Make sure that the database answers and has its tables."""
+        with self._session() as session:
+            session.execute(text("SELECT 1"))
 
     @contextmanager
     def _session(self) -> Iterator[Session]:

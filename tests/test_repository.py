@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import URL, create_engine, text
+from sqlalchemy import URL, create_engine, event, text
 from sqlalchemy.exc import IntegrityError
 
 from mnist.database import connect
@@ -112,6 +112,80 @@ def test_a_label_that_was_learned_from_stays(repository):
         repository.correct(learned.id, 1)
 
     assert repository.find(learned.id).true_label == 7
+
+
+def test_a_correction_tells_whether_the_network_was_right(repository):
+    one, number, scribble = (
+        drawing(),
+        drawing(predicted_digit=None, predicted_number="26"),
+        drawing(predicted_digit=None),
+    )
+    repository.add_all([one, number, scribble])
+
+    assert repository.correct(one.id, 1)
+    assert not repository.correct(one.id, 7)
+    assert not repository.correct(one.id, None)
+    assert repository.correct(number.id, "26")
+    assert not repository.correct(number.id, "27")
+    assert repository.correct(scribble.id, None)
+
+
+def test_several_drawings_are_stored_together_or_not_at_all(repository):
+    first, second = drawing(), drawing()
+    with pytest.raises(IntegrityError):
+        repository.add_all([first, replace(second, confidence=1.5)])
+    assert repository.recent(limit=10) == []
+
+    repository.add_all([first, second])
+
+    assert {kept.id for kept in repository.recent(limit=10)} == {first.id, second.id}
+    repository.add_all([])
+
+
+def test_accuracy_counts_the_latest_labels_of_each_version(repository):
+    labels = [(1, 1, 3), (1, 7, 3), (None, None, 3), (1, None, 4), (1, 1, 4)]  # read, said, version; oldest first
+    repository.add_all(
+        [
+            drawing(
+                predicted_digit=read,
+                true_label=said,
+                model_version=version,
+                labelled_at=NOON + timedelta(minutes=minute),
+            )
+            for minute, (read, said, version) in enumerate(labels)
+        ]
+    )
+    repository.add_all(
+        [drawing(), drawing(predicted_digit=None, predicted_number="2", true_number="3", labelled_at=NOON)]
+    )
+
+    def counts(latest):
+        return sorted((each.model_version, each.labelled, each.right) for each in repository.accuracy(latest=latest))
+
+    assert counts(100) == [(3, 4, 2), (4, 2, 1)]
+    assert counts(3) == [(3, 1, 1), (4, 2, 1)]
+
+
+def test_accuracy_is_read_without_touching_the_pictures(sqlite_url):
+    engine = connect(sqlite_url)
+    asked = []
+    event.listen(engine, "before_cursor_execute", lambda *call: asked.append(call[2:4]))
+    Repository(engine).accuracy(latest=10)
+    statement, values = asked[-1]
+
+    with engine.connect() as connection:
+        plan = " ".join(str(row) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values))
+
+    assert "COVERING INDEX predictions_labelled" in plan
+    assert "USE TEMP B-TREE FOR ORDER BY" not in plan
+    engine.dispose()
+
+
+def test_a_check_passes_only_while_the_database_answers(repository):
+    repository.check()
+
+    with pytest.raises(StorageUnavailable):
+        Repository(connect(URL.create("postgresql+psycopg2", "someone", "x", "127.0.0.1", 9, "mnist"))).check()
 
 
 @pytest.mark.parametrize("label", [-1, 10, 7.0, True, "", "x", "٣", "-1", "1" * 13, b"7", [7]])
