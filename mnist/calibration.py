@@ -1,0 +1,81 @@
+"""What a network's logits mean: temperature, the thresholds of the verdicts, and how far to trust both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mnist.network import DIGITS
+
+REFUSED_IN_VALIDATION = 0.003  # digits that may be called "not a digit" where the threshold is chosen
+SURE = 0.80  # a calibrated confidence below it is "unsure": the answer would be wrong about every third time
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Turns logits into probabilities and verdicts."""
+
+    temperature: float  # divides the ten digit logits before softmax
+    not_a_digit: float  # outlier score from which a drawing is refused
+    unsure: float  # confidence below which the answer is offered as a question
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """(N, 11) logits -> (N, 10) summing to 1: which digit it is, supposing that it is one."""
+        return F.softmax(logits[:, :DIGITS].double() / self.temperature, dim=1)
+
+
+def outlier_score(logits: Tensor) -> Tensor:
+    """(N, 11) logits -> (N,) log odds of "not a digit" against all ten digits together; 0 is even."""
+    return logits[:, DIGITS] - torch.logsumexp(logits[:, :DIGITS], dim=1)
+
+
+def calibrate(logits: Tensor, labels: Tensor) -> Calibration:
+    """Fit the temperature by likelihood and set the refusal threshold, on digits that were not trained on.
+
+    logits: (N, 11) of digits only; labels: (N,) 0..9.
+    """
+    threshold = torch.quantile(outlier_score(logits).double(), 1 - REFUSED_IN_VALIDATION).item()
+    return Calibration(temperature=_temperature(logits, labels), not_a_digit=threshold, unsure=SURE)
+
+
+def _temperature(logits: Tensor, labels: Tensor) -> float:
+    """Golden-section search of the negative log likelihood, which has one minimum in the temperature."""
+
+    def loss(log_temperature: float) -> float:
+        scaled = logits[:, :DIGITS].double() / torch.tensor(log_temperature, dtype=torch.float64).exp()
+        return F.cross_entropy(scaled, labels).item()
+
+    low, high, ratio = -2.5, 2.5, 0.6180339887
+    for _ in range(40):
+        left, right = high - ratio * (high - low), low + ratio * (high - low)
+        if loss(left) < loss(right):
+            high = right
+        else:
+            low = left
+    return float(torch.tensor((low + high) / 2).exp())
+
+
+def calibration_error(probabilities: Tensor, labels: Tensor, bins: int = 15) -> float:
+    """Expected calibration error, 0..1: the mean gap between confidence and accuracy over equally wide bins."""
+    confidence, guess = probabilities.max(dim=1)
+    right = (guess == labels).double()
+    which = (confidence * bins).long().clamp(max=bins - 1)
+    error = 0.0
+    for number in range(bins):
+        inside = which == number
+        if inside.any():
+            gap = (confidence[inside].mean() - right[inside].mean()).abs().item()
+            error += gap * inside.double().mean().item()
+    return error
+
+
+def area_under_roc(digits: Tensor, others: Tensor) -> float:
+    """Chance that a random non-digit scores higher than a random digit. Both (N,) outlier scores."""
+    scores = torch.cat([digits, others]).double()
+    ranks = torch.empty_like(scores)
+    ranks[scores.argsort()] = torch.arange(1, len(scores) + 1, dtype=torch.float64)
+    above = ranks[len(digits) :].sum().item() - len(others) * (len(others) + 1) / 2
+    return above / (len(digits) * len(others))

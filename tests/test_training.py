@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from mnist.data import Augmentation, Labelled
+from mnist.network import DigitNetwork
+from mnist.outliers import outliers, training_kinds
+from mnist.strokes import digits, training_styles
+from mnist.training import Drawings, Plan, Recipe, Source, accuracy, fit, logits_of, make_drawings, train
+
+CPU = torch.device("cpu")
+SMALL = (8, 12, 16)
+QUICK = Recipe(epochs=4, batch=64, peak_rate=1e-2, average=0.97, augmentation=Augmentation().scaled(0.3))
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Labelled:
+    return digits(2_000, seed=11, styles=training_styles())
+
+
+def learn(drawn: Labelled, seed: int) -> torch.nn.Module:
+    torch.manual_seed(seed)
+    return fit(DigitNetwork(SMALL), [Source(drawn, len(drawn))], QUICK, seed, CPU)
+
+
+def test_a_network_learns_to_read_drawings_it_has_not_seen(drawn):
+    unseen = digits(500, seed=12, styles=training_styles())
+
+    network = learn(drawn, seed=0)
+
+    assert accuracy(logits_of(network, unseen.frames), unseen.labels) > 0.75
+
+
+def test_the_seed_decides_the_weights(drawn):
+    small = drawn.take(torch.arange(300))
+
+    first, again, other = (learn(small, seed).state_dict() for seed in (1, 1, 2))
+
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["layers.head.weight"], other["layers.head.weight"])
+
+
+def test_an_epoch_takes_from_each_source_what_was_asked_for(drawn):
+    steps = []
+    few, many = drawn.take(torch.arange(10)), drawn.take(torch.arange(1_000))
+
+    fit(
+        DigitNetwork(SMALL),
+        [Source(few, 64), Source(many, 128)],
+        dataclasses.replace(QUICK, epochs=2),
+        0,
+        CPU,
+        lambda step, total, loss: steps.append((step, total)),
+    )
+
+    assert steps == [(step, 6) for step in range(1, 7)]
+
+
+def test_the_average_has_batch_norm_statistics_of_its_own(drawn):
+    source = DigitNetwork(SMALL)
+    averaged = fit(source, [Source(drawn, 640)], dataclasses.replace(QUICK, epochs=1), 0, CPU)
+
+    name = "layers.stem.2.running_mean"
+    assert averaged is not source
+    assert not torch.equal(averaged.state_dict()[name], source.state_dict()[name])
+    assert not torch.equal(averaged.state_dict()["layers.head.weight"], source.state_dict()["layers.head.weight"])
+
+
+def test_training_from_scratch_reports_every_held_back_set(drawn):
+    plan = Plan(
+        recipe=dataclasses.replace(QUICK, epochs=1),
+        widths=SMALL,
+        strokes=300,
+        outliers=100,
+        strokes_per_epoch=300,
+        outliers_per_epoch=100,
+        trained_styles=50,
+        held_out_styles=60,
+        held_out_kinds=40,
+    )
+    told = []
+    drawings = make_drawings(plan, workers=1, progress=told.append)
+    stand_in = Labelled(drawn.frames.repeat(3, 1, 1), drawn.labels.repeat(3))  # for MNIST's training images
+
+    trained = train(stand_in, drawings, plan, seed=0, device=CPU)
+
+    assert sum(told) == plan.drawings
+    assert set(trained.validation) == {"mnist_validation", "trained_styles", "held_out_styles"}
+    assert all(0 <= scores.accuracy <= 1 for scores in trained.validation.values())
+    assert trained.calibration.temperature > 0
+    assert trained.network.widths == SMALL
+
+
+def test_non_digits_are_told_from_digits_after_a_little_training(drawn):
+    others = outliers(1_000, seed=13, kinds=training_kinds())
+    torch.manual_seed(0)
+    network = fit(DigitNetwork(SMALL), [Source(drawn, 2_000), Source(others, 1_000)], QUICK, 0, CPU)
+
+    says_none = logits_of(network, outliers(200, seed=14, kinds=training_kinds()).frames).argmax(1) == 10
+    says_none_of_digits = logits_of(network, drawn.frames[:400]).argmax(1) == 10
+
+    assert says_none.double().mean() > says_none_of_digits.double().mean() + 0.3
+
+
+def test_drawings_to_train_on_and_to_validate_with_are_different(drawn):
+    plan = Plan(strokes=40, outliers=10, trained_styles=40, held_out_styles=10, held_out_kinds=10)
+    drawings: Drawings = make_drawings(plan, workers=1)
+
+    assert not torch.equal(drawings.strokes.frames, drawings.trained_styles.frames)

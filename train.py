@@ -1,0 +1,106 @@
+"""Train the network from scratch and write its weights with a report beside them."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from mnist.classifier import SHIPPED_WEIGHTS, write_weights
+from mnist.data import MissingMnist, load_mnist
+from mnist.network import parameter_count
+from mnist.settings import Settings
+from mnist.training import Plan, logits_of, make_drawings, score, train
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parse(arguments)
+    plan = Plan()
+    if options.epochs is not None:
+        plan = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, epochs=options.epochs))
+    device = choose_device(options.device)
+    folder = Settings.from_environment().mnist_dir
+    try:
+        learned, test = load_mnist(folder, train=True), load_mnist(folder, train=False)
+    except MissingMnist as error:
+        print(error, file=sys.stderr)
+        return 1
+
+    started = time.perf_counter()
+    workers = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    with tqdm(total=plan.drawings, desc="drawing", unit="img", unit_scale=True) as bar:
+        drawings = make_drawings(plan, workers, bar.update)
+    with tqdm(desc="training", unit="step") as bar:
+
+        def show(step: int, steps: int, loss: float | None) -> None:
+            bar.total = steps
+            bar.update()
+            if loss is not None:
+                bar.set_postfix_str(f"loss {loss:.3f}")
+
+        trained = train(learned, drawings, plan, options.seed, device, show)
+    # The test set is touched here, once, after everything has been chosen on validation.
+    tested = score(logits_of(trained.network, test.frames, device), test.labels, trained.calibration)
+
+    weights = write_weights(trained.network, trained.calibration)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_bytes(weights)
+    report = {
+        "test_accuracy": tested.accuracy,
+        "test": dataclasses.asdict(tested),
+        "validation": {name: dataclasses.asdict(scores) for name, scores in trained.validation.items()},
+        "outlier_auroc": trained.outlier_auroc,
+        "outliers_caught": trained.outliers_caught,
+        "calibration": dataclasses.asdict(trained.calibration),
+        "parameters": parameter_count(trained.network),
+        "bytes": len(weights),
+        "seconds": round(time.perf_counter() - started, 1),
+        "training_seconds": round(trained.seconds, 1),
+        "epochs": plan.recipe.epochs,
+        "seed": options.seed,
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads",
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join(["python", "train.py", *(sys.argv[1:] if arguments is None else arguments)]),
+    }
+    options.out.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
+    print(
+        f"test {tested.accuracy:.2%} · held-out styles {trained.validation['held_out_styles'].accuracy:.2%} · "
+        f"non-digits caught {trained.outliers_caught:.1%} · {report['parameters']:,} parameters · "
+        f"{report['seconds']:.0f} s on {report['device']} · seed {options.seed} · {options.out}"
+    )
+    return 0
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--epochs", type=positive, help=f"default {Plan().recipe.epochs}")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=SHIPPED_WEIGHTS, help="the report goes beside it as .json")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    return parser.parse_args(arguments)
+
+
+def positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def choose_device(name: str) -> torch.device:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("--device cuda: this machine has no CUDA device, or this torch was built without CUDA.")
+    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
