@@ -1,0 +1,159 @@
+"""Weights file <-> network; predict(frames) -> Predictions with calibrated probabilities and a verdict."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mnist.calibration import Calibration, outlier_score
+from mnist.network import DigitNetwork, as_input
+
+SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "digits.pt"
+FORMAT = 1  # of the weights file
+MAX_WEIGHTS_BYTES = 2 * 2**20
+WIDEST = 2.4  # width / height of the ink from which it is no single digit, whatever the network thinks
+
+Verdict = Literal["digit", "unsure", "not_a_digit"]
+
+
+class UnusableWeights(ValueError):
+    """A weights file that is damaged, of another format, or not one of ours; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the network believes about one drawing."""
+
+    probabilities: tuple[float, ...]  # ten, indexed by digit, summing to 1: which digit, supposing that it is one
+    outlier_score: float  # log odds of "not a digit"; above 0 the network thinks that it is none
+    verdict: Verdict
+    model_version: int
+
+    @property
+    def digit(self) -> int:
+        """The likeliest digit, whatever the verdict."""
+        return max(range(10), key=self.probabilities.__getitem__)
+
+    @property
+    def confidence(self) -> float:
+        return self.probabilities[self.digit]
+
+    @property
+    def candidates(self) -> tuple[int, ...]:
+        """The digits worth asking about, likeliest first: one when sure, two or three otherwise."""
+        ranked = sorted(range(10), key=self.probabilities.__getitem__, reverse=True)
+        if self.verdict == "digit":
+            return (ranked[0],)
+        return tuple(ranked[:2] + [digit for digit in ranked[2:3] if self.probabilities[digit] >= 0.05])
+
+
+class Classifier:
+    """A network ready to answer; safe to share between threads."""
+
+    def __init__(self, network: nn.Module, calibration: Calibration, version: int) -> None:
+        self.calibration = calibration
+        self.version = version
+        self._network = freeze(network)
+        self._lock = threading.Lock()
+
+    @classmethod
+    def load(cls, source: Path | str | bytes, version: int) -> Classifier:
+        """Read a weights file, or its bytes. Raises UnusableWeights; a missing file raises FileNotFoundError."""
+        network, calibration = read_weights(source)
+        return cls(network, calibration, version)
+
+    def predict(self, frames: np.ndarray) -> list[Prediction]:
+        """frames: (N, 28, 28) uint8 as mnist/preprocess.py makes them, 0 = paper. One prediction each, in order."""
+        if frames.ndim != 3 or frames.shape[1:] != (28, 28) or frames.dtype != np.uint8:
+            raise ValueError(f"Frames must be (N, 28, 28) uint8, not {frames.shape} {frames.dtype}.")
+        if len(frames) == 0:
+            return []
+        with torch.inference_mode(), self._lock:
+            logits = self._network(as_input(torch.from_numpy(np.ascontiguousarray(frames)))).float()
+        probabilities = self.calibration.probabilities(logits).tolist()
+        scores = outlier_score(logits).tolist()
+        return [
+            self._judge(tuple(each), score, too_wide(frame))
+            for each, score, frame in zip(probabilities, scores, frames, strict=True)
+        ]
+
+    def _judge(self, probabilities: tuple[float, ...], score: float, refused: bool) -> Prediction:
+        verdict: Verdict = "digit"
+        if refused or score >= self.calibration.not_a_digit:
+            verdict = "not_a_digit"
+        elif max(probabilities) < self.calibration.unsure:
+            verdict = "unsure"
+        return Prediction(probabilities, score, verdict, self.version)
+
+
+def too_wide(frame: np.ndarray) -> bool:
+    """Whether the ink of a (28, 28) frame lies wider than any single digit: a dash, a word, a long number."""
+    ink = frame >= 24
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    if len(rows) == 0:
+        return False
+    return bool(columns[-1] - columns[0] + 1 >= WIDEST * (rows[-1] - rows[0] + 1))
+
+
+def freeze(network: nn.Module) -> nn.Module:
+    """The same function, made for answering: traced, batch norms folded into convolutions, weights as constants."""
+    network = network.cpu().float().eval()
+    example = torch.zeros(1, 1, 28, 28)
+    with torch.inference_mode(False), torch.no_grad():
+        traced = torch.jit.trace(network, example)
+        return torch.jit.freeze(traced)
+
+
+def write_weights(network: DigitNetwork, calibration: Calibration) -> bytes:
+    """The weights file: network and calibration, readable with `weights_only=True`."""
+    buffer = io.BytesIO()
+    content = {
+        "format": FORMAT,
+        "widths": list(network.widths),
+        "state": {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()},
+        "calibration": {
+            "temperature": calibration.temperature,
+            "not_a_digit": calibration.not_a_digit,
+            "unsure": calibration.unsure,
+        },
+    }
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def read_weights(source: Path | str | bytes) -> tuple[DigitNetwork, Calibration]:
+    """Inverse of `write_weights`. Raises UnusableWeights; a missing file raises FileNotFoundError."""
+    data = source if isinstance(source, bytes) else Path(source).read_bytes()
+    if len(data) > MAX_WEIGHTS_BYTES:
+        raise UnusableWeights(f"The weights have {len(data):,} bytes; at most {MAX_WEIGHTS_BYTES:,} are expected.")
+    try:
+        content: Any = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # zipfile, pickle and torch raise a dozen types for damaged or foreign files
+        raise UnusableWeights(f"The weights are damaged or not a weights file: {error}") from error
+    if not isinstance(content, Mapping) or content.get("format") != FORMAT:
+        raise UnusableWeights(f"The weights are not of format {FORMAT}, which this version of the application reads.")
+    try:
+        first, second, third = (int(width) for width in content["widths"])
+        if not all(0 < width <= 512 for width in (first, second, third)):
+            raise ValueError(f"widths {content['widths']}")
+        network = DigitNetwork((first, second, third))
+        state: dict[str, Tensor] = content["state"]
+        network.load_state_dict(state)
+        calibration = Calibration(
+            temperature=float(content["calibration"]["temperature"]),
+            not_a_digit=float(content["calibration"]["not_a_digit"]),
+            unsure=float(content["calibration"]["unsure"]),
+        )
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise UnusableWeights(f"The weights do not fit the network: {error}") from error
+    if not all(torch.isfinite(tensor).all() for tensor in state.values()) or not calibration.temperature > 0:
+        raise UnusableWeights("The weights hold values that are not finite numbers.")
+    return network.eval(), calibration
