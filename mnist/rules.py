@@ -1,0 +1,117 @@
+"""Ruled and squared paper: finds its lines and takes them out of a mask of ink without eating the strokes on them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+TILT = np.deg2rad(14)  # how far a rule may lean from the picture's edges
+MIN_FAMILY = 3  # fewer parallel lines across the picture may be strokes of the digit
+WHOLE = 0.85  # of the picture's width: a single line is a rule when so much of it is there
+MIN_VOTES = 0.35  # of the picture's width, in pixels of rule on one straight line
+MAX_LINES = 90  # of one direction
+REACH = 6  # pixels to each side in which a wavy rule is followed and its thickness measured
+EXTRA = 2  # pixels by which a run of ink may exceed the rule's usual thickness and still be rule
+DARKER = 1.45  # times the rule's usual density: ink lies on it
+
+
+def erase_rules(mask: np.ndarray, density: np.ndarray, faint: float) -> np.ndarray:
+    """Take ruled lines out of a mask.
+
+    mask: (H, W) uint8, 1 = ink or rule; density: (H, W) uint8, how dark; faint: the density from which a rule is seen.
+    Returns the mask without the runs of ink across each rule that are as thin and as pale as the rule itself.
+    """
+    erased = mask.copy()
+    thin = (density >= faint).view(np.uint8)
+    thin = cv2.subtract(thin, cv2.morphologyEx(thin, cv2.MORPH_OPEN, np.ones((7, 7), np.uint8)))
+    crossed = np.zeros_like(mask)
+    for turned in (False, True):
+        lines = _parallel_lines(np.ascontiguousarray(thin.T) if turned else thin)
+        target, dark, met = (erased.T, density.T, crossed.T) if turned else (erased, density, crossed)
+        for slope, offset in lines:
+            _erase_line(target, dark, met, slope, offset, faint)
+    return erased
+
+
+def _parallel_lines(thin: np.ndarray) -> list[tuple[float, float]]:
+    """Nearly horizontal lines right across the picture as (slope, offset): y = slope · x + offset."""
+    height, width = thin.shape
+    found = cv2.HoughLines(
+        thin, 1, np.pi / 360, int(MIN_VOTES * width), min_theta=np.pi / 2 - TILT, max_theta=np.pi / 2 + TILT
+    )
+    if found is None:
+        return []
+    lines: list[tuple[float, float]] = []
+    middles: list[float] = []
+    for rho, theta in found.reshape(-1, found.shape[-1])[:2000, :2]:
+        slope, offset = -np.cos(theta) / np.sin(theta), rho / np.sin(theta)
+        middle = slope * width / 2 + offset
+        # Strongest first: its neighbours in the accumulator are the same line again.
+        if all(abs(middle - other) > REACH for other in middles):
+            lines.append((float(slope), float(offset)))
+            middles.append(middle)
+        if len(lines) == MAX_LINES:
+            break
+    if not lines:
+        return []
+    usual = np.median([slope for slope, _ in lines])
+    family = [line for line in lines if abs(line[0] - usual) < 0.06]
+    return family if len(family) >= MIN_FAMILY else [line for line in lines if _crosses_all(thin, *line)]
+
+
+def _crosses_all(thin: np.ndarray, slope: float, offset: float) -> bool:
+    """A line from edge to edge: no stroke is that long, so one alone is a rule, such as the margin of a page."""
+    height, width = thin.shape
+    columns = np.arange(width)
+    rows = np.rint(slope * columns + offset).astype(int)
+    near = np.clip(rows[None] + np.arange(-3, 4)[:, None], 0, height - 1)
+    return bool(thin[near, columns].any(axis=0).mean() > WHOLE)
+
+
+def _erase_line(
+    mask: np.ndarray, density: np.ndarray, crossed: np.ndarray, slope: float, offset: float, faint: float
+) -> None:
+    height, width = mask.shape
+    columns = np.arange(width)
+    centre = slope * columns + offset
+    inside = (centre > -REACH) & (centre < height + REACH - 1)
+    columns, centre = columns[inside], centre[inside]
+    if len(columns) < width // 4:
+        return
+    rows = _follow(density, columns, np.rint(centre).astype(int))
+    around = np.clip(rows[None] + np.arange(-REACH, REACH + 1)[:, None], 0, height - 1)
+    dark = density[around, columns]
+    ink = mask[around, columns] > 0
+    run = _run_through_middle(ink)
+    thickness = run.sum(axis=0)
+    peak = dark[REACH - 1 : REACH + 2].max(axis=0)
+    on_rule = peak >= faint
+    if on_rule.sum() < 0.3 * len(columns):
+        return
+    usual = max(1.0, float(np.median(thickness[on_rule])))
+    level = float(np.median(peak[on_rule]))
+    pale = (thickness <= usual + EXTRA) & (peak <= np.where(crossed[rows, columns] > 0, 2, 1) * DARKER * level)
+    for row in range(-2, 3):  # where the other direction's rules will meet this one, two rules' ink adds up
+        crossed[np.clip(rows + row, 0, height - 1), columns] = 1
+    y, x = np.nonzero(run & pale)
+    mask[around[y, x], columns[x]] = 0
+
+
+def _follow(density: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Where a rule that should be at `rows` really is: paper is never quite flat."""
+    height = len(density)
+    near = np.clip(rows[None] + np.arange(-3, 4)[:, None], 0, height - 1)
+    smooth = cv2.blur(density[near, columns], (41, 1))
+    return np.clip(rows + smooth.argmax(axis=0) - 3, 0, height - 1)
+
+
+def _run_through_middle(ink: np.ndarray) -> np.ndarray:
+    """(rows, N) bool: in each column the unbroken run of ink that passes within a pixel of the middle row."""
+    middle = len(ink) // 2
+    run = np.zeros_like(ink)
+    run[middle - 1 : middle + 2] = ink[middle - 1 : middle + 2]
+    for row in range(middle + 2, len(ink)):
+        run[row] = run[row - 1] & ink[row]
+    for row in range(middle - 2, -1, -1):
+        run[row] = run[row + 1] & ink[row]
+    return run
