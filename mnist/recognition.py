@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import numpy as np
 
 from mnist.classifier import Classifier, Prediction
-from mnist.images import decode, encode_png
-from mnist.preprocess import prepare
+from mnist.images import BadImage, decode, encode_png
+from mnist.metrics import ACCURACY_WINDOW, Metrics
+from mnist.model_card import ModelCard
+from mnist.preprocess import BlankDrawing, Prepared, prepare
 from mnist.repository import Drawing, Repository, StorageUnavailable, UnknownPrediction, parse_label
 
 log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,16 +32,35 @@ class Recognition:
     prediction: Prediction
     frame: np.ndarray  # (28, 28) uint8, what the network saw
     is_stored: bool  # False: the database was away
+    digits: tuple[Prediction, ...] = ()  # of several digits side by side, from left to right; empty for a single one
 
 
 class Recogniser:
     """Reads pictures and keeps them. One object serves every thread of the process."""
 
-    def __init__(self, classifier: Classifier, repository: Repository, *, max_bytes: int, max_pixels: int) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        repository: Repository,
+        *,
+        max_bytes: int,
+        max_pixels: int,
+        metrics: Metrics | None = None,
+        model: ModelCard | None = None,
+    ) -> None:
         self._classifier = classifier
         self._repository = repository
         self._max_bytes = max_bytes
         self._max_pixels = max_pixels
+        self._metrics = metrics or Metrics()
+        self._model = model or ModelCard(classifier.version)
+        self._metrics.show_model(self._model.version, self._model.trained_at)
+        self._metrics.show_accuracy(lambda: repository.accuracy(latest=ACCURACY_WINDOW))
+
+    @property
+    def model(self) -> ModelCard:
+        """The version that answers now."""
+        return self._model
 
     def recognise(
         self, data: bytes, *, source: str, session_id: str | None = None, grows_from: Drawing | None = None
@@ -45,22 +71,51 @@ class Recogniser:
         Raises BadImage when it can't be used and BlankDrawing when there is nothing on it; nothing is stored then. A
         database that is away does not stop the answer: see `is_stored`.
         """
-        pixels = decode(data, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
-        prepared = prepare(pixels)
-        [prediction] = self._classifier.predict(prepared.frame[None])
-        drawing = Drawing(
-            image=_as_drawn(data, pixels),
-            source=source,
-            session_id=session_id,
-            predicted_digit=None if prediction.verdict == "not_a_digit" else prediction.digit,
-            confidence=prediction.confidence,
-            probabilities=prediction.probabilities,
-            verdict=prediction.verdict,
-            model_version=prediction.model_version,
-        )
-        if grows_from is not None:
-            drawing = replace(drawing, id=grows_from.id, created_at=grows_from.created_at)
-        return Recognition(drawing, prediction, prepared.frame, self._try_to_store(drawing))
+        with self._metrics.time_recognition(source):
+            [found] = self._classify([self._read(data, source)], source, session_id)
+            if grows_from is None:
+                return replace(found, is_stored=self._try_to(self._repository.add_all, [found.drawing]))
+            grown = replace(found.drawing, id=grows_from.id, created_at=grows_from.created_at)
+            return replace(found, drawing=grown, is_stored=self._try_to(self._repository.save, grown))
+
+    def recognise_batch(
+        self, pictures: Sequence[bytes], *, source: str, session_id: str | None = None
+    ) -> list[Recognition | None]:
+        """Read many pictures with one pass of the network and one transaction; None where a picture is blank.
+
+        Raises BadImage, naming the picture by its place from 0, when any can't be used; nothing is stored then.
+        """
+        with self._metrics.time_recognition(source):
+            read: list[_Picture | None] = []
+            for place, data in enumerate(pictures):
+                try:
+                    read.append(self._read(data, source))
+                except BlankDrawing:
+                    read.append(None)
+                except BadImage as bad:
+                    raise type(bad)(f"images[{place}]: {bad}") from bad
+            found = self._classify([picture for picture in read if picture is not None], source, session_id)
+            is_stored = self._try_to(self._repository.add_all, [each.drawing for each in found])
+            answers = iter(found)
+            return [None if picture is None else replace(next(answers), is_stored=is_stored) for picture in read]
+
+    def recognise_labelled(
+        self, data: bytes, label: int | str | None, *, source: str, session_id: str | None = None
+    ) -> Recognition:
+        """Store a picture together with what a person says it is, in one transaction.
+
+        Raises BadLabel, BadImage, BlankDrawing, or StorageUnavailable when it could not be stored.
+        """
+        true_label, true_number = parse_label(label)  # first: it costs nothing
+        with self._metrics.time_recognition(source):
+            [found] = self._classify([self._read(data, source)], source, session_id)
+            drawing = replace(
+                found.drawing, true_label=true_label, true_number=true_number, labelled_at=found.drawing.created_at
+            )
+            with self._storing():
+                self._repository.add_all([drawing])
+        self._metrics.count_feedback(is_right=drawing.truth == drawing.guess)
+        return replace(found, drawing=drawing, is_stored=True)
 
     def correct(self, drawing: Drawing, label: int | str | None) -> None:
         """Store what a person says a drawing is, and the drawing too if the database was away when it was made.
@@ -69,28 +124,99 @@ class Recogniser:
         Raises BadLabel, AlreadyProcessed, or StorageUnavailable when nothing could be stored.
         """
         try:
-            self._repository.correct(drawing.id, label)
+            self.correct_by_id(drawing.id, label)
         except UnknownPrediction:
             true_label, true_number = parse_label(label)
-            self._repository.save(
-                replace(drawing, true_label=true_label, true_number=true_number, labelled_at=datetime.now(UTC))
-            )
+            labelled = replace(drawing, true_label=true_label, true_number=true_number, labelled_at=datetime.now(UTC))
+            with self._counting_errors("correct"):
+                self._repository.save(labelled)
+            self._metrics.count_feedback(is_right=labelled.truth == labelled.guess)
 
     def correct_by_id(self, drawing_id: uuid.UUID, label: int | str | None) -> None:
         """Like `correct`, for a caller that knows only the id. Raises UnknownPrediction too."""
-        self._repository.correct(drawing_id, label)
+        with self._counting_errors("correct"):
+            is_right = self._repository.correct(drawing_id, label)
+        self._metrics.count_feedback(is_right=is_right)
 
     def recent(self, *, limit: int, session_id: str | None = None) -> list[Drawing]:
         """The latest drawings, newest first. Raises StorageUnavailable."""
-        return self._repository.recent(limit=limit, session_id=session_id)
+        with self._counting_errors("read"):
+            return self._repository.recent(limit=limit, session_id=session_id)
 
-    def _try_to_store(self, drawing: Drawing) -> bool:
+    def check(self) -> None:
+        """Make sure that drawings can be stored. Raises StorageUnavailable."""
+        with self._counting_errors("read"):
+            self._repository.check()
+
+    def _read(self, data: bytes, source: str) -> _Picture:
+        with self._metrics.time_stage("preprocess"):
+            pixels = decode(data, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
+            try:
+                prepared = prepare(pixels)
+            except BlankDrawing:
+                self._metrics.count_blank(source=source, version=self._model.version)
+                raise
+            image = _as_drawn(data, pixels)
+        self._metrics.observe_ink(source=source, ink_share=prepared.ink_share, box_share=prepared.canvas_share)
+        return _Picture(image, prepared)
+
+    def _classify(self, pictures: Sequence[_Picture], source: str, session_id: str | None) -> list[Recognition]:
+        """One pass of the network over all pictures; nothing is stored yet."""
+        if not pictures:
+            return []
+        with self._metrics.time_stage("inference"):
+            predictions = self._classifier.predict(np.stack([picture.prepared.frame for picture in pictures]))
+        found = []
+        for picture, prediction in zip(pictures, predictions, strict=True):
+            drawing = Drawing(
+                image=picture.image,
+                source=source,
+                session_id=session_id,
+                predicted_digit=None if prediction.verdict == "not_a_digit" else prediction.digit,
+                confidence=prediction.confidence,
+                probabilities=prediction.probabilities,
+                verdict=prediction.verdict,
+                model_version=prediction.model_version,
+            )
+            self._metrics.count_prediction(
+                digit=drawing.predicted_digit,
+                verdict=drawing.verdict,
+                source=source,
+                version=drawing.model_version,
+                confidence=drawing.confidence,
+            )
+            found.append(Recognition(drawing, prediction, picture.prepared.frame, is_stored=False))
+        return found
+
+    def _try_to(self, store: Callable[[_T], None], what: _T) -> bool:
         try:
-            self._repository.save(drawing)
+            with self._storing():
+                store(what)
         except StorageUnavailable as error:
-            log.warning("Drawing %s was not stored: %s", drawing.id, error)
+            log.warning("A drawing was not stored: %s", error)
             return False
         return True
+
+    @contextmanager
+    def _storing(self) -> Iterator[None]:
+        with self._counting_errors("store"), self._metrics.time_stage("store"):
+            yield
+
+    @contextmanager
+    def _counting_errors(self, operation: str) -> Iterator[None]:
+        try:
+            yield
+        except StorageUnavailable:
+            self._metrics.count_database_error(operation)
+            raise
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Picture:
+    """Decoded, checked and framed; the network has not seen it yet."""
+
+    image: bytes  # PNG, as it was drawn
+    prepared: Prepared
 
 
 def _as_drawn(data: bytes, pixels: np.ndarray) -> bytes:

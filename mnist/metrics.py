@@ -1,0 +1,217 @@
+"""Prometheus collectors: what is counted, and under which name."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+log = logging.getLogger(__name__)
+
+ACCURACY_WINDOW = 1_000  # latest labelled drawings
+ACCURACY_SECONDS = 10  # however often /metrics is asked for, the database is not asked more often than this
+
+# Seconds. A stroke's answer takes 2 ms, a 40 megapixel photo half a second.
+DURATIONS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.25, 0.5, 1, 2, 5, 10)
+SHARES = tuple(step / 20 for step in range(1, 21))
+CONFIDENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1)
+
+
+class Tally(Protocol):
+    """How often one version of the network was right."""
+
+    @property
+    def model_version(self) -> int: ...
+    @property
+    def labelled(self) -> int: ...
+    @property
+    def right(self) -> int: ...
+
+
+class Metrics:
+    """All collectors of one process, in a registry of their own. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._predictions = Counter(
+            "mnist_predictions",
+            "Drawings that were read; digit is none where no single digit was found.",
+            ["digit", "verdict", "source", "model_version"],
+            registry=self.registry,
+        )
+        self._stages = Histogram(
+            "mnist_stage_duration_seconds",
+            "Time spent in one stage of reading: preprocess a picture, inference of one batch, store one batch.",
+            ["stage"],
+            buckets=DURATIONS,
+            registry=self.registry,
+        )
+        self._recognitions = Histogram(
+            "mnist_recognition_duration_seconds",
+            "Time from a picture's bytes to its stored answer; a batch counts once.",
+            ["source"],
+            buckets=DURATIONS,
+            registry=self.registry,
+        )
+        self._requests = Histogram(
+            "mnist_http_request_duration_seconds",
+            "Time from the first byte of an API request to the last of its answer.",
+            ["method", "route", "status"],
+            buckets=DURATIONS,
+            registry=self.registry,
+        )
+        self._feedback = Counter(
+            "mnist_feedback",
+            "Labels that people gave: right where the network had read the same.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self._database_errors = Counter(
+            "mnist_database_errors",
+            "Times that the database could not do its part.",
+            ["operation"],
+            registry=self.registry,
+        )
+        self._version = Gauge(
+            "mnist_active_model_version", "Version of the network that answers now.", registry=self.registry
+        )
+        self._trained_at = Gauge(
+            "mnist_active_model_trained_timestamp_seconds",
+            "When the network that answers now was trained, in seconds since 1970; its age is time() minus this.",
+            registry=self.registry,
+        )
+        # Drift: when people, pens or cameras change, these move before any label says so.
+        self._ink_share = Histogram(
+            "mnist_drawing_ink_ratio",
+            "Share of the ink's bounding box that is ink: thick or thin pens.",
+            ["source"],
+            buckets=SHARES,
+            registry=self.registry,
+        )
+        self._box_share = Histogram(
+            "mnist_drawing_box_ratio",
+            "Longer side of the ink's bounding box as a share of the picture's: large or small writing.",
+            ["source"],
+            buckets=SHARES,
+            registry=self.registry,
+        )
+        self._confidence = Histogram(
+            "mnist_prediction_confidence_ratio",
+            "Calibrated confidence in the digit.",
+            ["source"],
+            buckets=CONFIDENCES,
+            registry=self.registry,
+        )
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        # A series that appears with its first event has no increase() for that event, so start them at zero.
+        for stage in ("preprocess", "inference", "store"):
+            self._stages.labels(stage)
+        for outcome in ("right", "wrong"):
+            self._feedback.labels(outcome)
+        for operation in ("store", "correct", "read"):
+            self._database_errors.labels(operation)
+
+    def time_stage(self, stage: str) -> AbstractContextManager[object]:
+        """stage: "preprocess", "inference" or "store"."""
+        return self._stages.labels(stage).time()
+
+    def time_recognition(self, source: str) -> AbstractContextManager[object]:
+        """The whole use case, from bytes to stored answer."""
+        return self._recognitions.labels(source).time()
+
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """route: the pattern that matched, never the path, so that clients can't make up series."""
+        self._requests.labels(method, route, str(status)).observe(seconds)
+
+    def count_prediction(
+        self, *, digit: int | None, verdict: str, source: str, version: int, confidence: float
+    ) -> None:
+        """One drawing with ink on it."""
+        self._predictions.labels("none" if digit is None else str(digit), verdict, source, str(version)).inc()
+        self._confidence.labels(source).observe(confidence)
+
+    def count_blank(self, *, source: str, version: int) -> None:
+        self._predictions.labels("none", "blank", source, str(version)).inc()
+
+    def observe_ink(self, *, source: str, ink_share: float, box_share: float) -> None:
+        """Both 0–1, as measured by mnist/preprocess.py."""
+        self._ink_share.labels(source).observe(ink_share)
+        self._box_share.labels(source).observe(box_share)
+
+    def count_feedback(self, *, is_right: bool) -> None:
+        self._feedback.labels("right" if is_right else "wrong").inc()
+
+    def count_database_error(self, operation: str) -> None:
+        """operation: "store", "correct" or "read"."""
+        self._database_errors.labels(operation).inc()
+
+    def show_model(self, version: int, trained_at: datetime | None) -> None:
+        """Which version answers from now on."""
+        self._version.set(version)
+        self._trained_at.set(trained_at.timestamp() if trained_at else float("nan"))
+
+    def show_accuracy(self, count: Callable[[], Sequence[Tally]]) -> None:
+        """Export the accuracy over the latest labels. count may raise when the database is away."""
+        self.registry.register(_Accuracy(count, lambda: self.count_database_error("read")))
+
+
+class _Accuracy(Collector):
+    """Asks the database while /metrics is being written, so that every replica shows the same."""
+
+    def __init__(self, count: Callable[[], Sequence[Tally]], on_error: Callable[[], None]) -> None:
+        self._count = count
+        self._on_error = on_error
+        self._lock = threading.Lock()
+        self._asked_at = float("-inf")
+        self._tallies: Sequence[Tally] = ()
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        return iter(self._families())  # without it, registering would ask the database
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        with self._lock:
+            if time.monotonic() - self._asked_at >= ACCURACY_SECONDS:
+                self._tallies = self._ask()
+                self._asked_at = time.monotonic()
+            tallies = self._tallies
+        accuracy, labelled = self._families()
+        for tally in tallies:
+            accuracy.add_metric([str(tally.model_version)], tally.right / tally.labelled)
+            labelled.add_metric([str(tally.model_version)], tally.labelled)
+        yield accuracy
+        yield labelled
+
+    def _ask(self) -> Sequence[Tally]:
+        try:
+            return self._count()
+        except Exception as error:  # a gap in this curve must not take all the others away
+            log.warning("The accuracy is not known now: %s", error)
+            self._on_error()
+            return ()
+
+    @staticmethod
+    def _families() -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
+        window = f"the latest {ACCURACY_WINDOW:,} labelled drawings"
+        return (
+            GaugeMetricFamily(
+                "mnist_labelled_accuracy_ratio",
+                f"Share of {window} that the network had read as people said, by the version that read them.",
+                labels=["model_version"],
+            ),
+            GaugeMetricFamily(
+                "mnist_labelled_drawings", f"How many of {window} each version had read.", labels=["model_version"]
+            ),
+        )

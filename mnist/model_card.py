@@ -1,0 +1,37 @@
+"""What is known about one version of the network: when and from what it was trained, and how well it does."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """One version's story."""
+
+    version: int
+    trained_at: datetime | None = None  # None: nobody wrote it down
+    trained_from: str = "unknown"  # in words: the data, and the version that it started from
+    metrics: dict[str, Any] = field(default_factory=dict)  # as the training reported them
+
+
+def read_report(path: Path, version: int) -> ModelCard:
+    """The card of weights that `train.py` made, from the report that it wrote beside them.
+
+    Without a readable report the card knows only the version: serving goes on.
+    """
+    try:
+        report = json.loads(path.read_text())
+        trained_at = datetime.fromisoformat(report["trained_at"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ModelCard(version)
+    return ModelCard(
+        version=version,
+        trained_at=trained_at if trained_at.tzinfo else trained_at.replace(tzinfo=UTC),
+        trained_from=f"MNIST and drawings made by mnist/strokes.py, from scratch: {report.get('command', 'train.py')}",
+        metrics=report,
+    )
