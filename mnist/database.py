@@ -59,14 +59,16 @@ class PredictionRow(Base):
         CheckConstraint("true_label BETWEEN 0 AND 9", name="true_label_is_a_digit"),
         CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence_is_a_probability"),
         CheckConstraint("true_label IS NULL OR labelled_at IS NOT NULL", name="a_label_has_its_time"),
+        CheckConstraint("set_aside IS NULL OR feedback_processed", name="only_a_run_sets_aside"),
         Index("predictions_by_time", "created_at", "id"),
         Index("predictions_by_session", "session_id", "created_at", "id"),
         Index(
             "predictions_to_learn_from",
+            "feedback_processed",
             "labelled_at",
             "id",
-            postgresql_where=text("labelled_at IS NOT NULL AND NOT feedback_processed"),
-            sqlite_where=text("labelled_at IS NOT NULL AND NOT feedback_processed"),
+            postgresql_where=text("labelled_at IS NOT NULL"),
+            sqlite_where=text("labelled_at IS NOT NULL"),
         ),
         # Holds all that the accuracy of the latest labels needs, so that no pictures are read for it.
         Index(
@@ -98,6 +100,12 @@ class PredictionRow(Base):
     labelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     feedback_processed: Mapped[bool] = mapped_column(default=False, server_default=false())
     processed_by: Mapped[int | None]
+    set_aside: Mapped[str | None] = mapped_column(
+        String(16)
+    )  # why no version learned from it; mnist/trust.py has the reasons
+    reviewed: Mapped[bool] = mapped_column(
+        default=False, server_default=false()
+    )  # a person's decision, which runs keep
 
 
 class ModelRow(Base):

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import CursorResult, Engine, Update, and_, func, insert, select, text, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, func, insert, select, text, update
 
-from mnist.database import PredictionRow, create_tables
+from mnist.database import PredictionRow
+from mnist.storage import Storage, change
+from mnist.storage import StorageUnavailable as StorageUnavailable  # whoever asks the repository meets it
 
 MAX_NUMBER = 12  # digits of a whole number
-
-
-class StorageUnavailable(RuntimeError):
-    """The database can't be reached or refuses to work; nothing was stored. Trying again later may succeed."""
 
 
 class UnknownPrediction(LookupError):
@@ -102,16 +97,11 @@ def parse_label(label: int | str | None) -> tuple[int | None, str | None]:
     raise BadLabel(f"The label is {label!r}; it must be a digit from 0 to 9, or null for “not a digit”.")
 
 
-class Repository:
+class Repository(Storage):
     """Drawings and their labels in any database that SQLAlchemy speaks to.
 
-    Tables are made at the first use, and again after a failure, so that the application may start before its database
-    and outlive a new one. Every method raises StorageUnavailable when the database can't do its part.
+    Every method raises StorageUnavailable when the database can't do its part.
     """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._tables_ready = False
 
     def save(self, drawing: Drawing) -> None:
         """Store a drawing, or what it has become since: one row a drawing, however many strokes.
@@ -131,7 +121,7 @@ class Repository:
             )
         }
         with self._session() as session:
-            if _change(session, update(PredictionRow).where(PredictionRow.id == drawing.id).values(grown)) == 0:
+            if change(session, update(PredictionRow).where(PredictionRow.id == drawing.id).values(grown)) == 0:
                 session.execute(insert(PredictionRow).values(_values(drawing)))
 
     def add_all(self, drawings: Sequence[Drawing]) -> None:
@@ -201,26 +191,6 @@ class Repository:
         """Make sure that the database answers and has its tables."""
         with self._session() as session:
             session.execute(text("SELECT 1"))
-
-    @contextmanager
-    def _session(self) -> Iterator[Session]:
-        """One transaction: committed at the end, rolled back on any error."""
-        try:
-            if not self._tables_ready:
-                create_tables(self._engine)
-                self._tables_ready = True
-            with Session(self._engine) as session, session.begin():
-                yield session
-        except IntegrityError:  # the caller's data is at fault, not the database
-            raise
-        except (SQLAlchemyError, OSError) as error:
-            self._tables_ready = False
-            raise StorageUnavailable(f"The database can't be used now ({type(error).__name__}).") from error
-
-
-def _change(session: Session, statement: Update) -> int:
-    """Run an update; returns how many rows it changed."""
-    return cast("CursorResult[Any]", session.execute(statement)).rowcount
 
 
 _COLUMNS = tuple(Drawing.__dataclass_fields__)

@@ -1,0 +1,52 @@
+"""Transactions in a database that may be away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, Engine, Update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from mnist.database import create_tables
+
+
+class StorageUnavailable(RuntimeError):
+    """The database can't be reached or refuses to work; nothing was stored. Trying again later may succeed."""
+
+
+class Storage:
+    """What every part of the application that keeps something in the database is built on.
+
+    Tables are made at the first use, and again after a failure, so that the application may start before its database
+    and outlive a new one.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._tables_ready = False
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        """One transaction: committed at the end, rolled back on any error.
+
+        Raises StorageUnavailable when the database can't do its part, IntegrityError when it refuses the data.
+        """
+        try:
+            if not self._tables_ready:
+                create_tables(self._engine)
+                self._tables_ready = True
+            with Session(self._engine) as session, session.begin():
+                yield session
+        except IntegrityError:  # the caller's data is at fault, not the database
+            raise
+        except (SQLAlchemyError, OSError) as error:
+            self._tables_ready = False
+            raise StorageUnavailable(f"The database can't be used now ({type(error).__name__}).") from error
+
+
+def change(session: Session, statement: Update) -> int:
+    """Run an update; returns how many rows it changed."""
+    return cast("CursorResult[Any]", session.execute(statement)).rowcount
