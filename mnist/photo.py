@@ -24,6 +24,7 @@ NO_GLARE = 90  # … and a board's smears and reflections give less
 FAINTEST = 0.45  # of the drawing's own density: paler than that is a shadow that touches it
 NEAR = 0.35  # of the main piece's size: a piece of ink that close belongs to the same drawing
 MIN_PART = 0.015  # of the main piece's weight: less is a speck
+BLOB = 2.5  # times its thickness squared: a piece with less area is a shadow or a coin, not a stroke
 PALER = 0.6  # of the main piece's mean density: a paler piece is what is left of a shadow
 
 
@@ -54,18 +55,13 @@ def photo_ink(pixels: np.ndarray) -> np.ndarray:
     sheet = _sheet(picture)
     light_ink = _is_light_ink(picture, sheet)
     if light_ink:
-        picture = cv2.bitwise_not(picture)
+        picture = np.asarray(cv2.bitwise_not(picture))
     density = _density(picture, sheet, NO_GLARE if light_ink else NO_SHADOW)
     density[sheet == 0] = 0
-    noise = _noise(density, sheet)
-    strongest = float(np.percentile(density, 99.95))
+    noise, strongest = _noise(density, sheet), _level(density, 0.9995)
     low, high = max(4 * noise, 0.3 * strongest, 14), max(7 * noise, 0.5 * strongest, 24)
-    mask = (density >= low).view(np.uint8)
-    mask = erase_rules(mask, density, max(3 * noise, 0.12 * strongest, 8))
-    kept = _largest_drawing(mask, density, sheet, high)
-    if kept.any():
-        body = float(np.percentile(density[kept > 0], 85))
-        kept = _largest_drawing(kept & (density >= FAINTEST * body).view(np.uint8), density, sheet, high)
+    mask = erase_rules(np.asarray(density >= low, np.uint8), density, max(3 * noise, 0.12 * strongest, 8))
+    kept = _without_shadow(_largest_drawing(mask, density, _margin(sheet), high), density, high)
     return _contrast(density, kept, low)
 
 
@@ -93,7 +89,7 @@ def _sheet(picture: np.ndarray) -> np.ndarray:
 
 
 def _brighter_part(coarse: np.ndarray) -> np.ndarray | None:
-    """The convex bright area of a coarse picture if the rest of it is a table, not a shadow. Returns 255 inside, or None."""
+    """The convex bright area of a coarse picture, 255 inside; None unless the rest of it is a table, not a shadow."""
     darkest = coarse.min(axis=2)  # paper is bright in every channel, wood and cloth seldom are
     level = cv2.threshold(darkest, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)[0]
     below = darkest[darkest <= level]
@@ -147,8 +143,8 @@ def _is_light_ink(picture: np.ndarray, sheet: np.ndarray) -> bool:
     darker, lighter = cv2.subtract(around, grey), cv2.subtract(grey, around)
     darker[sheet == 0] = 0
     lighter[sheet == 0] = 0
-    level = 0.4 * np.percentile(cv2.max(darker, lighter), 99.9)
-    return cv2.countNonZero((lighter > level).view(np.uint8)) > cv2.countNonZero((darker > level).view(np.uint8))
+    level = 0.4 * _level(np.asarray(cv2.max(darker, lighter)), 0.999)
+    return int(np.count_nonzero(lighter > level)) > int(np.count_nonzero(darker > level))
 
 
 def _density(picture: np.ndarray, sheet: np.ndarray, no_shadow: int) -> np.ndarray:
@@ -171,43 +167,65 @@ def _density(picture: np.ndarray, sheet: np.ndarray, no_shadow: int) -> np.ndarr
 
 
 def _missing(paper: np.ndarray, picture: np.ndarray) -> np.ndarray:
-    planes = cv2.split(cv2.divide(cv2.subtract(paper, picture), cv2.max(paper, 16), scale=255))
+    planes = cv2.split(cv2.divide(cv2.subtract(paper, picture), np.maximum(paper, 16), scale=255))
     return cv2.max(cv2.max(planes[0], planes[1]), planes[2])
+
+
+def _level(density: np.ndarray, share: float, where: np.ndarray | None = None) -> float:
+    """The density that `share` of the pixels do not exceed: a percentile from a histogram, ten times as fast."""
+    counts = cv2.calcHist([density], [0], where, [256], [0, 256]).ravel()
+    return float(np.searchsorted(np.cumsum(counts), share * counts.sum()))
 
 
 def _noise(density: np.ndarray, sheet: np.ndarray) -> float:
     """Standard deviation of bare paper, in units of density."""
-    sample = density[::4, ::4][sheet[::4, ::4] > 0]
-    centre = np.median(sample)
-    return float(1.48 * np.median(np.abs(sample - centre)) + centre / 4)
+    counts = cv2.calcHist([density], [0], sheet, [256], [0, 256]).ravel()
+    centre = int(np.searchsorted(np.cumsum(counts), counts.sum() / 2))
+    strays = np.bincount(np.abs(np.arange(256) - centre), weights=counts)
+    return 1.48 * float(np.searchsorted(np.cumsum(strays), counts.sum() / 2)) + centre / 4
 
 
-def _largest_drawing(mask: np.ndarray, density: np.ndarray, sheet: np.ndarray, high: float) -> np.ndarray:
+def _margin(sheet: np.ndarray) -> np.ndarray:
+    """Where ink leaves the sheet or the picture: (h, w) uint8, not 0 there."""
+    margin = cv2.dilate(cv2.bitwise_not(sheet), np.ones((5, 5), np.uint8))
+    margin[:2], margin[-2:], margin[:, :2], margin[:, -2:] = 255, 255, 255, 255
+    return np.asarray(margin)
+
+
+def _largest_drawing(mask: np.ndarray, density: np.ndarray, margin: np.ndarray, high: float) -> np.ndarray:
     """Keep the piece of ink that weighs most and the pieces that belong to it: (h, w) uint8, 1 = kept."""
     joined = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
     if count == 1:
         return mask
     inked = np.flatnonzero(joined)
-    piece, dark = labels.ravel()[inked], density.ravel()[inked]
-    weight = np.bincount(piece, weights=dark, minlength=count)
-    peak, thickness, edge = np.zeros(count), np.zeros(count), np.zeros(count, bool)
+    piece = np.asarray(labels, np.intp).ravel()[inked]
+    dark = density.ravel()[inked]
+    peak, thickness = np.zeros(count), np.zeros(count)
     np.maximum.at(peak, piece, dark)
     np.maximum.at(thickness, piece, 2 * cv2.distanceTransform(joined, cv2.DIST_L2, 3).ravel()[inked])
-    off = cv2.dilate(cv2.bitwise_not(sheet), np.ones((5, 5), np.uint8))
-    off[:2], off[-2:], off[:, :2], off[:, -2:] = 255, 255, 255, 255
-    edge[np.unique(piece[off.ravel()[inked] > 0])] = True
-    area = stats[:, cv2.CC_STAT_AREA]
-    score = weight.copy()
+    score = np.bincount(piece, weights=dark, minlength=count).astype(np.float64)
     score[peak < high] = 0
-    score[area < 5 * thickness**2 * 0.5] *= 0.2  # a blob: a shadow or a coin, not a stroke
-    score[edge] *= 0.1
-    score[0] = 0
+    score[stats[:, cv2.CC_STAT_AREA] < BLOB * thickness**2] *= 0.2
+    score[np.unique(piece[margin.ravel()[inked] > 0])] *= 0.1  # a fold, a finger, the edge of the sheet
     main = int(score.argmax())
     if score[main] == 0:
         return np.zeros_like(mask)
-    keep = _belonging(stats, score, main)
-    return (np.isin(labels, keep) & (mask > 0)).astype(np.uint8)
+    chosen = np.zeros(count, np.uint8)
+    chosen[_belonging(np.asarray(stats), score, main)] = 1
+    return chosen[labels] & mask
+
+
+def _without_shadow(kept: np.ndarray, density: np.ndarray, high: float) -> np.ndarray:
+    """Cut off a shadow's edge that touches the drawing: it is much paler than the ink."""
+    if not kept.any():
+        return kept
+    left, top, width, height = cv2.boundingRect(kept)
+    box = np.s_[top : top + height, left : left + width]
+    strong = np.asarray(density[box] >= FAINTEST * _level(density, 0.85, kept), np.uint8)
+    cleared = np.zeros_like(kept)
+    cleared[box] = _largest_drawing(kept[box] & strong, density[box], np.zeros_like(strong), high)
+    return cleared
 
 
 def _belonging(stats: np.ndarray, score: np.ndarray, main: int) -> list[int]:
@@ -239,7 +257,7 @@ def _contrast(density: np.ndarray, kept: np.ndarray, low: float) -> np.ndarray:
     """Stretch the kept strokes so that their body is 255, as on a canvas."""
     if not kept.any():
         return np.zeros_like(density)
-    body = float(np.percentile(density[kept > 0], 60))
+    body = _level(density, 0.6, kept)
+    levels = (np.arange(256) - low / 2) * (255 / max(body - low / 2, 1))
     near = cv2.dilate(kept, np.ones((3, 3), np.uint8))
-    ink = cv2.convertScaleAbs(cv2.subtract(density, low / 2), alpha=255 / max(body - low / 2, 1))
-    return ink * near
+    return np.asarray(cv2.LUT(density, np.clip(levels, 0, 255).astype(np.uint8)) * near)

@@ -54,10 +54,10 @@ def find_ink(pixels: np.ndarray) -> np.ndarray:
     # The planes of a black and white canvas are equal, and one of them says it all.
     if len(planes) == 3 and not any(cv2.norm(planes[0], plane, cv2.NORM_INF) for plane in planes[1:]):
         planes, edges = planes[:1], edges[:1]
-    ink = np.empty(0, np.uint8)
+    ink: np.ndarray = np.empty(0, np.uint8)
     paper = np.median(edges, axis=1)
     for plane, level in zip(planes, paper, strict=True):
-        distance = cv2.absdiff(plane, (float(level), 0.0, 0.0, 0.0))
+        distance = cv2.absdiff(plane, np.array([level, 0.0, 0.0, 0.0]))
         ink = cv2.max(ink, distance) if ink.size else distance
     strongest = cv2.minMaxLoc(ink)[1]
     if strongest < MIN_CONTRAST:
@@ -91,7 +91,10 @@ def to_frame(ink: np.ndarray) -> np.ndarray:
 
 
 def _composite(rgba: np.ndarray) -> np.ndarray:
-    """Lay a transparent picture on paper that its ink stands out from. Returns (H, W, 3) uint8, or an opaque one as it is."""
+    """Lay a transparent picture on paper that its ink stands out from.
+
+    rgba: (H, W, 4) uint8. Returns (H, W, 3) uint8, or the very picture if all of it is opaque.
+    """
     alpha = cv2.extractChannel(rgba, 3)
     if cv2.minMaxLoc(alpha)[0] == 255:
         return rgba

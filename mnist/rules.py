@@ -22,8 +22,8 @@ def erase_rules(mask: np.ndarray, density: np.ndarray, faint: float) -> np.ndarr
     Returns the mask without the runs of ink across each rule that are as thin and as pale as the rule itself.
     """
     erased = mask.copy()
-    thin = (density >= faint).view(np.uint8)
-    thin = cv2.subtract(thin, cv2.morphologyEx(thin, cv2.MORPH_OPEN, np.ones((7, 7), np.uint8)))
+    seen = np.asarray(density >= faint, np.uint8)
+    thin = np.asarray(cv2.subtract(seen, cv2.morphologyEx(seen, cv2.MORPH_OPEN, np.ones((7, 7), np.uint8))))
     crossed = np.zeros_like(mask)
     for turned in (False, True):
         lines = _parallel_lines(np.ascontiguousarray(thin.T) if turned else thin)
@@ -35,7 +35,7 @@ def erase_rules(mask: np.ndarray, density: np.ndarray, faint: float) -> np.ndarr
 
 def _parallel_lines(thin: np.ndarray) -> list[tuple[float, float]]:
     """Nearly horizontal lines right across the picture as (slope, offset): y = slope · x + offset."""
-    height, width = thin.shape
+    width = thin.shape[1]
     found = cv2.HoughLines(
         thin, 1, np.pi / 360, int(MIN_VOTES * width), min_theta=np.pi / 2 - TILT, max_theta=np.pi / 2 + TILT
     )
