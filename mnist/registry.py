@@ -1,0 +1,344 @@
+"""The versions of the network, and the feedback that a retraining turns into the next one."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Select, Update, and_, false, func, insert, select, text, tuple_, update
+from sqlalchemy.orm import Session
+
+from mnist.database import ModelRow, PredictionRow
+from mnist.repository import UnknownPrediction, utc_now
+from mnist.storage import Storage, change
+
+CHUNK = 500  # rows held at a time; a drawing is a few kB
+ROLLED_BACK = "rolled_back"  # set aside with the version that learned it
+REVOKED = "revoked"  # set aside by a person
+
+
+class NoSuchVersion(LookupError):
+    """There is no version to go back to, or none of this number that was ever served."""
+
+
+class ActiveVersionChanged(RuntimeError):
+    """Another version became active during the run, which was made to replace the one before; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of the network, without its weights."""
+
+    version: int
+    parent: int | None  # the version whose weights were tuned; None: shipped with a release
+    created_at: datetime
+    status: str  # "active", "retired" or "rejected"
+    metrics: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """One labelled drawing, as a retraining sees it."""
+
+    id: uuid.UUID
+    session_id: str | None
+    source: str
+    image: bytes = field(repr=False)  # PNG, as it was drawn
+    true_label: int | None  # None: "not a digit"
+    labelled_at: datetime
+    is_processed: bool
+    processed_by: int | None
+    set_aside: str | None
+    reviewed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a run made of one label; it applies only if the label is still the one that the run read."""
+
+    id: uuid.UUID
+    labelled_at: datetime
+    set_aside: str | None = None  # None: learned from
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What came of somebody's corrections: how many of them a version learned."""
+
+    version: int
+    labels: int
+
+
+class Registry(Storage):
+    """The `models` table and, with it in one transaction, the marks on the feedback.
+
+    Every method raises StorageUnavailable when the database can't do its part; nothing is changed then.
+    """
+
+    # --- versions
+
+    def seed(self, weights: bytes, metrics: Mapping[str, Any]) -> int:
+        """Make sure that shipped weights are in the table; returns their version. Many processes may do it at once.
+
+        In an empty table they become active. So they do where the active version has learned from nobody: a release
+        brings a better network. Otherwise they wait as the base of the next retraining, which compares what it makes of
+        them with the active version: a release never takes away what people have taught.
+        """
+        digest = sha256(weights)
+        with self._session() as session:
+            if (known := _shipped(session, digest)) is not None:
+                return known
+        with self._session() as session:
+            _take_turns(session)
+            if (known := _shipped(session, digest)) is not None:  # another process was faster
+                return known
+            return _add_shipped(session, weights, {**metrics, "sha256": digest})
+
+    def active(self) -> Version | None:
+        """The version to serve; None before the first `seed`."""
+        with self._session() as session:
+            return _version_or_none(session.execute(_VERSIONS.where(ModelRow.status == "active")).one_or_none())
+
+    def active_number(self) -> int | None:
+        """`active().version` for who asks every few seconds."""
+        with self._session() as session:
+            return session.scalar(select(ModelRow.version).where(ModelRow.status == "active"))
+
+    def base(self) -> Version | None:
+        """The version that retraining starts from: the newest one that came with a release."""
+        newest = _VERSIONS.where(ModelRow.parent.is_(None)).order_by(ModelRow.version.desc()).limit(1)
+        with self._session() as session:
+            return _version_or_none(session.execute(newest).one_or_none())
+
+    def versions(self) -> list[Version]:
+        """All of them, newest first."""
+        with self._session() as session:
+            return [Version(*row) for row in session.execute(_VERSIONS.order_by(ModelRow.version.desc()))]
+
+    def weights(self, version: int) -> bytes:
+        """Raises NoSuchVersion."""
+        with self._session() as session:
+            if (weights := session.scalar(select(ModelRow.weights).where(ModelRow.version == version))) is None:
+                raise NoSuchVersion(f"There is no version {version}.")
+            return bytes(weights)
+
+    def promote(
+        self, weights: bytes, metrics: Mapping[str, Any], *, parent: int, replaces: int, marks: Sequence[Mark]
+    ) -> int:
+        """Make a candidate the active version and mark the feedback that it was made of; all of it, or nothing.
+
+        replaces: the version that it was compared with. Raises ActiveVersionChanged when another one is active by now.
+        Returns the new version.
+        """
+        with self._session() as session:
+            _take_turns(session)
+            if change(session, _retire().where(ModelRow.version == replaces)) == 0:
+                raise ActiveVersionChanged(f"Version {replaces} is no longer the active one; nothing was changed.")
+            version = _insert(session, weights, metrics, parent=parent, status="active")
+            _mark(session, marks, version)
+            return version
+
+    def reject(self, weights: bytes, metrics: Mapping[str, Any], *, parent: int, marks: Sequence[Mark]) -> int:
+        """Keep a candidate that the gate turned down, and mark its feedback, in one transaction. Returns its version.
+
+        Nothing is lost with it: the next retraining learns from all accepted feedback again.
+        """
+        with self._session() as session:
+            _take_turns(session)
+            version = _insert(session, weights, metrics, parent=parent, status="rejected")
+            _mark(session, marks, version)
+            return version
+
+    def mark(self, marks: Sequence[Mark]) -> None:
+        """Mark feedback that no candidate was made of: every row was set aside or held out."""
+        with self._session() as session:
+            _mark(session, marks, None)
+
+    def roll_back(self, to: int | None = None) -> Version:
+        """Serve an earlier version again: `to`, or the one that the active version replaced.
+
+        What later versions learned is set aside until a person reviews it: it made the version that was not wanted, and
+        the next run would learn it again. Going forward to such a version takes that back.
+        Raises NoSuchVersion.
+        """
+        with self._session() as session:
+            _take_turns(session)
+            active = session.scalar(select(ModelRow.version).where(ModelRow.status == "active"))
+            if to is None:
+                earlier = select(func.max(ModelRow.version)).where(
+                    ModelRow.status == "retired", ModelRow.version < (active or 0)
+                )
+                to = session.scalar(earlier)
+                if to is None:
+                    raise NoSuchVersion("There is no earlier version to go back to.")
+            if change(session, _retire()) == 0:
+                raise NoSuchVersion("There is no active version yet.")
+            chosen = update(ModelRow).where(ModelRow.version == to, ModelRow.status == "retired")
+            if change(session, chosen.values(status="active")) == 0:
+                raise NoSuchVersion(f"Version {to} was never served; --list shows what there is.")
+            rows = update(PredictionRow).where(PredictionRow.reviewed.is_(False))
+            later = rows.where(PredictionRow.processed_by > to, PredictionRow.set_aside.is_(None))
+            session.execute(later.values(set_aside=ROLLED_BACK))
+            again = rows.where(PredictionRow.processed_by <= to, PredictionRow.set_aside == ROLLED_BACK)
+            session.execute(again.values(set_aside=None))
+            return Version(*session.execute(_VERSIONS.where(ModelRow.version == to)).one())
+
+    # --- feedback
+
+    def waiting(self) -> int:
+        """Labelled drawings of single digits, and of what is no digit, that no run has looked at yet."""
+        with self._session() as session:
+            return session.scalar(select(func.count()).where(_WAITING)) or 0
+
+    def waiting_numbers(self) -> int:
+        """Labels of whole numbers that no run has looked at yet."""
+        wanted = and_(PredictionRow.feedback_processed.is_(False), PredictionRow.true_number.is_not(None))
+        with self._session() as session:
+            return session.scalar(select(func.count()).where(wanted)) or 0
+
+    def feedback(self, limit: int) -> Iterator[Feedback]:
+        """All labels of single digits and non-digits: the waiting ones, oldest first, then the others, newest first.
+
+        At most `limit` rows, CHUNK of them in memory at a time, each chunk in a transaction of its own. A label that
+        is given meanwhile may come or not; it is not waited for.
+        """
+        for processed in (False, True):
+            last: tuple[datetime, uuid.UUID] | None = None
+            while limit > 0:
+                chunk = self._chunk(processed, last, min(CHUNK, limit))
+                yield from chunk
+                limit -= len(chunk)
+                if len(chunk) < CHUNK:
+                    break
+                last = (chunk[-1].labelled_at, chunk[-1].id)
+
+    def _chunk(self, processed: bool, last: tuple[datetime, uuid.UUID] | None, size: int) -> list[Feedback]:
+        place = tuple_(PredictionRow.labelled_at, PredictionRow.id)
+        wanted = _FEEDBACK.where(_IS_FEEDBACK, PredictionRow.feedback_processed.is_(processed)).limit(size)
+        if processed:
+            wanted = wanted.order_by(PredictionRow.labelled_at.desc(), PredictionRow.id.desc())
+            wanted = wanted if last is None else wanted.where(place < last)
+        else:
+            wanted = wanted.order_by(PredictionRow.labelled_at, PredictionRow.id)
+            wanted = wanted if last is None else wanted.where(place > last)
+        with self._session() as session:
+            return [Feedback(*row) for row in session.execute(wanted)]
+
+    def contribution(self, session_id: str) -> Contribution | None:
+        """The latest version that learned from somebody's corrections, and from how many; None so far."""
+        counted = (
+            select(PredictionRow.processed_by, func.count())
+            .join(ModelRow, ModelRow.version == PredictionRow.processed_by)
+            .where(
+                PredictionRow.session_id == session_id,
+                PredictionRow.set_aside.is_(None),
+                ModelRow.status != "rejected",
+            )
+            .group_by(PredictionRow.processed_by)
+            .order_by(PredictionRow.processed_by.desc())
+            .limit(1)
+        )
+        with self._session() as session:
+            row = session.execute(counted).one_or_none()
+            return None if row is None else Contribution(row[0] or 0, row[1])
+
+    def review(self, drawing_id: uuid.UUID, *, accept: bool) -> None:
+        """A person decides about a label that was learned or set aside; from the next run on, their word holds.
+
+        Raises UnknownPrediction when there is no such drawing, or no run has looked at it yet.
+        """
+        decided = update(PredictionRow).where(
+            PredictionRow.id == drawing_id, PredictionRow.feedback_processed.is_(True)
+        )
+        with self._session() as session:
+            if change(session, decided.values(reviewed=True, set_aside=None if accept else REVOKED)) == 0:
+                raise UnknownPrediction(f"There is no drawing {drawing_id} that a retraining has looked at.")
+
+
+def sha256(weights: bytes) -> str:
+    return hashlib.sha256(weights).hexdigest()
+
+
+# A person may also say "not a digit": no label, but the time of one. Whole numbers wait until they can be cut up.
+_IS_FEEDBACK = and_(PredictionRow.labelled_at.is_not(None), PredictionRow.true_number.is_(None))
+_WAITING = and_(_IS_FEEDBACK, PredictionRow.feedback_processed.is_(False))
+_VERSIONS: Select[Any] = select(
+    ModelRow.version, ModelRow.parent, ModelRow.created_at, ModelRow.status, ModelRow.metrics
+)
+_FEEDBACK: Any = select(  # typed by Feedback itself
+    PredictionRow.id,
+    PredictionRow.session_id,
+    PredictionRow.source,
+    PredictionRow.image,
+    PredictionRow.true_label,
+    PredictionRow.labelled_at,
+    PredictionRow.feedback_processed,
+    PredictionRow.processed_by,
+    PredictionRow.set_aside,
+    PredictionRow.reviewed,
+)
+
+
+def _take_turns(session: Session) -> None:
+    """Let one transaction at a time add a version or choose the active one; everybody may read meanwhile."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("LOCK TABLE models IN SHARE ROW EXCLUSIVE MODE"))
+    else:  # SQLite: a transaction that begins by writing has the database's only write lock until its end
+        session.execute(_retire().where(false()))
+
+
+def _retire() -> Update:
+    return update(ModelRow).where(ModelRow.status == "active").values(status="retired")
+
+
+def _version_or_none(row: Any) -> Version | None:
+    return None if row is None else Version(*row)
+
+
+def _shipped(session: Session, digest: str) -> int | None:
+    rows = session.execute(select(ModelRow.version, ModelRow.metrics).where(ModelRow.parent.is_(None)))
+    return next((version for version, metrics in rows if metrics.get("sha256") == digest), None)
+
+
+def _add_shipped(session: Session, weights: bytes, metrics: Mapping[str, Any]) -> int:
+    untaught = update(ModelRow).where(ModelRow.status == "active", ModelRow.parent.is_(None)).values(status="retired")
+    replaced = change(session, untaught) == 1
+    is_first = session.scalar(select(func.count()).select_from(ModelRow)) == 0
+    status = "active" if replaced or is_first else "retired"
+    return _insert(session, weights, metrics, parent=None, status=status)
+
+
+def _insert(session: Session, weights: bytes, metrics: Mapping[str, Any], *, parent: int | None, status: str) -> int:
+    version = (session.scalar(select(func.max(ModelRow.version))) or 0) + 1
+    row = {
+        "version": version,
+        "parent": parent,
+        "created_at": utc_now(),
+        "status": status,
+        "weights": weights,
+        "metrics": dict(metrics),
+    }
+    session.execute(insert(ModelRow).values(row))
+    return version
+
+
+def _mark(session: Session, marks: Iterable[Mark], version: int | None) -> None:
+    """Rows whose label changed after it was read keep waiting; what a person reviewed stays as decided."""
+
+    def reason(mark: Mark) -> str:
+        return mark.set_aside or ""
+
+    for why, group in groupby(sorted(marks, key=reason), key=reason):
+        read = [(mark.id, mark.labelled_at) for mark in group]
+        for first in range(0, len(read), CHUNK):
+            chunk = tuple_(PredictionRow.id, PredictionRow.labelled_at).in_(read[first : first + CHUNK])
+            marked = update(PredictionRow).where(chunk, PredictionRow.reviewed.is_(False))
+            session.execute(
+                marked.values(feedback_processed=True, processed_by=version, set_aside=why or None),
+                execution_options={"synchronize_session": False},
+            )

@@ -1,0 +1,73 @@
+"""The lock that lets one retraining at a time work on a database, and that no killed run leaves behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from mnist.storage import StorageUnavailable
+
+_KEY = 0x72657472  # "retr"
+
+
+class AnotherRun(RuntimeError):
+    """Another retraining is at work on this database."""
+
+
+@contextmanager
+def run_lock(engine: Engine) -> Iterator[None]:
+    """Hold the lock of this database for the length of the block.
+
+    PostgreSQL: an advisory lock of a connection that is kept for nothing else; the server releases it when the
+    connection ends, however it ends. It needs a session of its own: behind PgBouncer use session pooling.
+    SQLite: a lock of the operating system on a file beside the database, which ends with the process.
+    Raises AnotherRun, or StorageUnavailable.
+    """
+    holding = _in_postgresql if engine.dialect.name == "postgresql" else _beside_the_file
+    with holding(engine):
+        yield
+
+
+@contextmanager
+def _in_postgresql(engine: Engine) -> Iterator[None]:
+    try:
+        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        connection.detach()  # closing it must end it, not put it back into the pool with the lock
+        # A machine that vanishes sends no goodbye: have the server notice within a minute, not in two hours.
+        for name, value in (("idle", 30), ("interval", 10), ("count", 3)):
+            connection.execute(text(f"SET tcp_keepalives_{name} = {value}"))
+        is_ours = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _KEY})
+    except SQLAlchemyError as error:
+        raise StorageUnavailable(f"The database can't be used now ({type(error).__name__}).") from error
+    try:
+        if not is_ours:
+            raise AnotherRun("Another retraining is at work on this database.")
+        yield
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _beside_the_file(engine: Engine) -> Iterator[None]:
+    import fcntl  # not on Windows, where the rest of the application works
+
+    path = Path(f"{engine.url.database or 'mnist.db'}.retrain.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StorageUnavailable(f"The lock file {path} can't be opened: {error.strerror}.") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise AnotherRun("Another retraining is at work on this database.") from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)  # the file stays: removing it would let two runs lock two files of one name

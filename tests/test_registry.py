@@ -1,0 +1,326 @@
+"""Versions and marks, on SQLite and on a real PostgreSQL."""
+
+import threading
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import URL, create_engine, text
+
+from mnist.database import connect
+from mnist.registry import ActiveVersionChanged, Contribution, Mark, NoSuchVersion, Registry
+from mnist.repository import AlreadyProcessed, Drawing, Repository, UnknownPrediction
+from mnist.storage import StorageUnavailable
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def registry(database_url):
+    engine = connect(database_url)
+    yield Registry(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def repository(database_url):
+    engine = connect(database_url)
+    yield Repository(engine)
+    engine.dispose()
+
+
+def labelled(repository: Repository, label: int | None = 7, minute: int = 0, **changes) -> Drawing:
+    drawing = Drawing(
+        image=b"\x89PNG",
+        source="canvas",
+        predicted_digit=1,
+        confidence=0.97,
+        probabilities=(0.01, 0.97, 0.02, 0, 0, 0, 0, 0, 0, 0),
+        verdict="digit",
+        model_version=1,
+        session_id="a visitor",
+        created_at=NOON,
+        true_label=label,
+        labelled_at=NOON + timedelta(minutes=minute),
+    )
+    drawing = replace(drawing, id=uuid.uuid4(), **changes)
+    repository.save(drawing)
+    return drawing
+
+
+def mark(drawing: Drawing, set_aside: str | None = None) -> Mark:
+    return Mark(drawing.id, drawing.labelled_at, set_aside)
+
+
+def row(database_url: URL, drawing: Drawing) -> tuple:
+    engine = create_engine(database_url)
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT id, feedback_processed, processed_by, set_aside FROM predictions")).all()
+    engine.dispose()
+    [found] = [tuple(each[1:]) for each in rows if str(each[0]).replace("-", "") == drawing.id.hex]
+    return (bool(found[0]), found[1], found[2])
+
+
+def statuses(registry: Registry) -> dict[int, str]:
+    return {version.version: version.status for version in registry.versions()}
+
+
+# --- seeding
+
+
+def test_the_shipped_network_becomes_version_1_and_active(registry):
+    assert registry.active() is None
+
+    assert registry.seed(b"shipped", {"test_accuracy": 0.99}) == 1
+
+    active = registry.active()
+    assert (active.version, active.parent, active.status) == (1, None, "active")
+    assert active.metrics["test_accuracy"] == 0.99
+    assert registry.weights(1) == b"shipped"
+
+
+def test_seeding_again_changes_nothing(registry):
+    registry.seed(b"shipped", {})
+
+    assert registry.seed(b"shipped", {}) == 1
+    assert statuses(registry) == {1: "active"}
+
+
+def test_processes_that_seed_at_the_same_moment_make_one_version(database_url):
+    found, start = [], threading.Barrier(6)
+
+    def seed() -> None:
+        registry = Registry(connect(database_url))
+        registry.active()
+        start.wait()
+        found.append(registry.seed(b"shipped", {}))
+
+    threads = [threading.Thread(target=seed) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert found == [1] * 6
+    assert statuses(Registry(connect(database_url))) == {1: "active"}
+
+
+def test_a_release_replaces_a_network_that_nobody_has_taught(registry):
+    registry.seed(b"shipped", {})
+
+    assert registry.seed(b"better", {}) == 2
+
+    assert statuses(registry) == {1: "retired", 2: "active"}
+    assert registry.base().version == 2
+
+
+def test_a_release_does_not_take_away_what_people_have_taught(registry):
+    registry.seed(b"shipped", {})
+    registry.promote(b"tuned", {}, parent=1, replaces=1, marks=[])
+
+    registry.seed(b"better", {})
+
+    assert statuses(registry) == {1: "retired", 2: "active", 3: "retired"}
+    assert registry.base().version == 3
+
+
+# --- promoting and rejecting
+
+
+def test_promotion_swaps_the_active_version_and_marks_its_feedback(registry, repository, database_url):
+    registry.seed(b"shipped", {})
+    learned, disputed = labelled(repository), labelled(repository)
+
+    version = registry.promote(
+        b"tuned", {"why": "better"}, parent=1, replaces=1, marks=[mark(learned), mark(disputed, "disputed")]
+    )
+
+    assert statuses(registry) == {1: "retired", version: "active"}
+    assert (registry.active().parent, registry.active().metrics) == (1, {"why": "better"})
+    assert registry.weights(version) == b"tuned"
+    assert row(database_url, learned) == (True, version, None)
+    assert row(database_url, disputed) == (True, version, "disputed")
+    assert registry.waiting() == 0
+
+
+def test_a_rejected_candidate_is_kept_and_its_parent_goes_on_serving(registry, repository, database_url):
+    registry.seed(b"shipped", {})
+    drawing = labelled(repository)
+
+    version = registry.reject(b"bad", {"why": "worse"}, parent=1, marks=[mark(drawing)])
+
+    assert statuses(registry) == {1: "active", version: "rejected"}
+    assert row(database_url, drawing) == (True, version, None)
+
+
+def test_nothing_is_promoted_over_a_version_that_came_meanwhile(registry, repository, database_url):
+    registry.seed(b"shipped", {})
+    registry.promote(b"tuned", {}, parent=1, replaces=1, marks=[])
+    drawing = labelled(repository)
+
+    with pytest.raises(ActiveVersionChanged):
+        registry.promote(b"late", {}, parent=1, replaces=1, marks=[mark(drawing)])
+
+    assert statuses(registry) == {1: "retired", 2: "active"}
+    assert row(database_url, drawing) == (False, None, None)
+
+
+def test_a_promotion_that_fails_half_way_changes_nothing(registry, repository, database_url):
+    registry.seed(b"shipped", {})
+    drawing = labelled(repository)
+
+    class Breaks(list):
+        def __iter__(self):
+            yield mark(drawing)
+            raise OSError("the machine went away")
+
+    with pytest.raises(StorageUnavailable):
+        registry.promote(b"tuned", {}, parent=1, replaces=1, marks=Breaks())
+
+    assert statuses(registry) == {1: "active"}
+    assert row(database_url, drawing) == (False, None, None)
+
+
+def test_a_label_that_was_changed_during_the_run_waits_for_the_next(registry, repository, database_url):
+    registry.seed(b"shipped", {})
+    drawing = labelled(repository, 7)
+    read = mark(drawing)
+    repository.correct(drawing.id, 1)
+
+    registry.promote(b"tuned", {}, parent=1, replaces=1, marks=[read])
+
+    assert row(database_url, drawing) == (False, None, None)
+    assert registry.waiting() == 1
+
+
+def test_a_label_that_was_learned_or_set_aside_can_not_be_changed(registry, repository):
+    registry.seed(b"shipped", {})
+    drawings = [labelled(repository), labelled(repository)]
+    registry.promote(b"t", {}, parent=1, replaces=1, marks=[mark(drawings[0]), mark(drawings[1], "disputed")])
+
+    for drawing in drawings:
+        with pytest.raises(AlreadyProcessed):
+            repository.correct(drawing.id, 3)
+
+
+def test_marks_of_many_rows_reach_every_one_of_them(registry, repository):
+    registry.seed(b"shipped", {})
+    drawings = [replace(labelled(repository, minute=0), id=uuid.uuid4()) for _ in range(1)]
+    drawings += [replace(drawings[0], id=uuid.uuid4()) for _ in range(1_200)]
+    repository.add_all(drawings)
+    assert registry.waiting() == len(drawings) + 1
+
+    registry.mark([mark(drawing, "blank") for drawing in drawings])
+
+    assert registry.waiting() == 1
+
+
+# --- going back
+
+
+def test_rolling_back_serves_the_version_before_and_sets_aside_what_was_learned_since(
+    registry, repository, database_url
+):
+    registry.seed(b"shipped", {})
+    first, second = labelled(repository), labelled(repository)
+    registry.promote(b"two", {}, parent=1, replaces=1, marks=[mark(first)])
+    registry.promote(b"three", {}, parent=1, replaces=2, marks=[mark(second)])
+
+    assert registry.roll_back().version == 2
+
+    assert statuses(registry) == {1: "retired", 2: "active", 3: "retired"}
+    assert row(database_url, first) == (True, 2, None)
+    assert row(database_url, second) == (True, 3, "rolled_back")
+
+
+def test_rolling_back_skips_rejected_versions_and_can_be_undone(registry, repository, database_url):
+    registry.seed(b"shipped", {})
+    registry.reject(b"bad", {}, parent=1, marks=[])
+    drawing = labelled(repository)
+    registry.promote(b"three", {}, parent=1, replaces=1, marks=[mark(drawing)])
+
+    assert registry.roll_back().version == 1
+    assert registry.roll_back(3).version == 3
+
+    assert statuses(registry) == {1: "retired", 2: "rejected", 3: "active"}
+    assert row(database_url, drawing) == (True, 3, None)
+
+
+@pytest.mark.parametrize("to", [None, 2, 9])
+def test_there_is_no_going_back_to_what_was_never_served(registry, to):
+    registry.seed(b"shipped", {})
+    registry.reject(b"bad", {}, parent=1, marks=[])
+
+    with pytest.raises(NoSuchVersion):
+        registry.roll_back(to)
+
+    assert statuses(registry) == {1: "active", 2: "rejected"}
+
+
+# --- feedback
+
+
+def test_feedback_comes_waiting_first_and_whole_numbers_stay_out(registry, repository):
+    registry.seed(b"shipped", {})
+    old, older = labelled(repository, minute=1), labelled(repository, minute=0)
+    registry.promote(b"t", {}, parent=1, replaces=1, marks=[mark(old), mark(older)])
+    new, newer = labelled(repository, minute=2), labelled(repository, None, minute=3)
+    labelled(repository, None, true_number="2026")
+    labelled(repository, None, labelled_at=None)
+
+    found = list(registry.feedback(limit=10))
+
+    assert [each.id for each in found] == [new.id, newer.id, old.id, older.id]
+    assert [each.is_processed for each in found] == [False, False, True, True]
+    assert [each.true_label for each in found] == [7, None, 7, 7]
+    assert registry.waiting() == 2
+    assert registry.waiting_numbers() == 1
+
+
+def test_feedback_is_read_to_its_limit_across_chunks(registry, repository):
+    template = labelled(repository)
+    repository.add_all([replace(template, id=uuid.uuid4()) for _ in range(1_100)])
+
+    assert len({each.id for each in registry.feedback(limit=5_000)}) == 1_101
+    assert len(list(registry.feedback(limit=700))) == 700
+
+
+def test_a_person_can_see_which_version_learned_from_them(registry, repository):
+    registry.seed(b"shipped", {})
+    mine, disputed, theirs = (
+        labelled(repository),
+        labelled(repository),
+        labelled(repository, session_id="someone else"),
+    )
+    assert registry.contribution("a visitor") is None
+
+    version = registry.promote(
+        b"t", {}, parent=1, replaces=1, marks=[mark(mine), mark(theirs), mark(disputed, "disputed")]
+    )
+
+    assert registry.contribution("a visitor") == Contribution(version, labels=1)
+    registry.roll_back()
+    assert registry.contribution("a visitor") is None
+
+
+def test_a_persons_review_holds_against_later_runs(registry, repository, database_url):
+    registry.seed(b"shipped", {})
+    trusted, revoked, waiting = labelled(repository), labelled(repository), labelled(repository)
+    registry.promote(b"t", {}, parent=1, replaces=1, marks=[mark(trusted, "disputed"), mark(revoked)])
+
+    registry.review(trusted.id, accept=True)
+    registry.review(revoked.id, accept=False)
+    registry.mark([mark(trusted, "disputed"), mark(revoked)])
+
+    assert row(database_url, trusted) == (True, 2, None)
+    assert row(database_url, revoked) == (True, 2, "revoked")
+    with pytest.raises(UnknownPrediction):
+        registry.review(waiting.id, accept=True)
+
+
+def test_a_database_that_is_away_is_told_in_one_exception():
+    nowhere = Registry(connect(URL.create("postgresql+psycopg2", "someone", "secret", "127.0.0.1", 9, "mnist")))
+
+    with pytest.raises(StorageUnavailable):
+        nowhere.active_number()

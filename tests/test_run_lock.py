@@ -1,0 +1,68 @@
+"""One retraining at a time, on SQLite and on a real PostgreSQL."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL
+
+from mnist.database import connect
+from mnist.run_lock import AnotherRun, run_lock
+from mnist.storage import StorageUnavailable
+
+ROOT = Path(__file__).resolve().parent.parent
+HOLD = """
+import sys, time
+from sqlalchemy import make_url
+from mnist.database import connect
+from mnist.run_lock import run_lock
+with run_lock(connect(make_url(sys.argv[1]))):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_run_is_turned_away_until_the_first_is_done(database_url):
+    with run_lock(connect(database_url)), pytest.raises(AnotherRun), run_lock(connect(database_url)):
+        pass
+    with run_lock(connect(database_url)):
+        pass
+
+
+def test_a_run_that_fails_leaves_no_lock(database_url):
+    with pytest.raises(ZeroDivisionError), run_lock(connect(database_url)):
+        raise ZeroDivisionError
+    with run_lock(connect(database_url)):
+        pass
+
+
+def test_a_killed_run_leaves_no_lock(database_url):
+    url = database_url.render_as_string(hide_password=False)
+    with subprocess.Popen([sys.executable, "-c", HOLD, url], cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(AnotherRun), run_lock(connect(database_url)):
+            pass
+        os.kill(holder.pid, signal.SIGKILL)
+    for _ in range(100):  # the server needs a moment to see that the connection is gone
+        try:
+            with run_lock(connect(database_url)):
+                return
+        except AnotherRun:
+            time.sleep(0.05)
+    pytest.fail("the lock outlived its run")
+
+
+def test_databases_do_not_lock_each_other(sqlite_url, tmp_path):
+    other = URL.create("sqlite", database=str(tmp_path / "other.db"))
+    with run_lock(connect(sqlite_url)), run_lock(connect(other)):
+        pass
+
+
+def test_a_database_that_is_away_is_no_other_run():
+    nowhere = URL.create("postgresql+psycopg2", "someone", "secret", "127.0.0.1", 9, "mnist")
+    with pytest.raises(StorageUnavailable), run_lock(connect(nowhere)):
+        pass
