@@ -1,11 +1,12 @@
 """Composition root: the page, and whatever else answers on its port, in one process.
 
-Start it with `streamlit run app.py`.
+Start it with `streamlit run app.py`, or with `uvicorn app:app --port 8501`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,13 +15,26 @@ from typing import Any
 import streamlit as st
 
 from mnist import services
+from mnist.api import make_routes
+from mnist.classifier import UnusableWeights
+from mnist.sockets import answer_without_delay
+
+log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
 async def _warm_up(_app: st.App) -> AsyncIterator[dict[str, Any]]:
-    # The first visitor should not wait for the network to load.
-    await asyncio.to_thread(services.recogniser)
+    answer_without_delay()
+    try:
+        # The first visitor should not wait for the network to load.
+        await asyncio.to_thread(services.recogniser)
+    except (FileNotFoundError, UnusableWeights) as error:
+        log.error("There is no network to read with, so /readyz says 503: %s", error)
     yield {}
 
 
-app = st.App(Path(__file__).parent / "mnist" / "ui" / "page.py", lifespan=_warm_up)
+app = st.App(
+    Path(__file__).parent / "mnist" / "ui" / "page.py",
+    lifespan=_warm_up,
+    routes=make_routes(services.recogniser, services.settings(), services.metrics()),
+)

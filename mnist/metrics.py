@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
@@ -43,6 +43,7 @@ class Metrics:
     """All collectors of one process, in a registry of their own. Safe to use from any thread."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # a time of birth beside every series: half of the text, and nothing reads it
         self.registry = CollectorRegistry()
         self._predictions = Counter(
             "mnist_predictions",

@@ -1,0 +1,128 @@
+"""The shapes of requests and answers, as the OpenAPI document shows them."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from mnist.model_card import ModelCard
+from mnist.recognition import Recognition
+
+MAX_BATCH = 256
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Label = Annotated[
+    Any,  # checked by the use case, which knows what a label is and says so in words
+    WithJsonSchema({"anyOf": [
+        {"type": "integer", "minimum": 0, "maximum": 9},
+        {"type": "string", "pattern": "^[0-9]{2,12}$", "description": "a whole number of several digits"},
+        {"type": "null", "description": "not a digit"},
+    ]}),
+]  # fmt: skip
+Picture = Annotated[str, Field(description="A PNG, JPEG or WebP file in base64, or as a data URL.")]
+
+
+class PictureBody(BaseModel):
+    """One picture."""
+
+    image: Picture
+
+
+class LabelledPictureBody(PictureBody):
+    """One picture, and what it shows."""
+
+    label: Label
+
+
+class BatchBody(BaseModel):
+    """Many pictures."""
+
+    images: Annotated[list[Picture | PictureBody], Field(max_length=MAX_BATCH)]
+
+
+class LabelBody(BaseModel):
+    """What a drawing shows: 0–9, or null for "not a digit"."""
+
+    label: Label
+
+
+class DigitAnswer(BaseModel):
+    """One of several digits side by side."""
+
+    digit: Annotated[int, Field(ge=0, le=9)]
+    confidence: Share
+
+
+class PredictionAnswer(BaseModel):
+    """What the network reads in one picture."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    id: uuid.UUID
+    digit: Annotated[int, Field(ge=0, le=9)] | None
+    confidence: Share
+    probabilities: Annotated[list[Share], Field(min_length=10, max_length=10, description="Indexed by digit.")]
+    verdict: Literal["digit", "unsure", "not_a_digit", "blank"]
+    model_version: int
+    stored: Annotated[bool, Field(description="Whether feedback by this id is possible.")]
+    number: Annotated[str, Field(description="Only for several digits side by side: all of them.")] = ""
+    digits: Annotated[list[DigitAnswer], Field(description="Only for several digits, from left to right.")] = []
+
+    @classmethod
+    def of(cls, found: Recognition) -> PredictionAnswer:
+        answer = cls.model_construct(
+            id=found.drawing.id,
+            digit=found.drawing.predicted_digit,
+            confidence=found.drawing.confidence,
+            probabilities=list(found.drawing.probabilities),
+            verdict=found.drawing.verdict,
+            model_version=found.drawing.model_version,
+            stored=found.is_stored,
+        )
+        if found.drawing.predicted_number is not None:
+            answer.number = found.drawing.predicted_number
+            answer.digits = [DigitAnswer(digit=each.digit, confidence=each.confidence) for each in found.digits]
+        return answer
+
+    @classmethod
+    def of_blank(cls, model: ModelCard) -> PredictionAnswer:
+        """Nothing is drawn, so every digit is as likely as the next, and there is nothing to store."""
+        return cls.model_construct(
+            id=uuid.uuid4(),
+            digit=None,
+            confidence=0.1,
+            probabilities=[0.1] * 10,
+            verdict="blank",
+            model_version=model.version,
+            stored=False,
+        )
+
+
+class BatchAnswer(BaseModel):
+    """One prediction for each picture, in the order of the pictures."""
+
+    predictions: list[PredictionAnswer]
+
+
+class StoredAnswer(BaseModel):
+    """The new drawing."""
+
+    id: uuid.UUID
+
+
+class ModelAnswer(BaseModel):
+    """The version of the network that answers now."""
+
+    version: int
+    trained_at: datetime | None
+    trained_from: str
+    metrics: dict[str, Any]
+
+
+class ErrorAnswer(BaseModel):
+    """Why a request failed."""
+
+    error: Annotated[str, Field(description="What is wrong and how to mend it.")]

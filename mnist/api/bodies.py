@@ -1,0 +1,232 @@
+"""Request bodies: how they arrive, within limits of bytes and time, and which pictures are in them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import io
+import warnings
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from fastapi import HTTPException, Request
+from PIL import Image
+from pydantic import BaseModel, ValidationError
+from python_multipart import FormParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import Field as FormField
+from python_multipart.multipart import File as FormFile
+from python_multipart.multipart import parse_options_header
+
+from mnist.api.answers import BatchBody, LabelledPictureBody, PictureBody
+from mnist.images import FORMATS, ImageTooLarge, NotAnImage
+from mnist.repository import BadLabel
+
+RAW_TYPES = ("image/png", "image/jpeg", "image/jpg", "image/webp")
+MULTIPART = "multipart/form-data"
+JSON = "application/json"
+MAX_PARTS = 16  # of a form: a file, a label, and what else a page's form may hold
+ENVELOPE = 64 * 2**10  # bytes of a JSON or multipart body around the picture itself
+HELD_BYTES = 256 * 2**20  # of all uploads that are under way or being worked on, in one process
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def base64_length(size: int) -> int:
+    """Characters that base64 takes for so many bytes."""
+    return -(-size // 3) * 4
+
+
+class Uploads:
+    """Receives bodies on the event loop: however slowly they arrive, no worker waits for them."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._held = 0
+
+    @asynccontextmanager
+    async def receive(self, request: Request, limit: int) -> AsyncIterator[bytes]:
+        """The whole body, at most `limit` bytes, which count as held until the block ends.
+
+        Raises HTTPException: 413 when it is larger, 400 when it takes too long, 503 when too many arrive at once.
+        """
+        announced = int(request.headers.get("content-length") or 0)
+        body = bytearray()
+        try:
+            if announced <= limit:
+                await self._collect(request, limit, body)
+            if max(announced, len(body)) > limit:
+                raise HTTPException(
+                    413, f"The body is over the limit of {limit / 2**20:.1f} MB. Send a smaller picture."
+                )
+            yield bytes(body)
+        finally:
+            self._held -= len(body)
+
+    async def _collect(self, request: Request, limit: int, body: bytearray) -> None:
+        """Fill body until the upload ends or is over the limit."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                async for chunk in request.stream():
+                    body += chunk
+                    self._held += len(chunk)
+                    if len(body) > limit:
+                        return
+                    if self._held > HELD_BYTES:
+                        raise HTTPException(503, "Too many uploads at once. Try again.", {"Retry-After": "2"})
+        except TimeoutError:
+            raise HTTPException(
+                400, f"The upload did not end within {self._seconds:.0f} seconds. Send a smaller picture."
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A picture that came with its label."""
+
+    picture: bytes
+    label: int | str | None  # the use case checks it
+
+
+def media_type(content_type: str | None) -> str:
+    return (content_type or "").split(";")[0].strip().lower()
+
+
+def read_picture(content_type: str | None, body: bytes) -> bytes:
+    """The encoded picture in a body of any accepted type.
+
+    Raises HTTPException 415 or 422, and NotAnImage for what is no base64.
+    """
+    kind = media_type(content_type)
+    if kind in RAW_TYPES:
+        return body
+    if kind == MULTIPART:
+        return _read_form(content_type, body).picture
+    if kind == JSON:
+        return decode_base64(read_json(PictureBody, body).image)
+    raise unsupported(content_type, (*RAW_TYPES, MULTIPART, JSON))
+
+
+def read_labelled(content_type: str | None, body: bytes) -> Labelled:
+    """A picture with its label. Raises as `read_picture` does, and BadLabel."""
+    kind = media_type(content_type)
+    if kind == MULTIPART:
+        return _read_form(content_type, body, with_label=True)
+    if kind == JSON:
+        sent = read_json(LabelledPictureBody, body)
+        return Labelled(decode_base64(sent.image), check_label(sent.label))
+    raise unsupported(content_type, (MULTIPART, JSON))
+
+
+def read_batch(content_type: str | None, body: bytes, *, max_pixels: int) -> list[bytes]:
+    """The encoded pictures of a batch; max_pixels is for all of them together.
+
+    Raises HTTPException 415 or 422, NotAnImage for what is no base64, ImageTooLarge.
+    """
+    if media_type(content_type) != JSON:
+        raise unsupported(content_type, (JSON,))
+    pictures = []
+    for place, sent in enumerate(read_json(BatchBody, body).images):
+        try:
+            pictures.append(decode_base64(sent if isinstance(sent, str) else sent.image))
+        except NotAnImage as bad:
+            raise NotAnImage(f"images[{place}]: {bad}") from bad
+    if sum(map(_count_pixels, pictures)) > max_pixels:
+        raise ImageTooLarge(
+            f"The pictures have more than {max_pixels / 1e6:.0f} million pixels in all. Send fewer, or smaller ones."
+        )
+    return pictures
+
+
+def unsupported(content_type: str | None, accepted: Sequence[str]) -> HTTPException:
+    """415, with what would be accepted."""
+    kind = media_type(content_type)
+    sent = f"The Content-Type is {kind[:80]!r}" if kind else "There is no Content-Type"
+    return HTTPException(415, f"{sent}; send {', '.join(accepted)}.")
+
+
+def read_json(shape: type[Body], body: bytes) -> Body:
+    """Raises HTTPException 422 that names the first thing that does not fit."""
+    try:
+        return shape.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-"))
+        raise HTTPException(422, f"{where}: {first['msg']}" if where else first["msg"]) from error
+
+
+def check_label(label: object) -> int | str | None:
+    """A label in JSON: 0–9 as a number, a whole number of several digits as text, or null. Raises BadLabel."""
+    if label is None or (isinstance(label, int) and not isinstance(label, bool)):
+        return label
+    if isinstance(label, str) and len(label) > 1:
+        return label
+    raise BadLabel("The label must be a digit from 0 to 9 (a number, without quotes), or null for “not a digit”.")
+
+
+def decode_base64(text: str) -> bytes:
+    """The bytes in base64, or in a data URL such as a canvas makes. Raises NotAnImage."""
+    if text[:5].lower() == "data:":
+        head, comma, text = text.partition(",")
+        if not comma or not head.lower().endswith(";base64"):
+            raise NotAnImage("The data URL must be data:image/png;base64,… with the picture after the comma.")
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise NotAnImage("The picture is not valid base64. Encode the file's bytes in base64.") from error
+
+
+def _read_form(content_type: str | None, body: bytes, *, with_label: bool = False) -> Labelled:
+    boundary = parse_options_header(content_type)[1].get(b"boundary")
+    if not boundary:
+        raise HTTPException(422, "The multipart body has no boundary in its Content-Type.")
+    files: list[FormFile] = []
+    fields: list[FormField] = []
+    config = {"MAX_MEMORY_FILE_SIZE": float("inf")}  # the body is in memory already: never write it to a disk
+
+    def keep(kept: list[Any]) -> Callable[[Any], None]:
+        def add(part: Any) -> None:
+            if len(kept) == MAX_PARTS:
+                raise FormParserError("too many parts")
+            kept.append(part)
+
+        return add
+
+    parser = FormParser(MULTIPART, keep(fields), keep(files), boundary=boundary, config=config)
+    try:
+        parser.write(body)
+        parser.finalize()
+    except (FormParserError, ValueError) as error:
+        raise HTTPException(422, "The multipart body is damaged. Let your HTTP library write it.") from error
+    pictures = [_content(each) for each in files if each.field_name == b"file"]
+    # A part without a file name is a field like any other, yet some clients send pictures so.
+    pictures += [each.value or b"" for each in fields if each.field_name == b"file"]
+    if len(pictures) != 1:
+        raise HTTPException(422, f"The form has {len(pictures)} fields named file; send the picture in exactly one.")
+    if not with_label:
+        return Labelled(pictures[0], None)
+    labels = [each.value or b"" for each in fields if each.field_name == b"label"]
+    if len(labels) != 1:
+        raise HTTPException(422, f"The form has {len(labels)} fields named label; send exactly one, 0–9 or null.")
+    text = labels[0].decode("utf-8", "replace").strip()
+    return Labelled(pictures[0], None if text == "null" else text)
+
+
+def _content(file: FormFile) -> bytes:
+    stream = file.file_object
+    stream.seek(0)
+    return stream.read()
+
+
+def _count_pixels(data: bytes) -> int:
+    """As its header tells, without decoding. 0 for what is no picture: decoding will say so."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                return image.width * image.height
+    except Exception:  # Pillow raises a dozen types for damaged files
+        return 0

@@ -1,0 +1,83 @@
+"""Every API request, timed for the metrics and, if asked for, written down as one JSON line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi.routing import APIRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mnist.metrics import Metrics
+
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+
+FACTS = "mnist.facts"  # in the scope: what a route has to say about its answer
+
+log = logging.getLogger("mnist.requests")
+
+
+def write_requests(on: bool) -> None:
+    """Whether requests are written to stdout; a laptop's terminal stays quiet by default."""
+    log.propagate = False
+    log.setLevel(logging.INFO if on else logging.CRITICAL)
+    if on and not log.handlers:
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        log.addHandler(handler)
+
+
+class Journal:
+    """ASGI middleware. Nothing of it tells who called: no address, no session, no key."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        scope[FACTS] = {}
+        status = 500  # what an exception that nobody expected becomes
+
+        async def note_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_status)
+        finally:
+            seconds = time.perf_counter() - started
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            route = _pattern(scope)
+            self._metrics.count_request(method, route, status, seconds)
+            if log.isEnabledFor(logging.INFO):
+                log.info(_line(scope, method, route, status, seconds))
+
+
+def _pattern(scope: Scope) -> str:
+    """The route's own pattern, so that clients can't make up series; "other" for what is no route of ours."""
+    route = scope.get("route")
+    return f"/api{route.path}" if isinstance(route, APIRoute) else "other"
+
+
+def _line(scope: Scope, method: str, route: str, status: int, seconds: float) -> str:
+    facts: dict[str, Any] = scope[FACTS]
+    return json.dumps(
+        {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "method": method,
+            "route": route,
+            "status": status,
+            "ms": round(seconds * 1000, 2),
+            **facts,
+        }
+    )

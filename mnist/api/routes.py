@@ -1,0 +1,215 @@
+"""The calls that clients make: parse, call the use case, answer."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+import anyio.to_thread
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from pydantic import BaseModel
+
+from mnist.api import bodies
+from mnist.api.answers import (
+    BatchAnswer,
+    BatchBody,
+    ErrorAnswer,
+    LabelBody,
+    LabelledPictureBody,
+    ModelAnswer,
+    PictureBody,
+    PredictionAnswer,
+    StoredAnswer,
+)
+from mnist.api.bodies import ENVELOPE, JSON, MULTIPART, RAW_TYPES, base64_length
+from mnist.api.journal import FACTS
+from mnist.api.security import Caller, admit
+from mnist.preprocess import BlankDrawing
+from mnist.recognition import Recogniser
+
+SOURCE = "api"
+
+Admitted = Annotated[Caller, Depends(admit)]
+Answer = TypeVar("Answer")
+
+_PROBLEMS = {
+    400: "Not an image, or a label that is none",
+    401: "The API key is missing or wrong",
+    404: "No such drawing",
+    405: "Another method is meant",
+    409: "A retraining has learned from this label already",
+    413: "Over the limit of bytes or pixels",
+    415: "Not an accepted Content-Type",
+    422: "The body or a header has not the expected shape",
+    429: "Over the rate limit; see Retry-After",
+    503: "The database or the network is away",
+}
+
+
+def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": ErrorAnswer, "description": _PROBLEMS[status]} for status in (*statuses, 401, 429, 503)}
+
+
+def _content(
+    shape: type[BaseModel] | None = None, *, form: bool = False, raw: bool = False, label: bool = False
+) -> Any:
+    """The request body for the OpenAPI document: which types are accepted, and what is in each."""
+    content: dict[str, Any] = {}
+    binary = {"type": "string", "format": "binary"}
+    if raw:
+        content |= {kind: {"schema": binary} for kind in RAW_TYPES if kind != "image/jpg"}
+    if form:
+        properties: dict[str, Any] = {"file": binary}
+        if label:
+            properties["label"] = {"type": "string", "pattern": "^([0-9]{1,12}|null)$"}
+        schema = {"type": "object", "properties": properties, "required": list(properties)}
+        content[MULTIPART] = {"schema": schema}
+    if shape is not None:
+        content[JSON] = {"schema": {"$ref": f"#/components/schemas/{shape.__name__}"}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+router = APIRouter(redirect_slashes=False)
+
+
+@router.post(
+    "/predict",
+    response_model=PredictionAnswer,
+    response_model_exclude_unset=True,
+    responses=_errors(400, 413, 415, 422),
+    openapi_extra=_content(PictureBody, form=True, raw=True),
+)
+async def predict(request: Request, caller: Admitted) -> Response:
+    """Read one picture of a digit: dark on light or light on dark, any size within the limits."""
+    limit = _limit_of_one(request)
+    async with request.app.state.uploads.receive(request, limit) as body:
+
+        def work(recogniser: Recogniser) -> PredictionAnswer:
+            picture = bodies.read_picture(request.headers.get("content-type"), body)
+            try:
+                found = recogniser.recognise(picture, source=SOURCE, session_id=caller.session_id)
+            except BlankDrawing:
+                return PredictionAnswer.of_blank(recogniser.model)
+            return PredictionAnswer.of(found)
+
+        answer = await _in_a_worker(request, work)
+    _note(request, id=str(answer.id), digit=answer.digit, verdict=answer.verdict)
+    return _json(answer)
+
+
+@router.post(
+    "/predict/batch",
+    response_model=BatchAnswer,
+    response_model_exclude_unset=True,
+    responses=_errors(400, 413, 415, 422),
+    openapi_extra=_content(BatchBody),
+)
+async def predict_batch(request: Request, caller: Admitted) -> Response:
+    """Read up to 256 pictures at once. If any of them can't be used, none is read or stored."""
+    state = request.app.state
+    async with state.uploads.receive(request, state.settings.max_batch_bytes) as body:
+
+        def work(recogniser: Recogniser) -> BatchAnswer:
+            pictures = bodies.read_batch(
+                request.headers.get("content-type"), body, max_pixels=state.settings.max_batch_pixels
+            )
+            read = recogniser.recognise_batch(pictures, source=SOURCE, session_id=caller.session_id)
+            answers = [
+                PredictionAnswer.of_blank(recogniser.model) if found is None else PredictionAnswer.of(found)
+                for found in read
+            ]
+            return BatchAnswer.model_construct(predictions=answers)
+
+        answer = await _in_a_worker(request, work)
+    _note(request, pictures=len(answer.predictions))
+    return _json(answer)
+
+
+@router.post(
+    "/predictions/{drawing_id}/feedback",
+    status_code=204,
+    responses=_errors(400, 404, 409, 413, 415, 422),
+    openapi_extra=_content(LabelBody),
+)
+async def give_feedback(request: Request, drawing_id: str, caller: Admitted) -> Response:
+    """Say what a drawing shows. Another label replaces the first until a retraining has learned from it."""
+    async with request.app.state.uploads.receive(request, ENVELOPE) as body:
+
+        def work(recogniser: Recogniser) -> None:
+            content_type = request.headers.get("content-type")
+            if bodies.media_type(content_type) != JSON:
+                raise bodies.unsupported(content_type, (JSON,))
+            label = bodies.check_label(bodies.read_json(LabelBody, body).label)
+            recogniser.correct_by_id(_as_id(drawing_id), label)
+
+        await _in_a_worker(request, work)
+    _note(request, id=drawing_id[:36])
+    return Response(status_code=204)
+
+
+@router.post(
+    "/feedback",
+    status_code=201,
+    response_model=StoredAnswer,
+    responses=_errors(400, 413, 415, 422),
+    openapi_extra=_content(LabelledPictureBody, form=True, label=True),
+)
+async def store_labelled(request: Request, caller: Admitted) -> Response:
+    """Store a picture together with what it shows, to learn from. A blank picture is refused."""
+    limit = _limit_of_one(request)
+    async with request.app.state.uploads.receive(request, limit) as body:
+
+        def work(recogniser: Recogniser) -> uuid.UUID:
+            sent = bodies.read_labelled(request.headers.get("content-type"), body)
+            found = recogniser.recognise_labelled(sent.picture, sent.label, source=SOURCE, session_id=caller.session_id)
+            return found.drawing.id
+
+        drawing_id = await _in_a_worker(request, work)
+    _note(request, id=str(drawing_id))
+    return _json(StoredAnswer(id=drawing_id), status=201)
+
+
+@router.get("/model", response_model=ModelAnswer, responses=_errors())
+async def show_model(request: Request, caller: Admitted) -> Response:
+    """The version of the network that answers now: how well it does, when and from what it was trained."""
+    model = await _in_a_worker(request, lambda recogniser: recogniser.model)
+    return _json(
+        ModelAnswer(
+            version=model.version,
+            trained_at=model.trained_at,
+            trained_from=model.trained_from,
+            metrics=model.metrics,
+        )
+    )
+
+
+async def _in_a_worker(request: Request, work: Callable[[Recogniser], Answer]) -> Answer:
+    """Run blocking work beside the event loop, on threads that the page's own work does not need."""
+    state = request.app.state
+    return await anyio.to_thread.run_sync(lambda: work(state.recogniser()), limiter=state.workers)
+
+
+def _limit_of_one(request: Request) -> int:
+    """Bytes that a body with one picture may have. What is around the picture comes on top."""
+    picture: int = request.app.state.settings.max_upload_bytes
+    kind = bodies.media_type(request.headers.get("content-type"))
+    if kind == JSON:
+        return base64_length(picture) + ENVELOPE
+    return picture + (ENVELOPE if kind == MULTIPART else 0)
+
+
+def _as_id(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise HTTPException(404, f"There is no drawing {text[:80]!r}.") from None
+
+
+def _note(request: Request, **facts: Any) -> None:
+    """For the request's line in the log."""
+    request.scope[FACTS].update(facts)
+
+
+def _json(answer: BaseModel, status: int = 200) -> Response:
+    return Response(answer.model_dump_json(exclude_unset=True), status, media_type=JSON)

@@ -1,0 +1,97 @@
+"""Who may call: the key, the rate limit, and the name under which a caller's drawings are kept."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import math
+import time
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Request
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+MAX_SESSION = 64  # characters
+
+BEARER = HTTPBearer(auto_error=False, description="Needed when the server has an API_KEY.")
+KEY_HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key, for clients without Bearer.")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody who was let in."""
+
+    session_id: str
+
+
+class Gate:
+    """Lets callers in, each at most so many times a minute."""
+
+    def __init__(self, api_key: str | None, rate_limit: int) -> None:
+        """rate_limit: requests per minute and client address in this process; 0 = no limit."""
+        self._key = api_key.encode() if api_key else None
+        self._limit = RateLimitItemPerMinute(rate_limit) if rate_limit else None
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    def admit(self, address: str, offered: tuple[str | None, ...], session: str | None) -> Caller:
+        """Raises HTTPException: 429 over the rate limit, 401 without the key, 422 for a session that is no name."""
+        self._count(address)  # first, so that keys can't be guessed quickly either
+        if self._key is None:
+            return Caller(address)
+        if not any(_same(self._key, key) for key in offered if key):
+            raise HTTPException(
+                401,
+                "The API key is missing or wrong. Send it as Authorization: Bearer <key> or as X-API-Key: <key>.",
+                {"WWW-Authenticate": "Bearer"},
+            )
+        if session and not (len(session) <= MAX_SESSION and session.isprintable()):
+            raise HTTPException(422, f"X-Session-Id must be at most {MAX_SESSION} printable characters.")
+        return Caller(session or address)
+
+    def _count(self, address: str) -> None:
+        if self._limit is None:
+            return
+        client = _network(address)
+        if not self._limiter.hit(self._limit, client):
+            wait = math.ceil(self._limiter.get_window_stats(self._limit, client).reset_time - time.time())
+            raise HTTPException(
+                429,
+                f"More than {self._limit.amount} requests in a minute. Wait, or send many pictures as one batch.",
+                {"Retry-After": str(max(1, wait))},
+            )
+
+
+def admit(
+    request: Request,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
+    key: Annotated[str | None, Depends(KEY_HEADER)],
+) -> Caller:
+    """The dependency of every route that is not open to all."""
+    gate: Gate = request.app.state.gate
+    offered = (bearer.credentials if bearer else None, key)
+    return gate.admit(client_address(request), offered, request.headers.get("x-session-id"))
+
+
+def client_address(request: Request) -> str:
+    """The client's address as the server knows it: behind a trusted proxy, the one that the proxy forwards."""
+    host = request.client.host if request.client else "unknown"
+    # On a socket that serves both families IPv4 clients look like ::ffff:192.0.2.1.
+    return host[7:] if host.startswith("::ffff:") and "." in host else host[:MAX_SESSION]
+
+
+def _network(address: str) -> str:
+    """What one client can't easily leave: an IPv4 address, or the /64 that an IPv6 customer has for himself."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
+
+
+def _same(key: bytes, offered: str) -> bool:
+    # Header text is the wire's bytes read as Latin-1.
+    return hmac.compare_digest(key, offered.encode("latin-1", "replace"))
