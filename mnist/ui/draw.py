@@ -30,7 +30,7 @@ def show() -> None:
             # The counter makes two equal starts differ, so that Clear works twice; the canvas ignores it.
             initial_drawing={"objects": _start(), "edit": st.session_state.get("canvas_edit", 0)},
             return_image_data=True,
-            key="canvas",
+            key=f"canvas_{st.session_state.get('canvas_turn', 0)}",
         )
         strokes = _strokes(canvas)
         with st.container(horizontal=True, key="tools"):
@@ -60,6 +60,14 @@ def start_over() -> None:
     st.session_state["canvas_edit"] = st.session_state.get("canvas_edit", 0) + 1
     st.session_state["drawing_finished"] = True
     visitor.forget()
+
+
+def leave() -> None:
+    """Another way in was chosen: whoever comes back finds a new, empty canvas."""
+    start_over()
+    # The browser remembers the last picture of a canvas by its key, even while it is not on the page.
+    st.session_state["canvas_turn"] = st.session_state.get("canvas_turn", 0) + 1
+    st.session_state["canvas_stale"] = None
 
 
 def _answer(canvas: CanvasResult, strokes: list[dict[str, Any]]) -> None:
@@ -96,8 +104,11 @@ def _strokes(canvas: CanvasResult) -> list[dict[str, Any]]:
 
 
 def _is_stale(canvas: CanvasResult) -> bool:
+    """Whether the browser still sends the picture from before Undo or Clear."""
     stale = st.session_state.get("canvas_stale")
-    return stale is not None and stale == _digest(canvas)
+    if stale is not None and stale != _digest(canvas):
+        st.session_state["canvas_stale"] = stale = None  # the same strokes may well be drawn again
+    return stale is not None
 
 
 def _digest(canvas: CanvasResult) -> str | None:

@@ -13,7 +13,7 @@ WAYS_IN = {"Draw": draw.show, "Upload": picture.show_upload, "Camera": picture.s
 
 def start_over() -> None:
     """Another way in starts with nothing on the page."""
-    draw.start_over()
+    draw.leave()
     picture.start_over()
 
 

@@ -28,7 +28,7 @@ h1 { font-size: 1.7rem !important; padding: 0 0 .2rem 0 !important; }
 .st-key-labels .stButton button p { font-size: 1.1rem; font-variant-numeric: tabular-nums; }
 
 /* The canvas's own toolbar opens over our tabs and can move strokes; Undo and Clear below do its work. */
-.st-key-canvas { clip-path: inset(0); }
+[class*="st-key-canvas_"] { clip-path: inset(0); }
 
 @media (hover: none) { kbd { display: none !important; } }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -94,8 +95,10 @@ class Visitor:
         for stroke in strokes:
             points = [{"x": box["x"] + 50 + x * size / 100, "y": box["y"] + 50 + y * size / 100} for x, y in stroke]
             touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [points[0]]})
-            for point in points[1:]:
-                touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
+            for before, after in pairwise(points):  # a finger moves a few pixels at a time
+                for share in (0.25, 0.5, 0.75, 1):
+                    between = {axis: before[axis] + share * (after[axis] - before[axis]) for axis in "xy"}
+                    touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [between]})
             touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
     def wait_until_empty(self) -> None:
