@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from mnist.classifier import Classifier, Prediction
+from mnist.coalescing import Coalescer
 from mnist.images import BadImage, decode, encode_png
 from mnist.metrics import ACCURACY_WINDOW, Metrics
 from mnist.model_card import ModelCard
@@ -20,6 +21,8 @@ from mnist.preprocess import BlankDrawing, Prepared, prepare
 from mnist.repository import Drawing, Repository, StorageUnavailable, UnknownPrediction, parse_label
 
 log = logging.getLogger(__name__)
+
+TOGETHER = 32  # requests that share one pass of the network and one transaction
 
 _T = TypeVar("_T")
 
@@ -54,6 +57,8 @@ class Recogniser:
         self._max_pixels = max_pixels
         self._metrics = metrics or Metrics()
         self._model = model or ModelCard(classifier.version)
+        # Requests that come at once share a pass of the network and a transaction (benchmarks/api.py).
+        self._answer = Coalescer(self._answer_all, at_most=TOGETHER)
         self._metrics.show_model(self._model.version, self._model.trained_at)
         self._metrics.show_accuracy(lambda: repository.accuracy(latest=ACCURACY_WINDOW))
 
@@ -72,9 +77,10 @@ class Recogniser:
         database that is away does not stop the answer: see `is_stored`.
         """
         with self._metrics.time_recognition(source):
-            [found] = self._classify([self._read(data, source)], source, session_id)
+            picture = self._read(data, source)
             if grows_from is None:
-                return replace(found, is_stored=self._try_to(self._repository.add_all, [found.drawing]))
+                return self._answer(_Asked(picture, source, session_id))
+            [found] = self._classify([_Asked(picture, source, session_id)])
             grown = replace(found.drawing, id=grows_from.id, created_at=grows_from.created_at)
             return replace(found, drawing=grown, is_stored=self._try_to(self._repository.save, grown))
 
@@ -94,10 +100,9 @@ class Recogniser:
                     read.append(None)
                 except BadImage as bad:
                     raise type(bad)(f"images[{place}]: {bad}") from bad
-            found = self._classify([picture for picture in read if picture is not None], source, session_id)
-            is_stored = self._try_to(self._repository.add_all, [each.drawing for each in found])
+            found = self._answer_all([_Asked(picture, source, session_id) for picture in read if picture is not None])
             answers = iter(found)
-            return [None if picture is None else replace(next(answers), is_stored=is_stored) for picture in read]
+            return [None if picture is None else next(answers) for picture in read]
 
     def recognise_labelled(
         self, data: bytes, label: int | str | None, *, source: str, session_id: str | None = None
@@ -108,7 +113,7 @@ class Recogniser:
         """
         true_label, true_number = parse_label(label)  # first: it costs nothing
         with self._metrics.time_recognition(source):
-            [found] = self._classify([self._read(data, source)], source, session_id)
+            [found] = self._classify([_Asked(self._read(data, source), source, session_id)])
             drawing = replace(
                 found.drawing, true_label=true_label, true_number=true_number, labelled_at=found.drawing.created_at
             )
@@ -160,18 +165,24 @@ class Recogniser:
         self._metrics.observe_ink(source=source, ink_share=prepared.ink_share, box_share=prepared.canvas_share)
         return _Picture(image, prepared)
 
-    def _classify(self, pictures: Sequence[_Picture], source: str, session_id: str | None) -> list[Recognition]:
+    def _answer_all(self, asked: Sequence[_Asked]) -> list[Recognition]:
+        """One pass of the network over all pictures, and one transaction."""
+        found = self._classify(asked)
+        is_stored = self._try_to(self._repository.add_all, [each.drawing for each in found])
+        return [replace(each, is_stored=is_stored) for each in found]
+
+    def _classify(self, asked: Sequence[_Asked]) -> list[Recognition]:
         """One pass of the network over all pictures; nothing is stored yet."""
-        if not pictures:
+        if not asked:
             return []
         with self._metrics.time_stage("inference"):
-            predictions = self._classifier.predict(np.stack([picture.prepared.frame for picture in pictures]))
+            predictions = self._classifier.predict(np.stack([each.picture.prepared.frame for each in asked]))
         found = []
-        for picture, prediction in zip(pictures, predictions, strict=True):
+        for each, prediction in zip(asked, predictions, strict=True):
             drawing = Drawing(
-                image=picture.image,
-                source=source,
-                session_id=session_id,
+                image=each.picture.image,
+                source=each.source,
+                session_id=each.session_id,
                 predicted_digit=None if prediction.verdict == "not_a_digit" else prediction.digit,
                 confidence=prediction.confidence,
                 probabilities=prediction.probabilities,
@@ -181,11 +192,11 @@ class Recogniser:
             self._metrics.count_prediction(
                 digit=drawing.predicted_digit,
                 verdict=drawing.verdict,
-                source=source,
+                source=drawing.source,
                 version=drawing.model_version,
                 confidence=drawing.confidence,
             )
-            found.append(Recognition(drawing, prediction, picture.prepared.frame, is_stored=False))
+            found.append(Recognition(drawing, prediction, each.picture.prepared.frame, is_stored=False))
         return found
 
     def _try_to(self, store: Callable[[_T], None], what: _T) -> bool:
@@ -217,6 +228,15 @@ class _Picture:
 
     image: bytes  # PNG, as it was drawn
     prepared: Prepared
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """A picture, and who asked what it is."""
+
+    picture: _Picture
+    source: str
+    session_id: str | None
 
 
 def _as_drawn(data: bytes, pixels: np.ndarray) -> bytes:
