@@ -98,12 +98,12 @@ def split(images: Labelled, held_back: int = VALIDATION_IMAGES) -> tuple[Labelle
 class Augmentation:
     """How far a batch is bent; every value is the largest, drawn uniformly up to it for each image."""
 
-    rotation: float = 12.0  # degrees
-    shear: float = 0.25  # horizontal, as slanted handwriting
-    scale: float = 0.12  # each axis by itself
-    shift: float = 1.5  # pixels
-    elastic: float = 1.2  # pixels that a control point of the 5 x 5 grid wanders (standard deviation)
-    thickness: float = 0.3  # share of images made thicker or thinner
+    rotation: float = 10.0  # degrees
+    shear: float = 0.18  # horizontal, as slanted handwriting
+    scale: float = 0.1  # each axis by itself
+    shift: float = 1.2  # pixels
+    elastic: float = 0.7  # pixels that a control point of the 5 x 5 grid wanders (standard deviation)
+    thickness: float = 0.25  # share of images made thicker or thinner
 
     def scaled(self, share: float) -> Augmentation:
         return Augmentation(*(getattr(self, name) * share for name in self.__slots__))

@@ -46,7 +46,6 @@ class DigitNetwork(nn.Module):
                 deeper=Residual(third),
                 shrink=nn.MaxPool2d(3, stride=2),  # 3 x 3: where a stroke lies still counts
                 flat=nn.Flatten(),
-                drop=nn.Dropout(0.2),
                 head=nn.Linear(third * 9, CLASSES),
             )
         )

@@ -34,13 +34,13 @@ class Recipe:
 
     epochs: int = 12
     batch: int = 256
-    peak_rate: float = 4e-3
+    peak_rate: float = 6e-3
     warm_up: float = 0.15  # share of the steps
-    weight_decay: float = 0.02
+    weight_decay: float = 0.05
     label_smoothing: float = 0.02
     average: float = 0.998  # weight of the past in the moving average of the weights, a step
     augmentation: Augmentation = field(default_factory=Augmentation)
-    gentle_end: float = 0.35  # the augmentation shrinks to this share towards the end
+    gentle_end: float = 0.3  # the augmentation shrinks to this share towards the end
 
 
 Progress = Callable[[int, int, float | None], None]  # (step, steps, loss) after every step; the loss now and then only
@@ -172,13 +172,13 @@ class Plan:
 
     recipe: Recipe = field(default_factory=Recipe)
     widths: tuple[int, int, int] = (24, 48, 64)
-    strokes: int = 200_000  # drawings in the pool of stroke-drawn digits …
-    outliers: int = 60_000  # … and of things that are no digit
-    strokes_per_epoch: int = 50_000
-    outliers_per_epoch: int = 18_000
+    strokes: int = 140_000  # drawings in the pool of stroke-drawn digits …
+    outliers: int = 36_000  # … and of things that are no digit
+    strokes_per_epoch: int = 48_000
+    outliers_per_epoch: int = 15_000
     trained_styles: int = 8_000  # for validation, as are …
-    held_out_styles: int = 10_000
-    held_out_kinds: int = 5_000
+    held_out_styles: int = 12_000
+    held_out_kinds: int = 6_000
 
     @property
     def drawings(self) -> int:

@@ -1,0 +1,73 @@
+"""The shipped network on MNIST's test set and on held-out styles; `--plot FILE` draws the reliability diagram.
+
+    python -m benchmarks.model [--weights FILE ...]      several files: mean and standard deviation over seeds
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from benchmarks.plot import Chart
+from mnist.calibration import Calibration
+from mnist.classifier import SHIPPED_WEIGHTS, read_weights
+from mnist.data import Labelled, load_mnist
+from mnist.network import parameter_count
+from mnist.settings import Settings
+from mnist.strokes import digits, held_out_styles
+from mnist.training import logits_of, score
+
+SEED = 6_000  # not the seed of training or of its validation
+
+
+def reliability(calibration: Calibration, logits: torch.Tensor, labels: torch.Tensor) -> list[tuple[float, float]]:
+    """(mean confidence, accuracy) of groups of drawings by rising confidence, of those below 0.999."""
+    confidence, guess = calibration.probabilities(logits).max(dim=1)
+    order = confidence.argsort()
+    order = order[confidence[order] < 0.999]
+    groups = [group for group in order.chunk(8) if len(group)]
+    right = (guess == labels).double()
+    return [(confidence[group].mean().item(), right[group].mean().item()) for group in groups]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", type=Path, nargs="+", default=[SHIPPED_WEIGHTS])
+    parser.add_argument("--plot", type=Path, help="write the reliability diagram of the last file as a PNG")
+    options = parser.parse_args()
+    sets: dict[str, Labelled] = {
+        "MNIST test": load_mnist(Settings.from_environment().mnist_dir, train=False),
+        "held-out styles": digits(10_000, SEED, held_out_styles()),
+    }
+    accuracies: dict[str, list[float]] = {name: [] for name in sets}
+    chart = Chart("confidence", "accuracy", (0.3, 1), (0.3, 1))
+    for path in options.weights:
+        network, calibration = read_weights(path)
+        print(f"{path}: {parameter_count(network):,} parameters, {path.stat().st_size:,} bytes")
+        for name, images in sets.items():
+            logits = logits_of(network, images.frames)
+            scores = score(logits, images.labels, calibration)
+            accuracies[name].append(scores.accuracy)
+            print(
+                f"  {name:16} {scores.accuracy:.2%} right, ECE {scores.calibration_error:.2%}, "
+                f"{scores.refused:.2%} refused, {scores.unsure:.2%} unsure"
+            )
+            if options.plot and path == options.weights[-1]:
+                colour = (40, 90, 210) if name.startswith("MNIST") else (180, 90, 20)
+                chart.line(reliability(calibration, logits, images.labels), colour, name, dots=True)
+    if len(options.weights) > 1:
+        for name, values in accuracies.items():
+            print(f"{name}: {np.mean(values):.3%} ± {statistics.stdev(values):.3%} over {len(values)} files")
+    if options.plot:
+        chart.line([(0.3, 0.3), (1, 1)], (190, 190, 190), "confidence = accuracy")
+        options.plot.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(options.plot), chart.picture)
+
+
+if __name__ == "__main__":
+    main()
