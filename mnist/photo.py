@@ -23,6 +23,7 @@ NO_SHADOW = 150  # of 255: a shadow on paper takes less of the light …
 NO_GLARE = 90  # … and a board's smears and reflections give less
 FAINTEST = 0.45  # of the drawing's own density: paler than that is a shadow that touches it
 NEAR = 0.35  # of the main piece's size: a piece of ink that close belongs to the same drawing
+NEXT_DIGIT = 0.8  # as NEAR, for a piece as high as the main one
 MIN_PART = 0.015  # of the main piece's weight: less is a speck
 BLOB = 2.5  # times its thickness squared: a piece with less area is a shadow or a coin, not a stroke
 PALER = 0.6  # of the main piece's mean density: a paler piece is what is left of a shadow
@@ -233,7 +234,9 @@ def _belonging(stats: np.ndarray, score: np.ndarray, main: int) -> list[int]:
     left, top = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_TOP]
     right, bottom = left + stats[:, cv2.CC_STAT_WIDTH], top + stats[:, cv2.CC_STAT_HEIGHT]
     size = np.maximum(right - left, bottom - top)
-    reach = NEAR * size[main]
+    # A piece on the same line and as high as the main one is the next digit of a number, and may stand farther off.
+    on_line = (bottom - top > 0.5 * size[main]) & (np.minimum(bottom, bottom[main]) - np.maximum(top, top[main]) > 0)
+    reach = np.where(on_line, NEXT_DIGIT, NEAR) * size[main]
     density = score / stats[:, cv2.CC_STAT_AREA]
     candidates = [
         i
@@ -246,7 +249,7 @@ def _belonging(stats: np.ndarray, score: np.ndarray, main: int) -> list[int]:
         for other in list(candidates):
             gap_x = max(left[other] - right[piece], left[piece] - right[other], 0)
             gap_y = max(top[other] - bottom[piece], top[piece] - bottom[other], 0)
-            if max(gap_x, gap_y) <= reach:
+            if max(gap_x, gap_y) <= reach[other]:
                 candidates.remove(other)
                 kept.append(other)
                 front.append(other)
