@@ -20,7 +20,13 @@ def probability_bars(probabilities: Sequence[float], *, ink: str) -> alt.LayerCh
             title=None,
             sort=None,
             axis=alt.Axis(
-                ticks=False, domain=False, labelFontSize=13, labelOverlap=False, labelBound=False, labelPadding=6
+                ticks=False,
+                domain=False,
+                labelFontSize=13,
+                labelOverlap=False,
+                labelBaseline="middle",
+                labelFlush=False,
+                labelPadding=6,
             ),
         ),
         x=alt.X("probability:Q", title=None, scale=alt.Scale(domain=[0, 1.12]), axis=None),

@@ -42,6 +42,8 @@ h1 { font-size: 1.7rem !important; padding: 0 0 .2rem 0 !important; }
 @media (max-width: 640px) {
   .stMainBlockContainer { padding-top: 1rem; }
   .answer { min-height: 5rem; }
+  [class*="st-key-canvas_"] { margin-inline: auto; }
+  .st-key-tools { justify-content: center; }
   .stMainBlockContainer .stVerticalBlock { gap: .7rem; }
   .answer .digit { font-size: 5rem; }
 }
