@@ -1,0 +1,1 @@
+"""The REST API, the metrics and the health checks."""

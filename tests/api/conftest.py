@@ -1,0 +1,110 @@
+"""The API in this process, on SQLite and with a network that was never trained; and the real server."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sqlalchemy import URL
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from mnist.api import make_routes
+from mnist.calibration import Calibration
+from mnist.classifier import Classifier
+from mnist.database import connect
+from mnist.metrics import Metrics
+from mnist.network import DigitNetwork
+from mnist.recognition import Recogniser
+from mnist.repository import Repository
+from mnist.settings import Settings
+from tests.browser.server import running_app
+
+
+def seven(size: int = 120, *, paper: int = 0, ink: int = 255, format: str = "PNG") -> bytes:
+    """A drawn 7 as an encoded picture."""
+    pixels = np.full((size, size), paper, np.uint8)
+    points = (np.array([[0.3, 0.2], [0.7, 0.2], [0.45, 0.8]]) * size).astype(int)
+    cv2.polylines(pixels, [points], False, ink, max(2, size // 14), cv2.LINE_AA)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format=format)
+    return buffer.getvalue()
+
+
+def blank() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (60, 60)).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def as_base64(picture: bytes) -> str:
+    return base64.b64encode(picture).decode()
+
+
+@pytest.fixture(scope="session")
+def classifier() -> Classifier:
+    """Never trained: these tests are about the way to the network and back, not about what it says."""
+    torch.manual_seed(3)
+    return Classifier(DigitNetwork(), Calibration(temperature=1.0, not_a_digit=1e9, unsure=0.0), version=3)
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Repository]:
+    """What the API under test stores."""
+    engine = connect(URL.create("sqlite", database=str(tmp_path / "mnist.db")))
+    yield Repository(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def serve(classifier: Classifier, kept: Repository) -> Iterator[Callable[..., TestClient]]:
+    """Makes a client of an API with the given settings; tests stay under the rate limit unless they set it."""
+    opened: list[TestClient] = []
+
+    def make(repository: Repository = kept, *, address: str = "192.0.2.7", **changes: object) -> TestClient:
+        settings = replace(Settings.from_environment({"RATE_LIMIT": "0"}), **changes)  # type: ignore[arg-type]
+        metrics = Metrics()
+        recogniser = Recogniser(
+            classifier,
+            repository,
+            max_bytes=settings.max_upload_bytes,
+            max_pixels=settings.max_image_pixels,
+            metrics=metrics,
+        )
+        application = Starlette(routes=make_routes(lambda: recogniser, settings, metrics))
+        client = TestClient(application, client=(address, 50000), raise_server_exceptions=False)
+        client.__enter__()
+        opened.append(client)
+        return client
+
+    yield make
+    for client in opened:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def client(serve: Callable[..., TestClient]) -> TestClient:
+    return serve()
+
+
+@pytest.fixture(scope="package")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, URL]]:
+    """`streamlit run app.py` with the shipped network: (address, database)."""
+    folder = tmp_path_factory.mktemp("api")
+    url = URL.create("sqlite", database=str(folder / "mnist.db"))
+    with running_app(url, folder / "log", RATE_LIMIT="0", UPLOAD_SECONDS="2", API_KEY="", REQUEST_LOG="on") as address:
+        yield address, url
+
+
+@pytest.fixture
+def server_log(server: tuple[str, URL]) -> Path:
+    assert server[1].database is not None
+    return Path(server[1].database).parent / "log"
