@@ -22,7 +22,10 @@ Label = Annotated[
         {"type": "null", "description": "not a digit"},
     ]}),
 ]  # fmt: skip
-Picture = Annotated[str, Field(description="A PNG, JPEG or WebP file in base64, or as a data URL.")]
+Picture = Annotated[
+    str,
+    Field(description="A PNG, JPEG or WebP file in base64, or as a data URL.", json_schema_extra={"format": "byte"}),
+]
 
 
 class PictureBody(BaseModel):

@@ -44,7 +44,9 @@ def test_every_way_of_sending_a_picture_gets_the_same_answer(client, kept):
         client.post("/api/predict", files={"file": picture}, data={"something": "else"}),
         client.post("/api/predict", json={"image": as_base64(picture)}),
         client.post("/api/predict", json={"image": f"data:image/png;base64,{as_base64(picture)}"}),
-        client.post("/api/predict", json={"image": "\n".join(as_base64(picture)[i : i + 76] for i in range(0, 9999, 76))}),
+        client.post(
+            "/api/predict", json={"image": "\n".join(as_base64(picture)[i : i + 76] for i in range(0, 9999, 76))}
+        ),
         client.post("/api/predict/batch", json={"images": [as_base64(picture)]}),
         client.post("/api/predict/batch", json={"images": [{"image": as_base64(picture)}]}),
     ]
