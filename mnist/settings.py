@@ -33,6 +33,12 @@ class Settings:
     api_key: str | None = field(repr=False)  # None: the API is open
     cors_origins: tuple[str, ...]  # web pages that may call the API; ("*",): any
     request_log: bool
+    retrain_min_feedback: int  # new labels below which a retraining does nothing
+    retrain_max_labels: int  # that one retraining reads
+    retrain_threads: int  # of the processor; 0: all
+    labels_per_session: int  # that a retraining believes of one session
+    labels_per_digit: int  # … of one digit, or three times the mean over the digits if that is more
+    model_poll_seconds: int  # how often a process asks for a new active version
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -55,6 +61,12 @@ class Settings:
             api_key=(environment.get("API_KEY") or "").strip() or None,
             cors_origins=tuple((environment.get("CORS_ORIGINS") or "*").replace(",", " ").split()),
             request_log=_switch(environment, "REQUEST_LOG"),
+            retrain_min_feedback=_positive(environment, "RETRAIN_MIN_FEEDBACK", 10),
+            retrain_max_labels=_positive(environment, "RETRAIN_MAX_LABELS", 100_000),
+            retrain_threads=_whole(environment, "RETRAIN_THREADS", 0),
+            labels_per_session=_positive(environment, "LABELS_PER_SESSION", 100),
+            labels_per_digit=_positive(environment, "LABELS_PER_DIGIT", 100),
+            model_poll_seconds=_positive(environment, "MODEL_POLL_SECONDS", 3),
         )
 
 

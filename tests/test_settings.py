@@ -6,7 +6,14 @@ import pytest
 
 from mnist.settings import ROOT, BadSetting, Settings
 
-LIMITS = ("MAX_UPLOAD_MB", "MAX_IMAGE_MEGAPIXELS", "MAX_BATCH_MB", "MAX_BATCH_MEGAPIXELS", "UPLOAD_SECONDS")
+LEARNING = (
+    "RETRAIN_MIN_FEEDBACK",
+    "RETRAIN_MAX_LABELS",
+    "LABELS_PER_SESSION",
+    "LABELS_PER_DIGIT",
+    "MODEL_POLL_SECONDS",
+)
+LIMITS = ("MAX_UPLOAD_MB", "MAX_IMAGE_MEGAPIXELS", "MAX_BATCH_MB", "MAX_BATCH_MEGAPIXELS", "UPLOAD_SECONDS", *LEARNING)
 
 
 def test_an_empty_environment_means_sqlite_in_the_data_folder():
@@ -63,7 +70,7 @@ def test_every_setting_is_in_the_example_file():
     for name in ("DATABASE_URL", "DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASSWORD", "MNIST_DIR"):
         assert name in source
         assert name in example
-    for name in (*LIMITS, "RATE_LIMIT", "API_KEY", "CORS_ORIGINS", "REQUEST_LOG"):
+    for name in (*LIMITS, "RETRAIN_THREADS", "RATE_LIMIT", "API_KEY", "CORS_ORIGINS", "REQUEST_LOG"):
         assert f'"{name}"' in source
         assert name in example
 
@@ -93,3 +100,7 @@ def test_the_key_is_never_shown():
 def test_an_api_setting_that_can_not_be_used_is_named(name, value):
     with pytest.raises(BadSetting, match=name):
         Settings.from_environment({name: value})
+
+
+def test_a_retraining_may_use_every_thread_by_default():
+    assert Settings.from_environment({}).retrain_threads == 0

@@ -1,0 +1,134 @@
+"""Whether a candidate may replace the active version: what it may lose, and how that is measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mnist.calibration import Calibration, calibration_error, outlier_score
+from mnist.data import Labelled
+from mnist.network import DIGITS, DigitNetwork
+from mnist.training import logits_of
+from mnist.tuning import Materials
+
+MNIST_MAY_LOSE = 0.001  # of the accuracy on MNIST's validation images
+CLASS_MAY_LOSE = 0.005
+CALIBRATION_MAY_LOSE = 0.003  # calibration error: about what two samples of the validation drawings differ by
+REFUSALS_MAY_RISE = 0.002  # of digits
+CATCH_MAY_FALL = 0.015  # of non-digits; with 500 drawings one is 0.002
+ENOUGH = 30  # held-out labels from which the paired test decides; below, no more of them may be misread
+WORSE = 0.2  # chance below which "misreads as many" is no longer believed; wide, because keeping the old is harmless
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sheet:
+    """How one network did in the exam."""
+
+    mnist: float  # accuracies and shares are 0..1
+    classes: tuple[float, ...]  # ten, of MNIST's validation images
+    strokes: float
+    calibration_error: float
+    refused: float  # share of digits called "not a digit"
+    caught: float  # share of non-digits called "not a digit"
+    held_out_right: Tensor  # (N,) bool, for each held-out label
+
+    @property
+    def user_drawn(self) -> float | None:
+        """Accuracy on held-out feedback; None when there is none."""
+        return self.held_out_right.double().mean().item() if len(self.held_out_right) else None
+
+    def as_metrics(self) -> dict[str, Any]:
+        return {
+            "user_drawn": _rounded(self.user_drawn),
+            "mnist_validation": _rounded(self.mnist),
+            "strokes_validation": _rounded(self.strokes),
+            "calibration_error": _rounded(self.calibration_error),
+            "refused": _rounded(self.refused),
+            "outliers_caught": _rounded(self.caught),
+        }
+
+
+def examine(network: DigitNetwork, calibration: Calibration, materials: Materials, held_out: Labelled) -> Sheet:
+    """Score a network on what no version was trained on."""
+    mnist, strokes = materials.mnist_validation, materials.strokes_validation
+    mnist_logits, strokes_logits = logits_of(network, mnist.frames), logits_of(network, strokes.frames)
+    logits, labels = torch.cat([mnist_logits, strokes_logits]), torch.cat([mnist.labels, strokes.labels])
+    right = is_right(mnist_logits, mnist.labels)
+    scores = outlier_score(logits_of(network, materials.outliers_validation.frames))
+    return Sheet(
+        mnist=right.double().mean().item(),
+        classes=tuple(right[mnist.labels == digit].double().mean().item() for digit in range(DIGITS)),
+        strokes=is_right(strokes_logits, strokes.labels).double().mean().item(),
+        calibration_error=calibration_error(calibration.probabilities(logits), labels),
+        refused=(outlier_score(logits) >= calibration.not_a_digit).double().mean().item(),
+        caught=(scores >= calibration.not_a_digit).double().mean().item(),
+        held_out_right=read_right(network, held_out),
+    )
+
+
+def objections(base: Sheet, active: Sheet, candidate: Sheet) -> list[str]:
+    """Why the candidate may not be served; empty: it may.
+
+    Compared with the active version, so that nobody is served worse than before, and with the base that all versions
+    start from, so that small losses can't add up over the years.
+    """
+    found = []
+    best = max(base.mnist, active.mnist)
+    if candidate.mnist < best - MNIST_MAY_LOSE:
+        found.append(f"MNIST falls from {best:.2%} to {candidate.mnist:.2%}")
+    for digit, after in enumerate(candidate.classes):
+        before = max(base.classes[digit], active.classes[digit])
+        if after < before - CLASS_MAY_LOSE:
+            found.append(f"MNIST's {digit}s fall from {before:.2%} to {after:.2%}")
+    lost = int((active.held_out_right & ~candidate.held_out_right).sum())
+    won = int((~active.held_out_right & candidate.held_out_right).sum())
+    if len(candidate.held_out_right) >= ENOUGH:
+        if (chance := chance_of(lost, won)) <= WORSE:
+            found.append(f"held-out feedback gets worse: {lost} lost, {won} won (p = {chance:.2f})")
+    elif lost > won:
+        found.append(f"held-out feedback gets worse: {lost} lost, {won} won")
+    if candidate.calibration_error > max(base.calibration_error, active.calibration_error) + CALIBRATION_MAY_LOSE:
+        found.append(
+            f"calibration error rises from {active.calibration_error:.2%} to {candidate.calibration_error:.2%}"
+        )
+    if candidate.refused > max(base.refused, active.refused) + REFUSALS_MAY_RISE:
+        found.append(f"digits refused rise from {active.refused:.2%} to {candidate.refused:.2%}")
+    if candidate.caught < min(base.caught, active.caught) - CATCH_MAY_FALL:
+        found.append(f"non-digits caught fall from {active.caught:.1%} to {candidate.caught:.1%}")
+    return found
+
+
+def chance_of(lost: int, won: int) -> float:
+    """Exact one-sided McNemar test: how likely are at least `lost` losses among the changed answers by chance alone."""
+    changed = lost + won
+    return sum(math.comb(changed, k) for k in range(lost, changed + 1)) / 2**changed
+
+
+def is_right(logits: Tensor, labels: Tensor) -> Tensor:
+    """(N, 11), (N,) -> (N,) bool: the likeliest digit is the label."""
+    return logits[:, :DIGITS].argmax(dim=1) == labels
+
+
+def read_right(network: DigitNetwork, images: Labelled) -> Tensor:
+    """(N,) bool; N may be 0."""
+    if len(images) == 0:
+        return torch.zeros(0, dtype=torch.bool)
+    return is_right(logits_of(network, images.frames), images.labels)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 5)
+
+
+def as_text(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Metrics of two sheets as a person reads them: "user-drawn 96.1 → 98.7 %, MNIST 99.76 → 99.75 %"."""
+    parts = []
+    if before["user_drawn"] is not None and after["user_drawn"] is not None:
+        parts.append(f"user-drawn {100 * before['user_drawn']:.1f} → {100 * after['user_drawn']:.1f} %")
+    parts.append(f"MNIST {100 * before['mnist_validation']:.2f} → {100 * after['mnist_validation']:.2f} %")
+    return ", ".join(parts)

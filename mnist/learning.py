@@ -1,0 +1,393 @@
+"""The use case: feedback → candidate → gate → the next version, or a rejected one."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from sqlalchemy import Engine
+from torch import Tensor
+
+from mnist import gate, trust
+from mnist.calibration import Calibration
+from mnist.classifier import UnusableWeights, read_weights, write_weights
+from mnist.data import Labelled
+from mnist.images import BadImage, decode
+from mnist.network import DigitNetwork
+from mnist.preprocess import BlankDrawing, prepare
+from mnist.registry import REVOKED, ROLLED_BACK, Feedback, Mark, Registry, Version
+from mnist.run_lock import run_lock
+from mnist.tuning import Materials, TuningRecipe, blend, tune
+
+log = logging.getLogger(__name__)
+
+HELD_OUT = "held_out"  # set aside for the exam: this person's drawings are never trained on
+HELD_OUT_SHARE = 5  # one session in …
+PRACTICE_SHARE = (
+    8  # one of the other sessions in …, another one in every run, chooses the mix instead of being tuned on
+)
+ENOUGH_FOR_PRACTICE = 40  # labels
+
+OutcomeName = Literal["promoted", "rejected", "nothing_to_do", "dry_run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may take on; the settings of the same names."""
+
+    min_feedback: int  # waiting labels below which there is nothing to do
+    caps: trust.Caps
+    most_rows: int  # labels that are read at most
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """The network that came with this release."""
+
+    weights: bytes
+    metrics: Mapping[str, Any]
+
+
+class Tell(Protocol):
+    """Somebody who watches a run."""
+
+    def stage(self, what: str) -> None: ...
+
+    def step(self, done: int, steps: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a run."""
+
+    outcome: OutcomeName
+    version: int | None = None
+    rows: int = 0  # labels learned from
+    new_rows: int = 0  # of them, those that no served version had learned from
+    people: int = 0
+    held_out: int = 0
+    set_aside: Mapping[str, int] = field(default_factory=dict)  # by reason
+    numbers_waiting: int = 0  # labels of whole numbers, which are not learned from yet
+    before: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
+    why: Sequence[str] = ()
+    seconds: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @property
+    def summary(self) -> str:
+        """One line for a person."""
+        taught = f"{_count(self.rows, 'correction')} from {_count(self.people, 'person', 'people')}"
+        taught += f", {sum(self.set_aside.values())} set aside"
+        if self.outcome == "nothing_to_do":
+            return f"nothing to do: {'; '.join(self.why)}"
+        if self.outcome == "dry_run":
+            reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self.set_aside.items()))
+            return f"dry run: {taught}{f' ({reasons})' if reasons else ''}, {self.held_out} held out for the exam"
+        end = "promoted" if self.outcome == "promoted" else f"rejected: {'; '.join(self.why)}"
+        return f"v{self.version}: {taught}; {gate.as_text(self.before, self.after)}; {end}."
+
+
+def retrain(
+    registry: Registry,
+    engine: Engine,
+    shipped: Shipped,
+    gather: Callable[[], Materials],
+    limits: Limits,
+    tell: Tell,
+    recipe: TuningRecipe | None = None,
+) -> Outcome:
+    """Learn from all feedback that is believed, and serve what comes of it if it is not worse.
+
+    Everything it changes, it changes in one transaction at the end; killed before that, it has changed nothing.
+    Raises AnotherRun, StorageUnavailable, ActiveVersionChanged, MissingMnist or UnusableWeights.
+    """
+    started = time.perf_counter()
+    with run_lock(engine):
+        registry.seed(shipped.weights, shipped.metrics)
+        versions = registry.versions()
+        active = next(version for version in versions if version.status == "active")
+        base = next(version for version in versions if version.parent is None)
+        is_new_base = base.version > active.version and all(each.parent != base.version for each in versions)
+        waiting, numbers = registry.waiting(), registry.waiting_numbers()
+        if waiting < limits.min_feedback and not is_new_base:
+            few = f"{_count(waiting, 'new label')}, and a run needs {limits.min_feedback}"
+            return Outcome("nothing_to_do", numbers_waiting=numbers, why=[few])
+
+        tell.stage("gathering what the network knows")
+        materials = gather()
+        network, calibration = read_weights(registry.weights(base.version))
+        tell.stage("reading feedback")
+        claim = study(registry, network, materials, limits)
+        served = {version.version for version in versions if version.status != "rejected"}
+        marks, new = claim.marks(served)
+        counts = claim.counts(new)
+        if (new == 0 or not claim.learned) and not is_new_base:
+            registry.mark(marks)
+            none = f"none of {_count(waiting, 'new label')} is to be learned from"
+            return Outcome("nothing_to_do", **counts, numbers_waiting=numbers, why=[none])
+
+        tell.stage("learning")
+        candidate = _make_candidate(network, calibration, claim, materials, recipe, versions[0].version, tell)
+        tell.stage("examining")
+        held_out = claim.take(claim.held_out)
+        base_sheet = gate.examine(network, calibration, materials, held_out)
+        now = _read_active(registry, active, network, calibration)
+        active_sheet = base_sheet if active.version == base.version else gate.examine(*now, materials, held_out)
+        sheet = gate.examine(candidate.network, candidate.calibration, materials, held_out)
+        why = gate.objections(base_sheet, active_sheet, sheet)
+        gained = _gain(now[0], candidate.network, claim)
+        if gained <= 0 and not is_new_base:
+            why.append("it reads no more of the feedback than the active version")
+
+        outcome = Outcome(
+            "rejected" if why else "promoted",
+            **counts,
+            numbers_waiting=numbers,
+            before=active_sheet.as_metrics(),
+            after=sheet.as_metrics(),
+            why=why,
+            seconds=round(time.perf_counter() - started, 1),
+        )
+        metrics = {
+            **outcome.as_json(),
+            "base": base_sheet.as_metrics(),
+            "compared_with": active.version,
+            "share_of_tuned": candidate.share,
+            "gained": gained,
+            "labels": claim.digest(),
+            "trained_from": f"version {base.version} and {_count(outcome.rows, 'label')} by "
+            f"{_count(outcome.people, 'person', 'people')}: retrain.py",
+        }
+        tell.stage("storing")
+        weights = write_weights(candidate.network, candidate.calibration)
+        read_weights(weights)  # what can't be read back is never stored
+        if why:
+            version = registry.reject(weights, metrics, parent=base.version, marks=marks)
+        else:
+            version = registry.promote(weights, metrics, parent=base.version, replaces=active.version, marks=marks)
+        return Outcome(**{**outcome.as_json(), "version": version})
+
+
+def rehearse(
+    registry: Registry, shipped: Shipped, gather: Callable[[], Materials], limits: Limits, tell: Tell
+) -> tuple[Outcome, Claim]:
+    """What a run would learn and what it would set aside, and why; changes nothing. Raises as `retrain`."""
+    tell.stage("gathering what the network knows")
+    materials = gather()
+    base = registry.base()
+    network, _ = read_weights(shipped.weights if base is None else registry.weights(base.version))
+    tell.stage("reading feedback")
+    claim = study(registry, network, materials, limits)
+    served = {version.version for version in registry.versions() if version.status != "rejected"}
+    _, new = claim.marks(served)
+    return Outcome("dry_run", **claim.counts(new), numbers_waiting=registry.waiting_numbers()), claim
+
+
+# --- what a run has read
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One label, without its picture."""
+
+    id: uuid.UUID
+    person: str
+    label: int | None
+    labelled_at: datetime
+    processed_by: int | None
+    is_processed: bool
+    was_set_aside: str | None
+    is_reviewed: bool
+    set_aside: str | None  # as of this run
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether a person has decided about it: by a review, or by rolling back the version that learned it."""
+        return self.is_reviewed or self.was_set_aside in (ROLLED_BACK, REVOKED)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Claim:
+    """The labels that a run read, each with its verdict."""
+
+    lessons: Sequence[Lesson]  # oldest first
+    images: Labelled  # of every lesson, in order; those of blank ones are empty
+
+    @property
+    def learned(self) -> list[int]:
+        return [row for row, lesson in enumerate(self.lessons) if lesson.set_aside is None]
+
+    @property
+    def held_out(self) -> list[int]:
+        return [row for row, lesson in enumerate(self.lessons) if lesson.set_aside == HELD_OUT]
+
+    def take(self, rows: Sequence[int]) -> Labelled:
+        return self.images.take(torch.tensor(rows, dtype=torch.long))
+
+    def marks(self, served: set[int]) -> tuple[list[Mark], int]:
+        """What to write, and how many labels are learned that no served version had learned."""
+        marks, new = [], 0
+        for lesson in self.lessons:
+            unlearned = lesson.set_aside is None and lesson.processed_by not in served
+            new += unlearned or (lesson.set_aside is None and lesson.was_set_aside is not None)
+            if not lesson.is_settled and (
+                not lesson.is_processed or lesson.set_aside != lesson.was_set_aside or unlearned
+            ):
+                marks.append(Mark(lesson.id, lesson.labelled_at, lesson.set_aside))
+        return marks, new
+
+    def counts(self, new: int) -> dict[str, Any]:
+        reasons = Counter(each.set_aside for each in self.lessons if each.set_aside not in (None, HELD_OUT))
+        return {
+            "rows": len(self.learned),
+            "new_rows": new,
+            "people": len({self.lessons[row].person for row in self.learned}),
+            "held_out": len(self.held_out),
+            "set_aside": dict(reasons),
+        }
+
+    def digest(self) -> str:
+        """Says which labels were learned: SHA-256 over the sorted lines "id label"."""
+        lines = sorted(f"{self.lessons[row].id} {self.lessons[row].label}\n" for row in self.learned)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def study(registry: Registry, base: DigitNetwork, materials: Materials, limits: Limits) -> Claim:
+    """Read the feedback and decide what to believe. Memory: about 2 kB a label, beside the frames of CHUNK drawings."""
+    lessons: list[Lesson] = []
+    frames: list[np.ndarray] = []
+    for feedback in registry.feedback(limits.most_rows):
+        frame, problem = _frame_of(feedback)
+        frames.append(frame)
+        lessons.append(_lesson(feedback, problem))
+    order = sorted(range(len(lessons)), key=lambda row: (lessons[row].labelled_at, lessons[row].id))
+    lessons = [lessons[row] for row in order]
+    labels = torch.tensor([lesson.label or 0 for lesson in lessons], dtype=torch.long)
+    pictures = np.stack([frames[row] for row in order]) if frames else np.zeros((0, 28, 28), np.uint8)
+    images = Labelled(torch.from_numpy(pictures), labels)
+    open_rows = [row for row, lesson in enumerate(lessons) if lesson.set_aside is None]
+    known = Labelled(
+        torch.cat([materials.mnist.frames[:KNOWN], materials.strokes.frames]),
+        torch.cat([materials.mnist.labels[:KNOWN], materials.strokes.labels]),
+    )
+    people = [lessons[row].person for row in open_rows]
+    verdicts = trust.judge(images.take(torch.tensor(open_rows, dtype=torch.long)), people, base, known, limits.caps)
+    for row, verdict in zip(open_rows, verdicts, strict=True):
+        lesson = lessons[row]
+        if lesson.is_reviewed:  # a person's word goes above the program's
+            verdict = None
+        if verdict is None and is_held_out(lesson):
+            verdict = HELD_OUT
+        lessons[row] = _judged(lesson, verdict)
+    return Claim(lessons, images)
+
+
+KNOWN = 8_000  # MNIST images among which neighbours are looked for, beside the drawn ones
+
+
+def is_held_out(lesson: Lesson) -> bool:
+    """Whether a label belongs to the exam: always the same people, chosen by a hash, whatever they do."""
+    return _hash("hold-out", lesson.person or str(lesson.id)) % HELD_OUT_SHARE == 0
+
+
+def _hash(*words: str) -> int:
+    return int.from_bytes(hashlib.sha256("\0".join(words).encode()).digest()[:8])
+
+
+def _frame_of(feedback: Feedback) -> tuple[np.ndarray, str | None]:
+    """The (28, 28) frame that serving made of the same picture, or what is wrong with it."""
+    try:
+        frame = prepare(decode(feedback.image)).frame
+    except (BlankDrawing, BadImage):
+        return np.zeros((28, 28), np.uint8), trust.BLANK
+    return frame, trust.NOT_A_DIGIT if feedback.true_label is None else None
+
+
+def _lesson(feedback: Feedback, problem: str | None) -> Lesson:
+    stays = feedback.set_aside if feedback.reviewed or feedback.set_aside in (ROLLED_BACK, REVOKED) else None
+    return Lesson(
+        id=feedback.id,
+        person=feedback.session_id or "",  # the nameless count as one person: they could be
+        label=feedback.true_label,
+        labelled_at=feedback.labelled_at,
+        processed_by=feedback.processed_by,
+        is_processed=feedback.is_processed,
+        was_set_aside=feedback.set_aside,
+        is_reviewed=feedback.reviewed,
+        set_aside=problem or stays,
+    )
+
+
+def _judged(lesson: Lesson, verdict: str | None) -> Lesson:
+    return Lesson(**{**{name: getattr(lesson, name) for name in lesson.__slots__}, "set_aside": verdict})
+
+
+# --- what a run makes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    network: DigitNetwork
+    calibration: Calibration
+    share: float  # of the way from the base to the tuned network
+
+
+def _make_candidate(
+    base: DigitNetwork,
+    calibration: Calibration,
+    claim: Claim,
+    materials: Materials,
+    recipe: TuningRecipe | None,
+    run: int,
+    tell: Tell,
+) -> Candidate:
+    rows = claim.learned
+    practice = [row for row in rows if _hash(f"practice {run}", claim.lessons[row].person) % PRACTICE_SHARE == 0]
+    if len(rows) < ENOUGH_FOR_PRACTICE or len(practice) == len(rows):
+        practice = []
+    kept = set(practice)
+    feedback = claim.take([row for row in rows if row not in kept])
+    recipe = recipe or TuningRecipe()
+    tuned = tune(base, feedback, materials, recipe, seed=run, progress=tell.step) if len(feedback) else base
+    tell.stage("choosing the mix")
+    network, share, adjusted = blend(base, tuned, calibration, claim.take(practice), materials, recipe)
+    return Candidate(network, adjusted, share)
+
+
+def _read_active(
+    registry: Registry, active: Version, base: DigitNetwork, calibration: Calibration
+) -> tuple[DigitNetwork, Calibration]:
+    try:
+        return read_weights(registry.weights(active.version))
+    except UnusableWeights as error:
+        log.warning(
+            "The weights of the active version %s can't be used, so nobody serves them: %s", active.version, error
+        )
+        return base, calibration
+
+
+def _gain(active: DigitNetwork, candidate: DigitNetwork, claim: Claim) -> int:
+    """How many more of the believed labels the candidate reads right."""
+    believed = claim.take(claim.learned + claim.held_out)
+    before, after = (gate.read_right(network, believed) for network in (active, candidate))
+    return int(_sum(after) - _sum(before))
+
+
+def _sum(flags: Tensor) -> int:
+    return int(flags.sum().item())
+
+
+def _count(number: int, noun: str, plural: str | None = None) -> str:
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"

@@ -1,0 +1,215 @@
+"""Tunes the shipped network to what people drew, without forgetting what it knew."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mnist.calibration import Calibration, calibrate, outlier_score
+from mnist.data import Augmentation, Labelled, augment, load_mnist, split
+from mnist.network import DIGITS, DigitNetwork, as_input
+from mnist.outliers import outliers, training_kinds
+from mnist.strokes import digits, training_styles
+from mnist.training import logits_of
+
+SEED = 40_000  # of the drawings: the same in every run, so that scores of different runs compare
+
+
+@dataclass(frozen=True, slots=True)
+class Materials:
+    """What a run learns from and is examined on beside feedback: the kinds of images that the shipped network knows."""
+
+    mnist: Labelled
+    strokes: Labelled
+    outliers: Labelled
+    mnist_validation: Labelled  # never trained on, by any version
+    strokes_validation: Labelled
+    outliers_validation: Labelled
+
+
+def gather(folder: Path, *, mnist: int = 20_000, drawings: int = 5_000) -> Materials:
+    """MNIST's training images from `folder`, and drawings made on the spot (about 800/s).
+
+    mnist: how many of its 55,000 images are replayed; drawings: how many are drawn in all. Raises MissingMnist.
+    """
+    learned, held_back = split(load_mnist(folder, train=True))
+    chosen = torch.randperm(len(learned), generator=torch.Generator().manual_seed(SEED))[:mnist]
+    return Materials(
+        mnist=learned.take(chosen),
+        strokes=digits(drawings * 4 // 10, SEED, training_styles()),
+        outliers=outliers(drawings * 2 // 10, SEED + 1, training_kinds()),
+        mnist_validation=held_back,
+        strokes_validation=digits(drawings * 3 // 10, SEED + 2, training_styles()),
+        outliers_validation=outliers(drawings // 10, SEED + 3, training_kinds()),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TuningRecipe:
+    """How far to go from the base; chosen by benchmarks/retrain.py, see docs/retraining.md."""
+
+    peak_rate: float = 1e-3
+    batch: int = 256
+    feedback_share: float = 0.375  # of each batch; the rest is replayed
+    rounds: int = 40  # times that each label is seen …
+    fewest_steps: int = 60  # … within these bounds
+    most_steps: int = 300
+    bend: float = 0.6  # of the usual augmentation
+    shares: tuple[float, ...] = (0.1, 0.2, 0.35, 0.5, 0.7, 1.0)  # of the way from base to tuned that are tried
+
+
+Progress = Callable[[int, int], None]  # (step, steps) after every step
+
+
+def tune(
+    base: DigitNetwork,
+    feedback: Labelled,
+    materials: Materials,
+    recipe: TuningRecipe,
+    seed: int,
+    progress: Progress | None = None,
+) -> DigitNetwork:
+    """A copy of `base` that has learned `feedback` (not empty) among replayed images.
+
+    Batch norm is frozen, so that the weights can be interpolated. Replay (arXiv 1902.10486) is distilled: its targets
+    are what the base says about the same bent image (arXiv 1606.09282), which holds confidence and refusals in place.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    network = copy.deepcopy(base).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    base = base.eval()
+    parameters = [
+        parameter
+        for module in network.modules()
+        if not isinstance(module, nn.BatchNorm2d)
+        for parameter in module.parameters(recurse=False)
+    ]
+    optimiser = torch.optim.AdamW(parameters, lr=recipe.peak_rate, weight_decay=0.0)
+    taught = max(1, round(recipe.batch * recipe.feedback_share))
+    steps = round(recipe.rounds * len(feedback) / taught)
+    steps = min(max(steps, recipe.fewest_steps), recipe.most_steps)
+    replay = [(materials.mnist, 0.6), (materials.strokes, 0.28), (materials.outliers, 0.12)]
+    chances = balance(feedback.labels)
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.peak_rate * min(1.0, (step + 1) / 10) * 0.5 * (1 + math.cos(math.pi * step / steps))
+        new = feedback.take(torch.multinomial(chances, taught, replacement=True, generator=generator))
+        known = torch.cat(
+            [_some(images, round((recipe.batch - taught) * share), generator) for images, share in replay]
+        )
+        frames = augment(as_input(torch.cat([new.frames, known])), Augmentation().scaled(recipe.bend), generator)
+        frames = frames.to(memory_format=torch.channels_last)
+        with torch.no_grad():
+            remembered = F.softmax(base(frames[taught:]), dim=1)
+        logits = network(frames)
+        loss = recipe.feedback_share * F.cross_entropy(logits[:taught], new.labels, label_smoothing=0.02)
+        loss = loss + (1 - recipe.feedback_share) * F.cross_entropy(logits[taught:], remembered)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        if progress is not None:
+            progress(step + 1, steps)
+    return network
+
+
+def balance(labels: Tensor) -> Tensor:
+    """(N,) chances of being drawn: a class by the square root of its size, so that a common one drowns no other."""
+    counts = torch.bincount(labels, minlength=DIGITS + 1).clamp(min=1).double()
+    return counts.rsqrt()[labels]
+
+
+def _some(images: Labelled, count: int, generator: torch.Generator) -> Tensor:
+    return images.frames[torch.randint(len(images), (count,), generator=generator)]
+
+
+def interpolate(base: DigitNetwork, tuned: DigitNetwork, share: float) -> DigitNetwork:
+    """The network `share` (0..1) of the way from `base` to `tuned` (WiSE-FT, arXiv 2109.01903)."""
+    between = copy.deepcopy(base)
+    ends = tuned.state_dict()
+    mixed = {
+        name: torch.lerp(start, ends[name], share) if start.is_floating_point() else start
+        for name, start in base.state_dict().items()
+    }
+    between.load_state_dict(mixed)
+    return between.eval()
+
+
+MNIST_TOLERANCE = 0.0005  # half of what the gate allows, because the mix is chosen on the same images
+CLASS_TOLERANCE = 0.004
+STROKES_TOLERANCE = 0.004
+BLIND_SHARE = 0.5  # the most that is taken on trust, without practice drawings to say how far is good
+
+
+def blend(
+    base: DigitNetwork,
+    tuned: DigitNetwork,
+    calibration: Calibration,
+    practice: Labelled,
+    materials: Materials,
+    recipe: TuningRecipe,
+) -> tuple[DigitNetwork, float, Calibration]:
+    """The best network between `base` and `tuned`: (network, its share of tuned, its calibration).
+
+    Of the shares that keep what the base knows of MNIST and of drawings, that which reads most of `practice`, drawings
+    of people that were not tuned on; without practice the largest up to BLIND_SHARE. The smallest if none keeps it.
+    """
+    validation = (materials.mnist_validation, materials.strokes_validation)
+    labels = torch.cat([images.labels for images in validation])
+
+    def read(network: DigitNetwork) -> tuple[Tensor, list[float], list[float]]:
+        logits = [logits_of(network, images.frames) for images in validation]
+        mnist, strokes = (
+            part[:, :DIGITS].argmax(1) == images.labels for part, images in zip(logits, validation, strict=True)
+        )
+        of_class = [mnist[validation[0].labels == digit].double().mean().item() for digit in range(DIGITS)]
+        return torch.cat(logits), [mnist.double().mean().item(), strokes.double().mean().item()], of_class
+
+    base_logits, base_scores, base_classes = read(base)
+    best: tuple[float, float, DigitNetwork, Tensor] | None = None
+    for share in sorted(recipe.shares):
+        network = interpolate(base, tuned, share)
+        logits, scores, classes = read(network)
+        keeps = (
+            scores[0] >= base_scores[0] - MNIST_TOLERANCE
+            and scores[1] >= base_scores[1] - STROKES_TOLERANCE
+            and all(after >= before - CLASS_TOLERANCE for before, after in zip(base_classes, classes, strict=True))
+        )
+        if best is not None and not keeps:
+            break  # further away it does not come back
+        worth = _worth(network, practice) if len(practice) else (share if share <= BLIND_SHARE else 0.0)
+        if best is None or worth >= best[0]:
+            best = (worth, share, network, logits)
+    assert best is not None, "a recipe has shares"
+    _, share, network, logits = best
+    return network, share, recalibrate(calibration, base_logits, logits, labels)
+
+
+def _worth(network: DigitNetwork, practice: Labelled) -> float:
+    """Accuracy, and between equals the likelihood; a label that is wrong must not count without bounds."""
+    logits = logits_of(network, practice.frames)
+    right = (logits[:, :DIGITS].argmax(1) == practice.labels).double().mean().item()
+    loss = F.cross_entropy(logits, practice.labels, reduction="none").clamp(max=4).mean().item()
+    return right - 0.01 * loss
+
+
+def recalibrate(calibration: Calibration, before: Tensor, after: Tensor, labels: Tensor) -> Calibration:
+    """The calibration for changed logits of the same (N,) digits: the temperature anew, as many refused as before."""
+    scores_before, scores_after = outlier_score(before).double(), outlier_score(after).double()
+    refused = (scores_before >= calibration.not_a_digit).double().mean().item()
+    place = 1 - max(refused, 0.002)  # of fewer than about ten drawings the scores would be too few to go by
+    moved = (torch.quantile(scores_after, place) - torch.quantile(scores_before, place)).item()
+    return replace(calibrate(after, labels), not_a_digit=calibration.not_a_digit + moved, unsure=calibration.unsure)
+
+
+@torch.inference_mode()
+def features_of(network: DigitNetwork, frames: Tensor) -> Tensor:
+    """(N, 28, 28) uint8 -> (N, D) float32 of unit length: what the layer before the last makes of each image."""
+    body = network.layers[:-1].eval()
+    parts: Sequence[Tensor] = [body(as_input(part)) for part in frames.split(500)]
+    return F.normalize(torch.cat(list(parts)), dim=1) if parts else torch.empty(0, 0)

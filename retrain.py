@@ -1,0 +1,214 @@
+"""Learn from the corrections that people gave, and serve what comes of it if it is not worse. Meant for cron.
+
+Exit codes: 0 promoted, or nothing to do; 3 trained, and the gate rejected the candidate; 4 another retraining is running;
+1 error, nothing was changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from mnist.classifier import SHIPPED_WEIGHTS, UnusableWeights
+from mnist.data import MissingMnist
+from mnist.database import connect
+from mnist.learning import Claim, Limits, Outcome, Shipped, rehearse, retrain
+from mnist.model_card import read_report
+from mnist.registry import ActiveVersionChanged, NoSuchVersion, Registry, Version
+from mnist.run_lock import AnotherRun
+from mnist.settings import BadSetting, Settings
+from mnist.storage import StorageUnavailable
+from mnist.trust import Caps
+from mnist.tuning import gather
+
+PROMOTED, FAILED, REJECTED, BUSY = 0, 1, 3, 4
+NICENESS = 10  # serving goes first
+
+log = logging.getLogger("retrain")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parse(arguments)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    try:
+        return run(options)
+    except AnotherRun as busy:
+        return say(options, {"outcome": "already_running", "error": str(busy)}, str(busy), BUSY)
+    except FAILURES as failure:
+        return say(options, {"outcome": "error", "error": str(failure)}, f"Nothing was changed: {failure}", FAILED)
+    except KeyboardInterrupt:
+        return say(options, {"outcome": "error", "error": "stopped"}, "Stopped; nothing was changed.", FAILED)
+
+
+FAILURES = (
+    StorageUnavailable,
+    MissingMnist,
+    UnusableWeights,
+    ActiveVersionChanged,
+    NoSuchVersion,
+    BadSetting,
+    FileNotFoundError,
+)
+
+
+def run(options: argparse.Namespace) -> int:
+    settings = Settings.from_environment()
+    engine = connect(settings.database_url)
+    registry = Registry(engine)
+    if options.list:
+        versions = registry.versions()
+        return say(options, {"outcome": "list", "versions": [as_json(each) for each in versions]}, table(versions), 0)
+    if options.rollback is not None:
+        version = registry.roll_back(None if options.rollback == "previous" else int(options.rollback))
+        return say(
+            options,
+            {"outcome": "rolled_back", "version": version.version},
+            f"Version {version.version} is active again; what later versions learned waits for review.",
+            0,
+        )
+
+    be_modest(settings.retrain_threads)
+    shipped = Shipped(
+        SHIPPED_WEIGHTS.read_bytes(), read_report(SHIPPED_WEIGHTS.with_suffix(".json"), version=0).metrics
+    )
+    limits = Limits(
+        settings.retrain_min_feedback if options.min_feedback is None else options.min_feedback,
+        Caps(per_session=settings.labels_per_session, per_label=settings.labels_per_digit),
+        settings.retrain_max_labels,
+    )
+    watcher = Bar() if sys.stderr.isatty() else Lines()
+    if options.dry_run:
+        outcome, claim = rehearse(registry, shipped, lambda: gather(settings.mnist_dir), limits, watcher)
+        return say(options, outcome.as_json(), f"{left_out(claim)}{outcome.summary}", 0)
+    outcome = retrain(registry, engine, shipped, lambda: gather(settings.mnist_dir), limits, watcher)
+    return say(options, outcome.as_json(), summary(outcome), REJECTED if outcome.outcome == "rejected" else PROMOTED)
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument(
+        "--min-feedback", type=number, metavar="N", help="do nothing with fewer new labels (default 10)"
+    )
+    parser.add_argument("--json", action="store_true", help="print exactly one JSON object")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--dry-run", action="store_true", help="show what would be learned and left out; change nothing")
+    what.add_argument(
+        "--rollback",
+        nargs="?",
+        const="previous",
+        type=version_number,
+        metavar="VERSION",
+        help="serve an earlier version again: the one before, or VERSION",
+    )
+    what.add_argument("--list", action="store_true", help="show all versions")
+    return parser.parse_args(arguments)
+
+
+def number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def version_number(text: str) -> str:
+    return text if text == "previous" else str(number(text.removeprefix("v")))
+
+
+def be_modest(threads: int) -> None:
+    if hasattr(os, "nice") and os.nice(0) < NICENESS:
+        os.nice(NICENESS - os.nice(0))
+    if threads:
+        torch.set_num_threads(threads)
+
+
+def say(options: argparse.Namespace, machine: Mapping[str, Any], person: str, code: int) -> int:
+    """One JSON object, or text for a person; errors go to stderr."""
+    if options.json:
+        print(json.dumps(dict(machine)))
+    else:
+        print(person, file=sys.stderr if code in (FAILED, BUSY) else sys.stdout)
+    return code
+
+
+def summary(outcome: Outcome) -> str:
+    numbers = outcome.numbers_waiting
+    waiting = f" {numbers} labels of whole numbers wait: only single digits are learned so far." if numbers else ""
+    return outcome.summary + waiting
+
+
+def left_out(claim: Claim) -> str:
+    """What a dry run found, by reason, with the rows that are in dispute."""
+    lines = []
+    for reason, count in sorted(Counter(each.set_aside for each in claim.lessons if each.set_aside).items()):
+        lines.append(f"{count:6d}  {reason}")
+    for lesson in claim.lessons:
+        if lesson.set_aside == "disputed":
+            who = f" by session {lesson.person}" if lesson.person else ""
+            lines.append(f"        disputed: {lesson.id} labelled {lesson.label}{who}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def as_json(version: Version) -> dict[str, Any]:
+    return {
+        "version": version.version,
+        "parent": version.parent,
+        "status": version.status,
+        "created_at": version.created_at.isoformat(timespec="seconds"),
+        "metrics": dict(version.metrics),
+    }
+
+
+def table(versions: list[Version]) -> str:
+    if not versions:
+        return "There is no version yet: the first start of the application, or the first retraining, adds the shipped one."
+    lines = ["version  status    made              from  rows  what came of it"]
+    for each in versions:
+        made = each.created_at.strftime("%Y-%m-%d %H:%M")
+        why = "; ".join(each.metrics.get("why", [])) or ("shipped" if each.parent is None else "")
+        parent = "-" if each.parent is None else f"v{each.parent}"
+        rows = each.metrics.get("rows", "")
+        lines.append(f"v{each.version:<7} {each.status:9} {made}  {parent:4}  {rows:>4}  {why}".rstrip())
+    return "\n".join(lines)
+
+
+class Lines:
+    """Progress where nobody watches: one log line a stage."""
+
+    def stage(self, what: str) -> None:
+        log.info("%s", what)
+
+    def step(self, done: int, steps: int) -> None:
+        if done == steps:
+            log.info("learned in %s steps", steps)
+
+
+class Bar:
+    """Progress on a terminal."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[Any] | None = None
+
+    def stage(self, what: str) -> None:
+        tqdm.write(f"{what} …", file=sys.stderr)
+
+    def step(self, done: int, steps: int) -> None:
+        if self._bar is None:
+            self._bar = tqdm(total=steps, unit="step", file=sys.stderr)
+        self._bar.update()
+        if done == steps:
+            self._bar.close()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
