@@ -17,7 +17,8 @@ from mnist.coalescing import Coalescer
 from mnist.images import BadImage, decode, encode_png
 from mnist.metrics import ACCURACY_WINDOW, Metrics
 from mnist.model_card import ModelCard
-from mnist.preprocess import BlankDrawing, Prepared, prepare
+from mnist.preprocess import BlankDrawing
+from mnist.reading import Framed, frame, read
 from mnist.repository import Drawing, Repository, StorageUnavailable, UnknownPrediction, parse_label
 
 log = logging.getLogger(__name__)
@@ -157,13 +158,13 @@ class Recogniser:
         with self._metrics.time_stage("preprocess"):
             pixels = decode(data, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
             try:
-                prepared = prepare(pixels)
+                framed = frame(pixels)
             except BlankDrawing:
                 self._metrics.count_blank(source=source, version=self._model.version)
                 raise
             image = _as_drawn(data, pixels)
-        self._metrics.observe_ink(source=source, ink_share=prepared.ink_share, box_share=prepared.canvas_share)
-        return _Picture(image, prepared)
+        self._metrics.observe_ink(source=source, ink_share=framed.whole.ink_share, box_share=framed.whole.canvas_share)
+        return _Picture(image, framed)
 
     def _answer_all(self, asked: Sequence[_Asked]) -> list[Recognition]:
         """One pass of the network over all pictures, and one transaction."""
@@ -176,15 +177,20 @@ class Recogniser:
         if not asked:
             return []
         with self._metrics.time_stage("inference"):
-            predictions = self._classifier.predict(np.stack([each.picture.prepared.frame for each in asked]))
+            predictions = iter(self._classifier.predict(np.concatenate([each.picture.framed.frames for each in asked])))
         found = []
-        for each, prediction in zip(asked, predictions, strict=True):
+        for each in asked:
+            framed = each.picture.framed
+            reading = read(framed, [next(predictions) for _ in framed.frames])
+            prediction = reading.prediction
+            is_one_digit = prediction.verdict != "not_a_digit" and reading.number is None
             drawing = Drawing(
                 image=each.picture.image,
                 source=each.source,
                 session_id=each.session_id,
-                predicted_digit=None if prediction.verdict == "not_a_digit" else prediction.digit,
-                confidence=prediction.confidence,
+                predicted_digit=prediction.digit if is_one_digit else None,
+                predicted_number=reading.number,
+                confidence=reading.confidence,
                 probabilities=prediction.probabilities,
                 verdict=prediction.verdict,
                 model_version=prediction.model_version,
@@ -196,7 +202,7 @@ class Recogniser:
                 version=drawing.model_version,
                 confidence=drawing.confidence,
             )
-            found.append(Recognition(drawing, prediction, each.picture.prepared.frame, is_stored=False))
+            found.append(Recognition(drawing, prediction, framed.whole.frame, is_stored=False, digits=reading.digits))
         return found
 
     def _try_to(self, store: Callable[[_T], None], what: _T) -> bool:
@@ -227,7 +233,7 @@ class _Picture:
     """Decoded, checked and framed; the network has not seen it yet."""
 
     image: bytes  # PNG, as it was drawn
-    prepared: Prepared
+    framed: Framed
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,7 @@ from mnist import services
 from mnist.images import BadImage, encode_png
 from mnist.preprocess import BlankDrawing
 from mnist.recognition import Recognition
-from mnist.repository import AlreadyProcessed, Drawing, StorageUnavailable
+from mnist.repository import MAX_NUMBER, AlreadyProcessed, BadLabel, Drawing, StorageUnavailable, parse_label
 from mnist.ui import style, visitor
 from mnist.ui.charts import as_percent, probability_bars
 
@@ -68,53 +68,81 @@ def show(start_over: Callable[[], None]) -> None:
             icon=":material/cloud_off:",
         )
     _show_labels(found, start_over)
-    st.altair_chart(probability_bars(found.prediction.probabilities, ink=style.ink()), key="bars")
+    if not found.digits:
+        st.altair_chart(probability_bars(found.prediction.probabilities, ink=style.ink()), key="bars")
     st.html(
         f'<div class="seen"><img alt="The 28 by 28 picture that the network sees" src="{_data_url(found)}">'
-        "<span>What the network sees: your digit, cropped, scaled and centred in 28 × 28 pixels.</span></div>"
+        "<span>What the network sees: your drawing, cropped, scaled and centred in 28 × 28 pixels.</span></div>"
     )
 
 
 def _show_headline(found: Recognition) -> None:
     prediction = found.prediction
-    sure = as_percent(prediction.confidence)
-    if prediction.verdict == "not_a_digit":
+    shown, kind, text = str(prediction.digit), "digit", f"{as_percent(found.drawing.confidence)} sure"
+    if found.drawing.predicted_number is not None:
+        shown, kind = found.drawing.predicted_number, "digit number"
+        each = " · ".join(f"{digit.digit}: {as_percent(digit.confidence)}" for digit in found.digits)
+        text += f"<small>{each}</small>"
+    elif prediction.verdict == "not_a_digit":
         shown, text = "?", "This does not look like a digit.<small>If it is one, tap which.</small>"
-    elif prediction.verdict == "unsure":
-        shown = str(prediction.digit)
-        text = f"{sure} sure<small>I am not certain. Which one is it?</small>"
-    else:
-        shown, text = str(prediction.digit), f"{sure} sure"
+    if prediction.verdict == "unsure":
+        text += "<small>I am not certain. Which one is it?</small>"
     st.html(
-        f'<div class="answer" role="status" aria-live="polite"><span class="digit">{shown}</span>'
+        f'<div class="answer" role="status" aria-live="polite"><span class="{kind}">{shown}</span>'
         f'<span class="sure">{text}</span></div>'
     )
 
 
 def _show_labels(found: Recognition, start_over: Callable[[], None]) -> None:
-    """One tap says what it is: yes, another digit, or none."""
+    """One tap says what it is: yes, another digit, or none; a number is typed."""
+    likely = _likely(found)
+    is_sure = len(likely) == 1
 
-    def button(text: str, label: int | None, *, likely: bool = False, shortcut: str | None = None) -> None:
+    def button(text: str, label: int | str | None, *, primary: bool = False) -> None:
         st.button(
             text,
-            key=f"label_{'likely_' if likely else ''}{label}",
-            type="primary" if likely else "secondary",
-            shortcut=shortcut,
+            key=f"label_{'likely_' if primary else ''}{label}",
+            type="primary" if primary else "secondary",
+            shortcut="Y" if primary and is_sure else None,
             on_click=_label,
             args=(found.drawing, label, start_over),
         )
 
     with st.container(horizontal=True, gap="small", key="likely"):
-        if found.prediction.verdict == "digit":
-            button(f"Yes, it’s a {found.prediction.digit}", found.prediction.digit, likely=True, shortcut="Y")
-        elif found.prediction.verdict == "unsure":
-            for digit in found.prediction.candidates:
-                button(f"It’s a {digit}", digit, likely=True)
-    st.caption("No? Tap what it is:" if found.prediction.verdict == "digit" else "Tap what it is:")
+        for label in likely:
+            button(f"Yes, it’s {_a(label)}" if is_sure else f"It’s {_a(label)}", label, primary=True)
+    st.caption("No? Tap what it is:" if is_sure else "Tap what it is:")
     with st.container(horizontal=True, gap="small", key="labels"):
         for digit in range(10):
             button(str(digit), digit)
         button(NOT_A_DIGIT, None)
+    if found.prediction.verdict != "digit":
+        _ask_for_number(found, start_over)
+
+
+def _likely(found: Recognition) -> tuple[int | str, ...]:
+    """The labels to offer first, likeliest first."""
+    if found.drawing.predicted_number is not None:
+        return (found.drawing.predicted_number,)
+    return () if found.prediction.verdict == "not_a_digit" else found.prediction.candidates
+
+
+def _ask_for_number(found: Recognition, start_over: Callable[[], None]) -> None:
+    with st.form("number", border=False):
+        left, right = st.columns([2, 1], vertical_alignment="bottom")
+        typed = left.text_input("Or is it a number of several digits?", max_chars=MAX_NUMBER, placeholder="2026")
+        if right.form_submit_button("It’s this number", width="stretch"):
+            try:
+                parse_label(typed)
+            except BadLabel:
+                st.error("Type the number with digits only, for example 2026.")
+            else:
+                _label(found.drawing, typed, start_over)
+                st.rerun(scope="fragment" if found.drawing.source == "canvas" else "app")
+
+
+def _a(label: int | str) -> str:
+    return str(label) if isinstance(label, str) else f"a{'n' if label == 8 else ''} {label}"
 
 
 def _label(drawing: Drawing, label: int | str | None, start_over: Callable[[], None]) -> None:

@@ -73,7 +73,9 @@ def leave() -> None:
 def _answer(canvas: CanvasResult, strokes: list[dict[str, Any]]) -> None:
     picture = canvas.image_bytes
     if not strokes:
-        answer.show_empty("Draw a digit from 0 to 9 with the mouse, a pen or a finger.")
+        answer.show_empty(
+            "Draw a digit from 0 to 9 with the mouse, a pen or a finger. Several side by side make a number."
+        )
         return
     if picture is not None and not _is_stale(canvas):
         answer.read(picture, source="canvas")

@@ -70,7 +70,7 @@ class Visitor:
         return self.page.locator(".st-key-labels button")
 
     def button(self, name: str) -> Locator:
-        return self.page.locator(".stButton button").filter(has_text=name)
+        return self.page.locator(".stButton button, .stFormSubmitButton button").filter(has_text=name)
 
     def choose(self, way_in: str) -> None:
         self.page.locator(".st-key-way_in button").filter(has_text=way_in).click()

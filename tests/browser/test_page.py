@@ -302,3 +302,31 @@ def test_without_its_database_the_page_answers_and_keeps_the_correction(visit, p
 
     assert [(row.predicted_digit, row.true_label) for row in rows] == [(1, None), (7, 1)]
     assert "password" not in Path(tmp_path / "log").read_text().lower()
+
+
+def side_by_side(digits: str) -> list[list[tuple[float, float]]]:
+    """Digits next to each other, each in a third of the height."""
+    step = 100 / len(digits)
+    return [
+        [(place * step + x * step / 100, 30 + y * 0.42) for x, y in stroke]
+        for place, digit in enumerate(digits)
+        for stroke in DIGITS[int(digit)][0]
+    ]
+
+
+def test_several_digits_side_by_side_are_read_as_a_number_and_corrected_as_one(visit, shared_app):
+    address, url = shared_app
+    visitor = visit(address)
+    visitor.draw(side_by_side("207"), size=290, at=(5, 5))
+    visitor.settle()
+
+    expect(visitor.answer).to_have_text("207")
+    visitor.page.get_by_label("Or is it a number of several digits?").fill("20x")
+    visitor.button("It’s this number").click()
+    expect(visitor.page.get_by_text("digits only", exact=False)).to_be_visible()
+    visitor.page.get_by_label("Or is it a number of several digits?").fill("201")
+    visitor.button("It’s this number").click()
+
+    expect(visitor.page.get_by_text("Thank you! Stored as 201.")).to_be_visible()
+    newest = stored(url)[0]
+    assert (newest.predicted_number, newest.predicted_digit, newest.true_number) == ("207", None, "201")
