@@ -1,0 +1,98 @@
+"""What is counted, and that counting never gets in the way."""
+
+from datetime import UTC, datetime
+
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from mnist import metrics as module
+from mnist.metrics import Metrics
+from mnist.repository import Accuracy
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def test_a_prediction_is_counted_under_its_digit_verdict_source_and_version():
+    metrics = Metrics()
+
+    metrics.count_prediction(digit=7, verdict="unsure", source="camera", version=2, confidence=0.6)
+    metrics.count_prediction(digit=None, verdict="not_a_digit", source="api", version=2, confidence=0.2)
+    metrics.count_blank(source="api", version=2)
+
+    def count(**labels):
+        return value(metrics, "mnist_predictions_total", model_version="2", **labels)
+
+    assert count(digit="7", verdict="unsure", source="camera") == 1
+    assert count(digit="none", verdict="not_a_digit", source="api") == 1
+    assert count(digit="none", verdict="blank", source="api") == 1
+    assert value(metrics, "mnist_prediction_confidence_ratio_count", source="api") == 1
+
+
+def test_the_active_version_has_an_age():
+    metrics = Metrics()
+
+    metrics.show_model(4, datetime(2026, 11, 20, tzinfo=UTC))
+
+    assert value(metrics, "mnist_active_model_version") == 4
+    trained = value(metrics, "mnist_active_model_trained_timestamp_seconds")
+    assert trained == datetime(2026, 11, 20, tzinfo=UTC).timestamp()
+
+
+def test_accuracy_is_a_share_of_the_labels_of_each_version():
+    metrics = Metrics()
+    metrics.show_accuracy(lambda: [Accuracy(1, 10, 9), Accuracy(2, 4, 4)])
+
+    assert value(metrics, "mnist_labelled_accuracy_ratio", model_version="1") == 0.9
+    assert value(metrics, "mnist_labelled_drawings", model_version="2") == 4
+
+
+def test_the_database_is_not_asked_for_every_scrape():
+    asked = []
+    metrics = Metrics()
+    metrics.show_accuracy(lambda: asked.append(1) or [])
+
+    for _ in range(5):
+        generate_latest(metrics.registry)
+
+    assert len(asked) == 1
+
+
+def test_without_a_database_all_other_metrics_are_still_there(monkeypatch):
+    def away():
+        raise RuntimeError("the database is away")
+
+    monkeypatch.setattr(module, "ACCURACY_SECONDS", 0)
+    metrics = Metrics()
+    metrics.show_accuracy(away)
+
+    text = generate_latest(metrics.registry).decode()
+
+    assert "mnist_labelled_accuracy_ratio{" not in text
+    assert 'mnist_feedback_total{outcome="right"} 0.0' in text
+    assert value(metrics, "mnist_database_errors_total", operation="read") >= 1
+
+
+def test_names_follow_the_conventions_of_prometheus():
+    metrics = Metrics()
+    metrics.show_accuracy(list)
+
+    for family in text_string_to_metric_families(generate_latest(metrics.registry).decode()):
+        if family.name.startswith("mnist"):
+            assert family.documentation
+            assert family.type in ("counter", "gauge", "histogram")
+            if family.type == "histogram":
+                assert family.name.endswith(("_seconds", "_ratio"))
+            assert not family.name.endswith(("_ms", "_count", "_percent"))
+
+
+def test_a_series_is_started_at_zero_where_its_labels_are_known():
+    text = generate_latest(Metrics().registry).decode()
+
+    for line in (
+        'mnist_feedback_total{outcome="wrong"} 0.0',
+        'mnist_stage_duration_seconds_count{stage="store"} 0.0',
+        'mnist_database_errors_total{operation="correct"} 0.0',
+    ):
+        assert line in text
