@@ -1,0 +1,172 @@
+"""The real server, from another process's point of view."""
+
+import http.client
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from tests.api.conftest import seven
+from tests.browser.server import free_port
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+UPLOAD_1000 = """
+import http.client, json, sys, zlib
+from concurrent.futures import ThreadPoolExecutor
+
+host, picture = sys.argv[1], bytes.fromhex(sys.argv[2])
+
+def chunk(kind, content):
+    return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
+
+def upload(numbers):
+    link = http.client.HTTPConnection(host, timeout=60)
+    answers = []
+    for number in numbers:  # the same drawing, made unique by a comment in the file
+        unique = picture[:-12] + chunk(b"tEXt", b"number\\0%d" % number) + picture[-12:]
+        link.request("POST", "/api/predict", unique, {"Content-Type": "image/png"})
+        answer = link.getresponse()
+        answers.append((answer.status, json.loads(answer.read())))
+    return answers
+
+with ThreadPoolExecutor(8) as pool:
+    answers = [answer for some in pool.map(upload, [range(n, 1000, 8) for n in range(8)]) for answer in some]
+print(json.dumps([body["id"] for status, body in answers if status == 200 and body["stored"]]))
+"""
+
+
+def place(server) -> str:
+    return urlsplit(server[0]).netloc
+
+
+def rows(server) -> list[tuple[str, bytes]]:
+    engine = create_engine(server[1])
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT id, image FROM predictions")).all()
+    engine.dispose()
+    return [(row.id, row.image) for row in found]
+
+
+def test_the_network_is_loaded_before_the_first_request(server):
+    metrics = urllib.request.urlopen(f"{server[0]}/metrics").read().decode()
+
+    assert "mnist_active_model_version 1.0" in metrics
+
+
+def test_another_process_uploads_1000_drawings_and_every_one_is_there_once(server):
+    before = {key for key, _ in rows(server)}
+
+    client = subprocess.run(
+        [sys.executable, "-c", UPLOAD_1000, place(server), seven().hex()], capture_output=True, text=True, timeout=120
+    )
+
+    assert client.returncode == 0, client.stderr
+    ids = {each.replace("-", "") for each in json.loads(client.stdout)}
+    stored = [(key, image) for key, image in rows(server) if key not in before]
+    assert len(ids) == len(stored) == 1000
+    assert {key for key, _ in stored} == ids
+    assert len({image for _, image in stored}) == 1000
+
+
+def test_slow_uploads_hold_no_worker_and_end_after_their_time(server):
+    address = (urlsplit(server[0]).hostname, urlsplit(server[0]).port)
+    head = f"POST /api/predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(seven())}\r\n\r\n"
+    slow = [socket.create_connection(address) for _ in range(60)]
+    for link in slow:
+        link.sendall(head.encode() + seven()[:20])
+
+    started = time.perf_counter()
+    quick = http.client.HTTPConnection(place(server))
+    quick.request("POST", "/api/predict", seven(), {"Content-Type": "image/png"})
+    assert quick.getresponse().status == 200
+    assert time.perf_counter() - started < 1.5  # the slow ones are let go after 2 s and more
+
+    for link in slow:
+        link.settimeout(15)
+        assert link.recv(2000).startswith(b"HTTP/1.1 400")
+        link.close()
+
+
+def test_a_client_that_hangs_up_in_the_middle_does_no_harm(server, server_log):
+    address = (urlsplit(server[0]).hostname, urlsplit(server[0]).port)
+    for _ in range(5):
+        with socket.create_connection(address) as link:
+            link.sendall(
+                b"POST /api/predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 999\r\n\r\nabc"
+            )
+    time.sleep(0.3)
+
+    assert urllib.request.urlopen(f"{server[0]}/healthz").status == 200
+    assert "Traceback" not in server_log.read_text()
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_huge_upload_is_told_413_and_not_just_cut_off(server, chunked):
+    link = http.client.HTTPConnection(place(server), timeout=30)
+    body = (bytes(2**20) for _ in range(25)) if chunked else bytes(25 * 2**20)
+
+    link.request("POST", "/api/predict", body, {"Content-Type": "image/png"}, encode_chunked=chunked)
+
+    answer = link.getresponse()
+    assert answer.status == 413
+    assert "10.0 MB" in json.loads(answer.read())["error"]
+
+
+def test_the_log_has_one_json_line_a_request(server, server_log):
+    link = http.client.HTTPConnection(place(server))
+    link.request("POST", "/api/predict", seven(), {"Content-Type": "image/png"})
+    said = json.loads(link.getresponse().read())
+    time.sleep(0.2)
+
+    lines = [json.loads(line) for line in server_log.read_text().splitlines() if said["id"] in line]
+
+    assert len(lines) == 1
+    assert (lines[0]["digit"], lines[0]["status"]) == (said["digit"], 200)
+
+
+def answer_times(address: str) -> list[float]:
+    """Seconds of requests one after the other on one connection."""
+    link = http.client.HTTPConnection(address, timeout=10)
+    times = []
+    for _ in range(30):
+        started = time.perf_counter()
+        link.request("GET", "/healthz")
+        link.getresponse().read()
+        times.append(time.perf_counter() - started)
+    return times
+
+
+def test_streamlit_run_answers_without_waiting_for_a_delayed_acknowledgement(server):
+    assert statistics.median(answer_times(place(server))) < 0.03  # it would be 0.04 and more
+
+
+def test_uvicorn_answers_without_waiting_for_a_delayed_acknowledgement(tmp_path):
+    port = free_port()
+    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/mnist.db", "API_KEY": ""}
+    command = [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port)]
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5)
+                break
+            except OSError:
+                assert server.poll() is None, (tmp_path / "log").read_text()
+                time.sleep(0.2)
+        assert statistics.median(answer_times(f"127.0.0.1:{port}")) < 0.03
+        page = urllib.request.urlopen(f"http://127.0.0.1:{port}/").read()
+        assert b"<title>Streamlit</title>" in page
+    finally:
+        server.terminate()
+        server.wait(20)
