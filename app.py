@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from starlette.middleware import Middleware
 
 from mnist import services
 from mnist.api import make_routes
 from mnist.classifier import UnusableWeights
 from mnist.sockets import answer_without_delay
+from mnist.visitors import VisitorCookie
 
 log = logging.getLogger(__name__)
 
@@ -36,5 +38,6 @@ async def _warm_up(_app: st.App) -> AsyncIterator[dict[str, Any]]:
 app = st.App(
     Path(__file__).parent / "mnist" / "ui" / "page.py",
     lifespan=_warm_up,
+    middleware=[Middleware(VisitorCookie)],
     routes=make_routes(services.recogniser, services.settings(), services.metrics()),
 )

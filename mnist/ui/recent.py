@@ -1,4 +1,4 @@
-"""The latest drawings of this visit, each with what the network read and what the person said."""
+"""A visitor's latest drawings, each with what the network read and what the person said."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def _figure(drawing: Drawing) -> str:
         state, text = "right", f"✓ it is {escape(drawing.truth or 'not a digit')}"
     else:
         state, text = "wrong", f"✗ it is {escape(drawing.truth or 'not a digit')}"
+    # What came of a label: the version that a retraining made with it.
+    learned = f'<br><span class="open">taught version {drawing.processed_by}</span>' if drawing.processed_by else ""
     return (
         f'<figure><img alt="Drawing read as {read}" loading="lazy" src="data:image/png;base64,{picture}">'
-        f'<figcaption>read as <b>{read}</b><br><span class="{state}">{text}</span></figcaption></figure>'
+        f'<figcaption>read as <b>{read}</b><br><span class="{state}">{text}</span>{learned}</figcaption></figure>'
     )

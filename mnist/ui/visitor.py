@@ -9,6 +9,7 @@ import streamlit as st
 
 from mnist.recognition import Recognition
 from mnist.repository import Drawing
+from mnist.visitors import COOKIE, session_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,8 @@ class Unsent:
 
 
 def session_id() -> str:
-    """An unguessable name for this visit."""
-    name: str = st.session_state.setdefault("visitor_session", uuid.uuid4().hex)
+    """An unguessable name for the visitor; for this visit only where the browser takes no cookies."""
+    name: str = session_of(st.context.cookies.get(COOKIE)) or st.session_state.setdefault("session", uuid.uuid4().hex)
     return name
 
 

@@ -247,6 +247,18 @@ def test_one_visitor_does_not_see_anothers_drawings(visit, shared_app):
     expect(second.page.locator(".latest figure")).to_have_count(0)
 
 
+def test_a_visitor_who_comes_back_finds_their_drawings(visitor):
+    visitor.draw(ONE)
+    visitor.settle()
+    visitor.button("Yes, it’s a 1").click()
+    expect(visitor.page.locator(".latest figure")).to_have_count(1)
+
+    visitor.page.reload()
+    visitor.canvas.wait_for()
+
+    expect(visitor.page.locator(".latest figure")).to_have_count(1)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 390])
 def test_a_finger_draws_on_a_phone_and_the_page_stays_put(visit, shared_app, width, scheme):

@@ -1,0 +1,59 @@
+"""Who is drawing: a random cookie, so that a visitor finds their own drawings again and nobody else's."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from http.cookies import CookieError, SimpleCookie
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+COOKIE = "visitor"
+KEPT_SECONDS = 365 * 24 * 3600
+_VALID = re.compile(r"[0-9a-f]{32}")
+
+
+class VisitorCookie:
+    """Gives every new visitor of the page a cookie: 128 random bits, out of reach of scripts and of other sites."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not _is_page(scope) or _cookie(Headers(scope=scope)) is not None:
+            await self._app(scope, receive, send)
+            return
+        secure = "; Secure" if scope["scheme"] == "https" else ""
+        cookie = f"{COOKIE}={secrets.token_hex(16)}; Path=/; Max-Age={KEPT_SECONDS}; HttpOnly; SameSite=Lax{secure}"
+
+        async def send_with_cookie(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).append("Set-Cookie", cookie)
+            await send(message)
+
+        await self._app(scope, receive, send_with_cookie)
+
+
+def session_of(cookie: str | None) -> str | None:
+    """The name under which a visitor's drawings are stored; None for what is no cookie of ours.
+
+    A digest, so that whoever reads the database can't pass for the visitor.
+    """
+    if cookie is None or not _VALID.fullmatch(cookie):
+        return None
+    return hashlib.sha256(cookie.encode()).hexdigest()[:32]
+
+
+def _is_page(scope: Scope) -> bool:
+    # Streamlit answers an unknown path with the page too; files and our API need no cookie.
+    return scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == "/"
+
+
+def _cookie(headers: Headers) -> str | None:
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return None
+    return found.value if found and _VALID.fullmatch(found.value) else None

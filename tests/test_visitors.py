@@ -1,0 +1,66 @@
+"""The visitor's cookie."""
+
+import re
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from mnist.visitors import COOKIE, VisitorCookie, session_of
+
+
+@pytest.fixture
+def client() -> TestClient:
+    def answer(_request):
+        return PlainTextResponse("page")
+
+    routes = [Route("/", answer, methods=["GET", "POST"]), Route("/api/model", answer)]
+    return TestClient(Starlette(routes=routes, middleware=[Middleware(VisitorCookie)]))
+
+
+def test_a_new_visitor_gets_a_cookie_that_scripts_and_other_sites_can_not_use(client):
+    given = client.get("/").headers["set-cookie"]
+
+    assert re.fullmatch(r"visitor=[0-9a-f]{32}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax", given)
+
+
+def test_over_https_the_cookie_stays_there(client):
+    client.base_url = "https://digits.example"
+
+    assert client.get("/").headers["set-cookie"].endswith("; Secure")
+
+
+def test_a_visitor_who_has_one_keeps_it(client):
+    client.get("/")
+
+    assert "set-cookie" not in client.get("/").headers
+
+
+def test_two_visitors_get_two_cookies(client):
+    first = client.get("/").headers["set-cookie"]
+    client.cookies.clear()
+
+    assert client.get("/").headers["set-cookie"] != first
+
+
+@pytest.mark.parametrize("forged", ["admin", "0" * 31, "0" * 33, "Z" * 32, "' OR 1=1 --"])
+def test_what_is_no_cookie_of_ours_is_replaced_and_names_nobody(client, forged):
+    assert "set-cookie" in client.get("/", headers={"cookie": f"{COOKIE}={forged}"}).headers
+    assert session_of(forged) is None
+
+
+def test_the_api_gives_no_cookies(client):
+    assert "set-cookie" not in client.get("/api/model").headers
+    assert "set-cookie" not in client.post("/").headers
+
+
+def test_the_stored_name_does_not_tell_the_cookie():
+    cookie = "0123456789abcdef" * 2
+
+    assert session_of(cookie) == session_of(cookie)
+    assert session_of(cookie) != session_of("f" * 32)
+    assert cookie not in (session_of(cookie) or "")
+    assert session_of(None) is None
