@@ -1,7 +1,7 @@
 """Learn from the corrections that people gave, and serve what comes of it if it is not worse. Meant for cron.
 
-Exit codes: 0 promoted, or nothing to do; 3 trained, and the gate rejected the candidate; 4 another retraining is running;
-1 error, nothing was changed.
+Exit codes: 0 promoted, or nothing to do; 3 trained, and the gate rejected the candidate; 4 another retraining is
+running; 1 error, nothing was changed.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from mnist.classifier import SHIPPED_WEIGHTS, UnusableWeights
 from mnist.data import MissingMnist
 from mnist.database import connect
 from mnist.learning import Claim, Limits, Outcome, Shipped, rehearse, retrain
-from mnist.model_card import read_report
 from mnist.registry import ActiveVersionChanged, NoSuchVersion, Registry, Version
 from mnist.run_lock import AnotherRun
+from mnist.serving import report_of
 from mnist.settings import BadSetting, Settings
 from mnist.storage import StorageUnavailable
 from mnist.trust import Caps
@@ -77,9 +77,7 @@ def run(options: argparse.Namespace) -> int:
         )
 
     be_modest(settings.retrain_threads)
-    shipped = Shipped(
-        SHIPPED_WEIGHTS.read_bytes(), read_report(SHIPPED_WEIGHTS.with_suffix(".json"), version=0).metrics
-    )
+    shipped = Shipped(SHIPPED_WEIGHTS.read_bytes(), report_of(SHIPPED_WEIGHTS))
     limits = Limits(
         settings.retrain_min_feedback if options.min_feedback is None else options.min_feedback,
         Caps(per_session=settings.labels_per_session, per_label=settings.labels_per_digit),
@@ -171,7 +169,7 @@ def as_json(version: Version) -> dict[str, Any]:
 
 def table(versions: list[Version]) -> str:
     if not versions:
-        return "There is no version yet: the first start of the application, or the first retraining, adds the shipped one."
+        return "There is no version yet: the application's first start, or the first retraining, adds the shipped one."
     lines = ["version  status    made              from  rows  what came of it"]
     for each in versions:
         made = each.created_at.strftime("%Y-%m-%d %H:%M")

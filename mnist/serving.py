@@ -1,0 +1,127 @@
+"""The network that answers now: follows the active version in the database, without a restart."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnist.classifier import Classifier, Prediction, UnusableWeights
+from mnist.model_card import ModelCard, read_report
+from mnist.registry import NoSuchVersion, Registry, Version
+from mnist.storage import StorageUnavailable
+
+log = logging.getLogger(__name__)
+
+Changed = Callable[[ModelCard], None]
+
+
+class ActiveClassifier:
+    """A Classifier that another process can exchange; safe to share between threads.
+
+    It begins with the shipped weights and asks the database for the active version every `poll_seconds`, in a thread of
+    its own. While the database is away, or holds weights that can't be used, it keeps what it has.
+    """
+
+    def __init__(self, registry: Registry, shipped: Path, *, shipped_version: int, poll_seconds: float) -> None:
+        """shipped_version: what the shipped network is called until the database has said its version.
+
+        Raises FileNotFoundError or UnusableWeights when the shipped weights can't be used.
+        """
+        self._registry = registry
+        self._shipped = shipped
+        self._poll_seconds = poll_seconds
+        card = read_report(shipped.with_suffix(".json"), shipped_version)
+        self._serving = (Classifier.load(shipped, shipped_version), card)  # one tuple, so that both change at once
+        self._is_seeded = False
+        self._taken: int | None = None  # the version in the table that answers; None: the shipped weights by themselves
+        self._unusable: int | None = None
+        self._told_away = False
+        self._stopped = threading.Event()
+        self._changed: Changed = lambda card: None
+
+    @property
+    def version(self) -> int:
+        return self._serving[0].version
+
+    @property
+    def card(self) -> ModelCard:
+        """The story of the version that answers now."""
+        return self._serving[1]
+
+    def predict(self, frames: np.ndarray) -> list[Prediction]:
+        """As Classifier.predict; all predictions of a call are by one version."""
+        return self._serving[0].predict(frames)
+
+    def follow(self, changed: Changed) -> None:
+        """Take the active version now, and go on asking; `changed` is called with every new version's card."""
+        self._changed = changed
+        self.refresh()
+        threading.Thread(target=self._keep_asking, name="active-version", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop asking."""
+        self._stopped.set()
+
+    def refresh(self) -> None:
+        """Ask once. What goes wrong is logged; the network that answers stays then."""
+        try:
+            if not self._is_seeded:
+                self._registry.seed(self._shipped.read_bytes(), report_of(self._shipped))
+                self._is_seeded = True
+            version = self._registry.active_number()
+            if version is not None and version not in (self._taken, self._unusable):
+                self._exchange(version)
+            self._told_away = False
+        except StorageUnavailable as error:
+            self._is_seeded = False  # it may come back empty
+            if not self._told_away:
+                log.warning("Version %s goes on serving: %s", self.version, error)
+            self._told_away = True
+        except NoSuchVersion:  # gone between two questions; the next one will tell
+            pass
+
+    def _exchange(self, version: int) -> None:
+        weights = self._registry.weights(version)
+        try:
+            classifier = Classifier.load(weights, version)
+        except UnusableWeights as error:
+            self._unusable = version  # not asked for again, nor told again
+            log.error("Version %s can't be served, version %s goes on: %s", version, self.version, error)
+            return
+        active = self._registry.active()
+        if active is None or active.version != version:  # exchanged meanwhile; the next question will tell
+            return
+        card = card_of(active)
+        self._serving = (classifier, card)
+        self._taken, self._unusable = version, None
+        log.info("Version %s answers from now on.", version)
+        self._changed(card)
+
+    def _keep_asking(self) -> None:
+        while not self._stopped.wait(self._poll_seconds):
+            try:
+                self.refresh()
+            except Exception:  # this thread must not end: nobody would notice that versions no longer change
+                log.exception("The active version could not be asked for")
+
+
+def report_of(weights: Path) -> Mapping[str, Any]:
+    """What is known about shipped weights, for the table of versions."""
+    card = read_report(weights.with_suffix(".json"), version=0)
+    return {**card.metrics, "trained_from": card.trained_from}
+
+
+def card_of(version: Version) -> ModelCard:
+    trained_at = version.metrics.get("trained_at")  # of a shipped network; a tuned one enters the table when it is made
+    return ModelCard(
+        version=version.version,
+        trained_at=datetime.fromisoformat(trained_at) if trained_at else version.created_at,
+        trained_from=version.metrics.get("trained_from", "unknown"),
+        metrics=dict(version.metrics),
+    )

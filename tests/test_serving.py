@@ -1,0 +1,140 @@
+"""What answers while versions change in the database."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sqlalchemy import URL, create_engine, text
+
+from mnist.calibration import Calibration
+from mnist.classifier import write_weights
+from mnist.database import connect
+from mnist.network import DigitNetwork
+from mnist.registry import Registry
+from mnist.serving import ActiveClassifier
+
+FRAMES = np.zeros((2, 28, 28), np.uint8)
+
+
+def weights(answer: int) -> bytes:
+    """A network that says the same digit to everything."""
+    network = DigitNetwork((4, 4, 4))
+    with torch.no_grad():
+        network.layers.head.weight.zero_()
+        network.layers.head.bias.copy_(torch.eye(11)[answer] * 9)
+    return write_weights(network, Calibration(temperature=1.0, not_a_digit=5.0, unsure=0.8))
+
+
+@pytest.fixture
+def shipped(tmp_path) -> Path:
+    path = tmp_path / "digits.pt"
+    path.write_bytes(weights(0))
+    return path
+
+
+@pytest.fixture
+def registry(database_url):
+    engine = connect(database_url)
+    yield Registry(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def make(shipped):
+    made = []
+
+    def make(registry: Registry, poll_seconds: float = 60) -> ActiveClassifier:
+        made.append(ActiveClassifier(registry, shipped, shipped_version=1, poll_seconds=poll_seconds))
+        return made[-1]
+
+    yield make
+    for classifier in made:
+        classifier.stop()
+
+
+def answers(classifier: ActiveClassifier) -> set[tuple[int, int]]:
+    return {(prediction.digit, prediction.model_version) for prediction in classifier.predict(FRAMES)}
+
+
+def test_the_first_start_puts_the_shipped_network_into_the_table(registry, make, shipped):
+    make(registry).follow(lambda card: None)
+
+    assert registry.active().version == 1
+    assert registry.weights(1) == shipped.read_bytes()
+
+
+def test_a_new_version_answers_within_seconds_and_is_announced(registry, make):
+    classifier, told = make(registry, poll_seconds=0.05), []
+    classifier.follow(lambda card: told.append(card.version))
+    assert answers(classifier) == {(0, 1)}
+
+    registry.promote(weights(7), {"trained_from": "12 labels"}, parent=1, replaces=1, marks=[])
+
+    until = time.monotonic() + 10
+    while answers(classifier) != {(7, 2)}:
+        assert time.monotonic() < until, "the old version still answers"
+        time.sleep(0.02)
+    assert told == [1, 2]
+    assert (classifier.card.version, classifier.card.trained_from) == (2, "12 labels")
+
+
+def test_a_roll_back_reaches_every_process(registry, make, shipped):
+    registry.seed(shipped.read_bytes(), {})
+    registry.promote(weights(7), {}, parent=1, replaces=1, marks=[])
+    processes = [make(registry), make(registry)]
+    for process in processes:
+        process.refresh()
+    assert [answers(process) for process in processes] == [{(7, 2)}] * 2
+    registry.roll_back()
+
+    for process in processes:
+        process.refresh()
+
+    assert [answers(process) for process in processes] == [{(0, 1)}] * 2
+
+
+def test_without_a_database_the_shipped_network_serves_and_says_so_once(make, caplog):
+    nowhere = Registry(connect(URL.create("postgresql+psycopg2", "someone", "secret", "127.0.0.1", 9, "mnist")))
+    classifier = make(nowhere)
+
+    classifier.refresh()
+    classifier.refresh()
+
+    assert answers(classifier) == {(0, 1)}
+    assert len([record for record in caplog.records if "goes on serving" in record.message]) == 1
+    assert "secret" not in caplog.text
+
+
+def test_a_database_that_comes_back_empty_is_seeded_again(make, tmp_path):
+    blocked = tmp_path / "data"
+    blocked.write_text("a file where the folder should be")
+    registry = Registry(connect(URL.create("sqlite", database=str(blocked / "mnist.db"))))
+    classifier = make(registry)
+    classifier.refresh()
+
+    blocked.unlink()
+    classifier.refresh()
+
+    assert registry.active().version == 1
+
+
+def test_weights_that_can_not_be_used_do_not_stop_the_answers(registry, make, database_url, caplog):
+    classifier = make(registry)
+    classifier.refresh()
+    registry.promote(weights(7), {}, parent=1, replaces=1, marks=[])
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE models SET weights = :bad WHERE version = 2"), {"bad": b"damaged"})
+    engine.dispose()
+
+    classifier.refresh()
+    classifier.refresh()
+
+    assert answers(classifier) == {(0, 1)}
+    assert len([record for record in caplog.records if "can't be served" in record.message]) == 1
+
+    registry.promote(weights(3), {}, parent=1, replaces=2, marks=[])
+    classifier.refresh()
+    assert answers(classifier) == {(3, 3)}
