@@ -1,5 +1,8 @@
 """What a keeper asks of a running process, and what it has counted."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import URL
@@ -50,6 +53,26 @@ def test_ready_again_when_the_database_is_back(serve, tmp_path):
     blocked.unlink()
 
     assert client.get("/readyz").status_code == 200
+
+
+def test_while_the_network_thinks_the_process_still_answers(client, classifier, monkeypatch):
+    thinking, may_go_on = threading.Event(), threading.Event()
+    really = type(classifier).predict
+
+    def think(self, frames):
+        thinking.set()
+        may_go_on.wait(10)
+        return really(self, frames)
+
+    monkeypatch.setattr(type(classifier), "predict", think)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(client.post, "/api/predict", content=seven(), headers=PNG)
+        assert thinking.wait(10)
+        others = [client.get(path).status_code for path in ("/healthz", "/readyz", "/metrics", "/api/docs")]
+        may_go_on.set()
+
+        assert answer.result().status_code == 200
+    assert others == [200] * 4
 
 
 def test_metrics_come_as_text_or_as_openmetrics(client):

@@ -12,11 +12,15 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import cv2
+import numpy as np
 import pytest
 from sqlalchemy import create_engine, text
 
+from mnist.images import encode_png
 from tests.api.conftest import seven
 from tests.browser.server import free_port
+from tests.browser.strokes import DIGITS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -76,6 +80,25 @@ def test_another_process_uploads_1000_drawings_and_every_one_is_there_once(serve
     assert len(ids) == len(stored) == 1000
     assert {key for key, _ in stored} == ids
     assert len({image for _, image in stored}) == 1000
+
+
+def test_several_digits_side_by_side_are_a_number_that_can_be_corrected(server):
+    canvas = np.zeros((160, 480), np.uint8)
+    for which, digit in enumerate((7, 1, 4)):
+        for stroke in DIGITS[digit][0]:
+            points = [(160 * which + 30 + x, 30 + y) for x, y in stroke]
+            cv2.polylines(canvas, [np.array(points, int)], False, 255, 12, cv2.LINE_AA)
+    link = http.client.HTTPConnection(place(server))
+
+    link.request("POST", "/api/predict", encode_png(canvas), {"Content-Type": "image/png"})
+    said = json.loads(link.getresponse().read())
+    feedback = json.dumps({"label": "715"})
+    link.request("POST", f"/api/predictions/{said['id']}/feedback", feedback, {"Content-Type": "application/json"})
+
+    assert (said["number"], said["digit"]) == ("714", None)
+    assert [each["digit"] for each in said["digits"]] == [7, 1, 4]
+    assert all(0 < each["confidence"] <= 1 for each in said["digits"])
+    assert link.getresponse().status == 204
 
 
 def test_slow_uploads_hold_no_worker_and_end_after_their_time(server):
