@@ -144,9 +144,10 @@ def main() -> None:
             touching = len(apart) - sum(apart)
             parted = sum(r for r, a in zip(right, apart, strict=True) if a)
             needless = sum(w for w, r in zip(wide, right, strict=True) if r)
+            share = parted / max(sum(apart), 1)
             print(
-                f"  {source:8s} gap {gap:4.2f}: {parted:4d} of {sum(apart):4d} parted ({parted / max(sum(apart), 1):6.1%}), {needless:2d} "
-                f"of them called touching; digits touch in {touching:3d} more, {caught:3d} of them noticed"
+                f"  {source:8s} gap {gap:4.2f}: {parted:4d} of {sum(apart):4d} parted ({share:6.1%}), {needless:2d} of "
+                f"them called touching; digits touch in {touching:3d} more, {caught:3d} of them noticed"
             )
 
 

@@ -18,10 +18,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mnist.classifier import Classifier
 from mnist.preprocess import BlankDrawing, frame_ink, prepare
 from mnist.strokes import Line, deform, training_styles, write
 
 SUBPIXEL = 4  # bits after the point in cv2's coordinates
+PENS = ((0.1, 0.2, 0.65), (0.75, 0.1, 0.12), (0.1, 0.5, 0.2), (0.85, 0.4, 0.1), (0.5, 0.15, 0.6))
 KINDS = (
     "white",
     "lined",
@@ -166,7 +168,7 @@ def _on_table(sheet: np.ndarray, view: np.ndarray, rng: np.random.Generator) -> 
     table = np.ones((height, width, 3), np.float32) * np.array(wood[int(rng.integers(5))], np.float32)
     fibres = cv2.GaussianBlur(rng.normal(0, 1, (height, width)).astype(np.float32), (0, 0), sigmaX=30, sigmaY=1.5)
     table *= (1 + fibres / (fibres.std() + 1e-6) * rng.uniform(0, 0.12))[:, :, None]
-    # Where the sheet does not reach, a border replicated from the sheet would be paper; so paint the sheet over the table.
+    # The sheet's border is repeated beyond it, so that its edge does not mix with black before it is laid on the table.
     seen = cv2.warpPerspective(sheet, view, (width, height), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
     cover = cv2.warpPerspective(np.ones((height, width), np.float32), view, (width, height))[:, :, None]
     return np.asarray(seen * cover + table * (1 - cover), np.float32)
@@ -187,10 +189,10 @@ def _board(mask: np.ndarray, view: np.ndarray, rng: np.random.Generator) -> np.n
 def _light(height: int, width: int, rng: np.random.Generator, shadow: bool) -> np.ndarray:
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
     angle = rng.uniform(0, 2 * np.pi)
-    light = 1 + rng.uniform(0.05, 0.35) * (x * np.cos(angle) + y * np.sin(angle))
+    light: np.ndarray = 1 + rng.uniform(0.05, 0.35) * (x * np.cos(angle) + y * np.sin(angle))
     light *= 1 - rng.uniform(0, 0.3) * (x**2 + y**2) / 2
     if shadow:
-        blob = np.zeros((height, width), np.float32)
+        blob: np.ndarray = np.zeros((height, width), np.float32)
         start = rng.uniform(0, 1, 2) * [width, height]
         ends = start + rng.normal(0, 0.6, (3, 2)) * [width, height]
         cv2.fillPoly(blob, [np.vstack([start, ends]).astype(np.int32)], 1.0)
@@ -205,7 +207,7 @@ def _expose(picture: np.ndarray, rng: np.random.Generator, blur: float) -> np.nd
     noise = rng.uniform(0.8, 4.5)
     levels = levels + rng.normal(0, 1, levels.shape) * noise * np.sqrt(0.3 + levels / 350)
     encoded = cv2.imencode(".jpg", np.clip(levels, 0, 255).astype(np.uint8), [1, int(rng.integers(55, 93))])[1]
-    return cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR))
 
 
 def likeness(a: np.ndarray, b: np.ndarray) -> float:
@@ -214,9 +216,74 @@ def likeness(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(soft[0], soft[1])[0, 1])
 
 
-def read_photo(picture: np.ndarray) -> np.ndarray:
-    """The frame that the app would give the network; empty when it sees nothing."""
+def frame_or_blank(read: Callable[[np.ndarray], np.ndarray], picture: np.ndarray) -> np.ndarray:
+    """The frame that `read` makes of a picture; an empty one when it sees nothing."""
     try:
-        return prepare(picture).frame
+        return read(picture)
     except BlankDrawing:
         return np.zeros((28, 28), np.uint8)
+
+
+def as_photo(picture: np.ndarray) -> np.ndarray:
+    return prepare(picture).frame
+
+
+def as_drawing(picture: np.ndarray) -> np.ndarray:
+    """The baseline: the frame when a photo is taken for a drawing on flat paper."""
+    distance = np.abs(picture.astype(int) - np.median(picture[0], axis=0)).max(axis=2)
+    return frame_ink(np.clip(distance * 255 // max(int(distance.max()), 1), 0, 255).astype(np.uint8)).frame
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=100, help="photos of each kind")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--kind", choices=KINDS, action="append", help="only this kind; may be repeated")
+    parser.add_argument("--weights", type=Path, default=Path("mnist/weights/digits.pt"))
+    parser.add_argument("--sheet", type=Path, help="write the photos that read otherwise as a PNG contact sheet")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    classifier = Classifier.load(arguments.weights, version=0)
+
+    misread: list[np.ndarray] = []
+    print(f"{'':18s} reads as the clean drawing     taken for a    frame alike   CPU ms")
+    print(f"{'':18s} with its digit  by any answer  flat drawing   (r ≥ 0.85)    median")
+    for kind in arguments.kind or KINDS:
+        tally, alike, times = np.zeros(3, int), 0, []
+        for number in range(arguments.count):
+            photo = take_photo(kind, np.random.default_rng([arguments.seed, KINDS.index(kind), number]))
+            began = time.thread_time()
+            frame = frame_or_blank(as_photo, photo.picture)
+            times.append(time.thread_time() - began)
+            plain = frame_or_blank(as_drawing, photo.picture)
+            clean, read, flat = classifier.predict(np.stack([photo.clean, frame, plain]))
+            same = read.digit == clean.digit
+            tally += (same, same and read.verdict == clean.verdict, flat.digit == clean.digit)
+            alike += likeness(frame, photo.clean) >= 0.85 if frame.any() else 0
+            if not same:
+                misread.append(_tile(photo, frame, f"{kind} {number}"))
+        digit, verdict, flat_digit = tally / arguments.count
+        print(
+            f"{kind:18s} {digit:13.1%} {verdict:14.1%} {flat_digit:14.1%} {alike / arguments.count:13.1%} "
+            f"{np.median(times) * 1000:9.1f}"
+        )
+    if arguments.sheet and misread:
+        misread += [np.zeros_like(misread[0])] * (-len(misread) % 8)
+        rows = [np.hstack(misread[first : first + 8]) for first in range(0, len(misread), 8)]
+        cv2.imwrite(str(arguments.sheet), np.vstack(rows)[:, :, ::-1])
+
+
+def _tile(photo: Photo, frame: np.ndarray, title: str, side: int = 200) -> np.ndarray:
+    """A photo with the clean frame and the one it gave: (side + 56, side, 3) uint8."""
+    tile = np.full((side + 56, side, 3), 90, np.uint8)
+    scale = side / max(photo.picture.shape)
+    small = cv2.resize(photo.picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    tile[: small.shape[0], : small.shape[1]] = small
+    for place, shown in enumerate((photo.clean, frame)):
+        tile[side:, 56 * place : 56 * (place + 1)] = cv2.resize(shown, (56, 56))[:, :, None]
+    cv2.putText(tile, title, (114, side + 30), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (255, 255, 0), 1, cv2.LINE_AA)
+    return tile
+
+
+if __name__ == "__main__":
+    main()

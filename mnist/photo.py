@@ -13,6 +13,7 @@ LINE = 24  # of 255: what crosses the edge darker than that is a rule, or a stro
 UNEVEN_EDGE = 0.3  # of the edge's pixels: more grain is a photo's
 MAX_CROSSINGS = 6  # strokes that leave the picture; more are rules
 UNEVEN_PAPER = 0.25  # of all pixels between paper and ink: more than the soft edges of strokes
+SHEET_SHARE = 0.2  # of the picture: a smaller sheet is not looked for on a flat table
 
 SIDE = 640  # longer side that is worked on: a digit of 8 % of it still has 50 pixels
 COARSE = 128  # longer side for everything about light: strokes are thin there
@@ -43,7 +44,24 @@ def is_photo(distance: np.ndarray) -> bool:
     if marks.any() and np.count_nonzero(marks[1:] & ~marks[:-1]) > MAX_CROSSINGS:
         return True
     between = cv2.inRange(distance, GRAIN + 1, LINE)
-    return cv2.countNonZero(between) > UNEVEN_PAPER * distance.size
+    return cv2.countNonZero(between) > UNEVEN_PAPER * distance.size or _is_sheet_on_flat_table(distance)
+
+
+def _is_sheet_on_flat_table(distance: np.ndarray) -> bool:
+    """Whether what stands out is no stroke but a rectangle with something drawn on it."""
+    marks = np.asarray(distance > LINE, np.uint8)
+    if cv2.countNonZero(marks) < SHEET_SHARE * marks.size:
+        return False
+    contours = cv2.findContours(marks, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
+    outline = max(contours, key=cv2.contourArea)
+    area, hull = cv2.contourArea(outline), cv2.convexHull(outline)
+    corners = cv2.approxPolyDP(hull, 0.02 * cv2.arcLength(hull, True), True)
+    if len(corners) > 4 or area < 0.95 * cv2.contourArea(hull):
+        return False
+    # A thick 1 is a rectangle, too, but nothing is in it; a 0 with corners is mostly hole.
+    inside = np.asarray(cv2.drawContours(np.zeros_like(marks), [outline], -1, 1, cv2.FILLED))
+    holes = cv2.countNonZero(inside) - cv2.countNonZero(cv2.bitwise_and(inside, marks))
+    return 12 < holes < 0.2 * area
 
 
 def photo_ink(pixels: np.ndarray) -> np.ndarray:
@@ -116,10 +134,10 @@ def _convex_part(coarse: np.ndarray, darkest: np.ndarray, bright: np.ndarray) ->
     cv2.fillConvexPoly(paper, hull, 255)
     if cv2.countNonZero(bright & paper) < 0.75 * cv2.countNonZero(paper):
         return None  # a thick chalk 0 is convex outside, but hollow
-    # Both sides of the outline, three cells off it, and what the light does from one to the other.
+    # Both sides of the outline and what the light does from one to the other; outside far enough to see past a stroke.
     beside = np.ones((7, 7), np.uint8)
     inner = cv2.erode(paper, np.ones((3, 3), np.uint8)) - cv2.erode(paper, beside)
-    outer = cv2.dilate(paper, beside) - cv2.dilate(paper, np.ones((3, 3), np.uint8))
+    outer = cv2.dilate(paper, np.ones((21, 21), np.uint8)) - cv2.dilate(paper, np.ones((3, 3), np.uint8))
     if not inner.any() or not outer.any():
         return None
     outline = cv2.morphologyEx(paper, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
@@ -128,8 +146,8 @@ def _convex_part(coarse: np.ndarray, darkest: np.ndarray, bright: np.ndarray) ->
         return None
     shares = (np.median(coarse[outer > 0], axis=0) + 1) / (np.median(coarse[inner > 0], axis=0) + 1)
     corners = int((paper[[0, 0, -1, -1], [0, -1, 0, -1]] == 0).sum())
-    # A shadow dims all channels alike and seldom below half; a table is darker, coloured, or on nearly every side.
-    is_table = shares.max() < 0.42 or shares.max() - shares.min() > 0.12 or (corners >= 3 and shares.max() < 0.85)
+    # A shadow dims all channels alike and seldom below half; a table is darker, coloured, or on every side.
+    is_table = shares.max() < 0.42 or shares.max() - shares.min() > 0.12 or (corners == 4 and shares.max() < 0.85)
     return paper if is_table else None
 
 
