@@ -1,6 +1,6 @@
 """Photographs of digits on paper, simulated, and how many read the same as the clean drawing does.
 
-    python -m benchmarks.photos [--count 100] [--seed 7] [--sheet FILE.png]
+    python -m benchmarks.photos [--count 100] [--seed 7] [--sheet FILE.png] [--gallery FILE.png]
 
 Every picture is made as a camera makes it: reflectance of paper, rules and ink; perspective; light; lens; sensor; JPEG.
 The clean drawing has the same strokes after the same perspective, so that only the photo is in question. Constants of
@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from mnist.classifier import Classifier
-from mnist.preprocess import BlankDrawing, frame_ink, prepare
+from mnist.preprocess import BlankDrawing, find_ink, frame_ink, prepare
 from mnist.strokes import Line, deform, training_styles, write
 
 SUBPIXEL = 4  # bits after the point in cv2's coordinates
@@ -234,6 +234,24 @@ def as_drawing(picture: np.ndarray) -> np.ndarray:
     return frame_ink(np.clip(distance * 255 // max(int(distance.max()), 1), 0, 255).astype(np.uint8)).frame
 
 
+def gallery(side: int = 150) -> np.ndarray:
+    """A column for each of eight kinds: the photo, its ink, its frame. Returns (3 · side, 8 · side, 3) uint8."""
+    columns = []
+    for kind in ("lined", "squared", "shadow", "pencil", "coloured", "board", "table", "everything"):
+        photo = take_photo(kind, np.random.default_rng([1, KINDS.index(kind), 3]))
+        ink = find_ink(photo.picture)
+        cells = []
+        for shown in (photo.picture, 255 - ink, 255 - frame_ink(ink).frame):
+            scale = side / max(shown.shape)
+            method = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
+            small = cv2.resize(shown, None, fx=scale, fy=scale, interpolation=method)
+            cell = np.full((side, side, 3), 255, np.uint8)
+            cell[: small.shape[0], : small.shape[1]] = small if small.ndim == 3 else small[:, :, None]
+            cells.append(cell)
+        columns.append(np.vstack(cells))
+    return np.hstack(columns)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=100, help="photos of each kind")
@@ -241,8 +259,14 @@ def main() -> None:
     parser.add_argument("--kind", choices=KINDS, action="append", help="only this kind; may be repeated")
     parser.add_argument("--weights", type=Path, default=Path("mnist/weights/digits.pt"))
     parser.add_argument("--sheet", type=Path, help="write the photos that read otherwise as a PNG contact sheet")
+    parser.add_argument(
+        "--gallery", type=Path, help="write docs/images/photos.png instead: photo, ink and frame by kind"
+    )
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
+    if arguments.gallery:
+        cv2.imwrite(str(arguments.gallery), gallery()[:, :, ::-1])
+        return
     classifier = Classifier.load(arguments.weights, version=0)
 
     misread: list[np.ndarray] = []
