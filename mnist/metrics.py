@@ -122,7 +122,7 @@ class Metrics:
             self._stages.labels(stage)
         for outcome in ("right", "wrong"):
             self._feedback.labels(outcome)
-        for operation in ("store", "correct", "read"):
+        for operation in ("store", "correct", "read", "delete"):
             self._database_errors.labels(operation)
 
     def time_stage(self, stage: str) -> AbstractContextManager[object]:
@@ -156,7 +156,7 @@ class Metrics:
         self._feedback.labels("right" if is_right else "wrong").inc()
 
     def count_database_error(self, operation: str) -> None:
-        """operation: "store", "correct" or "read"."""
+        """operation: "store", "correct", "read" or "delete"."""
         self._database_errors.labels(operation).inc()
 
     def show_model(self, version: int, trained_at: datetime | None) -> None:

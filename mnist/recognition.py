@@ -19,7 +19,7 @@ from mnist.metrics import ACCURACY_WINDOW, Metrics
 from mnist.model_card import ModelCard
 from mnist.preprocess import BlankDrawing
 from mnist.reading import Framed, frame, read
-from mnist.repository import Drawing, Repository, StorageUnavailable, UnknownPrediction, parse_label
+from mnist.repository import Drawing, Repository, StorageUnavailable, UnknownPrediction, Wanted, parse_label
 
 log = logging.getLogger(__name__)
 
@@ -69,19 +69,28 @@ class Recogniser:
         return self._model
 
     def recognise(
-        self, data: bytes, *, source: str, session_id: str | None = None, grows_from: Drawing | None = None
+        self,
+        data: bytes,
+        *,
+        source: str,
+        session_id: str | None = None,
+        grows_from: Drawing | None = None,
+        keep: bool = True,
     ) -> Recognition:
         """Read an encoded picture (PNG, JPEG or WebP) and store it with the answer.
 
         grows_from: the same drawing before its latest stroke, so that it stays one row.
+        keep: False answers and stores nothing.
         Raises BadImage when it can't be used and BlankDrawing when there is nothing on it; nothing is stored then. A
         database that is away does not stop the answer: see `is_stored`.
         """
         with self._metrics.time_recognition(source):
-            picture = self._read(data, source)
-            if grows_from is None:
-                return self._answer(_Asked(picture, source, session_id))
-            [found] = self._classify([_Asked(picture, source, session_id)])
+            asked = _Asked(self._read(data, source), source, session_id)
+            if keep and grows_from is None:
+                return self._answer(asked)
+            [found] = self._classify([asked])
+            if not keep or grows_from is None:
+                return found
             grown = replace(found.drawing, id=grows_from.id, created_at=grows_from.created_at)
             return replace(found, drawing=grown, is_stored=self._try_to(self._repository.save, grown))
 
@@ -148,6 +157,21 @@ class Recogniser:
         """The latest drawings, newest first. Raises StorageUnavailable."""
         with self._counting_errors("read"):
             return self._repository.recent(limit=limit, session_id=session_id)
+
+    def history(self, wanted: Wanted, *, limit: int, before: Drawing | None = None) -> list[Drawing]:
+        """A page of somebody's drawings, newest first, from the one after `before`. Raises StorageUnavailable."""
+        with self._counting_errors("read"):
+            return self._repository.page(wanted, limit=limit, before=before)
+
+    def find(self, drawing_id: uuid.UUID) -> Drawing:
+        """Raises UnknownPrediction or StorageUnavailable."""
+        with self._counting_errors("read"):
+            return self._repository.find(drawing_id)
+
+    def delete(self, session_id: str, drawing_id: uuid.UUID | None = None) -> int:
+        """Remove somebody's drawings, or one of them, for good; returns how many. Raises StorageUnavailable."""
+        with self._counting_errors("delete"):
+            return self._repository.delete(session_id, drawing_id)
 
     def check(self) -> None:
         """Make sure that drawings can be stored. Raises StorageUnavailable."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import and_, func, insert, select, text, update
+from sqlalchemy import and_, delete, func, insert, select, text, tuple_, update
 
 from mnist.database import PredictionRow
 from mnist.storage import Storage, change
@@ -81,6 +81,15 @@ class Accuracy:
     model_version: int
     labelled: int
     right: int  # of those
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which drawings a page of the history shows; every part narrows the choice."""
+
+    session_id: str
+    state: str = "any"  # or "unlabelled", "right", "wrong"
+    digit: int | None = None  # read as this digit
 
 
 def parse_label(label: int | str | None) -> tuple[int | None, str | None]:
@@ -166,15 +175,36 @@ class Repository(Storage):
         with self._session() as session:
             return [_drawing(row) for row in session.scalars(wanted)]
 
+    def page(self, wanted: Wanted, *, limit: int, before: Drawing | None = None) -> list[Drawing]:
+        """Drawings newest first, from the one after `before`; no matter how far back, a page costs the same."""
+        query = select(PredictionRow).where(PredictionRow.session_id == wanted.session_id)
+        if wanted.digit is not None:
+            query = query.where(PredictionRow.predicted_digit == wanted.digit)
+        if wanted.state == "unlabelled":
+            query = query.where(PredictionRow.labelled_at.is_(None))
+        elif wanted.state in ("right", "wrong"):
+            query = query.where(PredictionRow.labelled_at.is_not(None), _IS_RIGHT.is_(wanted.state == "right"))
+        place = tuple_(PredictionRow.created_at, PredictionRow.id)
+        if before is not None:
+            query = query.where(place < (before.created_at, before.id))
+        query = query.order_by(PredictionRow.created_at.desc(), PredictionRow.id.desc()).limit(limit)
+        with self._session() as session:
+            return [_drawing(row) for row in session.scalars(query)]
+
+    def delete(self, session_id: str, drawing_id: uuid.UUID | None = None) -> int:
+        """Remove a session's drawings, or one of them, for good. Returns how many there were."""
+        mine = delete(PredictionRow).where(PredictionRow.session_id == session_id)
+        if drawing_id is not None:
+            mine = mine.where(PredictionRow.id == drawing_id)
+        with self._session() as session:
+            return change(session, mine)
+
     def accuracy(self, *, latest: int) -> list[Accuracy]:
         """How the network did on the latest labelled drawings: one row a model version that read any of them."""
         window = (
             select(
                 PredictionRow.model_version,
-                and_(
-                    PredictionRow.predicted_digit.is_not_distinct_from(PredictionRow.true_label),
-                    PredictionRow.predicted_number.is_not_distinct_from(PredictionRow.true_number),
-                ).label("is_right"),
+                _IS_RIGHT.label("is_right"),
             )
             .where(PredictionRow.labelled_at.is_not(None))
             .order_by(PredictionRow.labelled_at.desc())
@@ -193,6 +223,11 @@ class Repository(Storage):
             session.execute(text("SELECT 1"))
 
 
+# Of a labelled row: "not a digit" is right where no digit was read.
+_IS_RIGHT = and_(
+    PredictionRow.predicted_digit.is_not_distinct_from(PredictionRow.true_label),
+    PredictionRow.predicted_number.is_not_distinct_from(PredictionRow.true_number),
+)
 _COLUMNS = tuple(Drawing.__dataclass_fields__)
 
 

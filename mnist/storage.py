@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Engine, Update
+from sqlalchemy import CursorResult, Delete, Engine, Update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -47,6 +47,6 @@ class Storage:
             raise StorageUnavailable(f"The database can't be used now ({type(error).__name__}).") from error
 
 
-def change(session: Session, statement: Update) -> int:
-    """Run an update; returns how many rows it changed."""
+def change(session: Session, statement: Update | Delete) -> int:
+    """Run an update or delete; returns how many rows it changed."""
     return cast("CursorResult[Any]", session.execute(statement)).rowcount

@@ -47,8 +47,10 @@ def session_of(cookie: str | None) -> str | None:
 
 
 def _is_page(scope: Scope) -> bool:
-    # Streamlit answers an unknown path with the page too; files and our API need no cookie.
-    return scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == "/"
+    """Whether a browser opens one of the application's pages; its files and our API need no cookie."""
+    if scope["type"] != "http" or scope["method"] != "GET" or scope["path"].startswith("/api"):
+        return False
+    return "text/html" in Headers(scope=scope).get("accept", "")
 
 
 def _cookie(headers: Headers) -> str | None:

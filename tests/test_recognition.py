@@ -109,3 +109,10 @@ def test_a_label_that_was_learned_from_can_not_be_changed(recogniser, repository
 
     with pytest.raises(AlreadyProcessed):
         recogniser.correct(learned, 1)
+
+
+def test_what_shall_not_be_kept_is_answered_and_not_stored(recogniser, repository):
+    found = recogniser.recognise(seven(), source="canvas", keep=False)
+
+    assert (found.prediction.digit, found.is_stored) == (7, False)
+    assert repository.recent(limit=10) == []

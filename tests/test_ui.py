@@ -7,7 +7,7 @@ import pytest
 
 from mnist.repository import Drawing
 from mnist.ui.charts import as_percent, probability_bars
-from mnist.ui.recent import gallery
+from mnist.ui.gallery import as_html
 
 
 def drawing(**changes) -> Drawing:
@@ -51,20 +51,20 @@ LABELLED = datetime(2026, 11, 20, tzinfo=UTC)
     ({"predicted_digit": None, "predicted_number": "20", "true_number": "20", "labelled_at": LABELLED}, "✓ it is 20"),
 ])  # fmt: skip
 def test_the_gallery_says_what_was_read_and_what_it_is(changes, words):
-    assert words in gallery([drawing(**changes)])
+    assert words in as_html([drawing(**changes)])
 
 
 def test_the_gallery_says_which_version_learned_from_a_label():
     taught = drawing(true_label=7, labelled_at=LABELLED, feedback_processed=True, processed_by=4)
 
-    assert "taught version 4" in gallery([taught])
-    assert "taught" not in gallery([drawing(true_label=7, labelled_at=LABELLED)])
+    assert "taught version 4" in as_html([taught])
+    assert "taught" not in as_html([drawing(true_label=7, labelled_at=LABELLED)])
 
 
 def test_the_gallery_escapes_what_comes_from_the_database():
     hostile = drawing(predicted_number="<script>", true_number="<b>", labelled_at=LABELLED)
 
-    html = gallery([hostile])
+    html = as_html([hostile])
 
     assert "<script>" not in html
     assert "<b>&lt;script&gt;</b>" in html

@@ -17,14 +17,23 @@ def client() -> TestClient:
     def answer(_request):
         return PlainTextResponse("page")
 
-    routes = [Route("/", answer, methods=["GET", "POST"]), Route("/api/model", answer)]
-    return TestClient(Starlette(routes=routes, middleware=[Middleware(VisitorCookie)]))
+    routes = [Route("/", answer, methods=["GET", "POST"]), Route("/history", answer), Route("/api/model", answer)]
+    app = Starlette(routes=routes, middleware=[Middleware(VisitorCookie)])
+    return TestClient(app, headers={"accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
 
 
 def test_a_new_visitor_gets_a_cookie_that_scripts_and_other_sites_can_not_use(client):
     given = client.get("/").headers["set-cookie"]
 
     assert re.fullmatch(r"visitor=[0-9a-f]{32}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax", given)
+
+
+def test_a_shared_link_gives_the_cookie_too(client):
+    assert "set-cookie" in client.get("/history?drawing=1").headers
+
+
+def test_the_pages_files_need_no_cookie(client):
+    assert "set-cookie" not in client.get("/", headers={"accept": "*/*"}).headers
 
 
 def test_over_https_the_cookie_stays_there(client):

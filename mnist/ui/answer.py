@@ -31,6 +31,7 @@ def read(data: bytes, *, source: str) -> None:
             source=source,
             session_id=visitor.session_id(),
             grows_from=before.drawing if before and source == "canvas" else None,
+            keep=visitor.keeps(),
         )
     except BlankDrawing as blank:
         visitor.forget(problem=str(blank))
@@ -62,12 +63,15 @@ def show(start_over: Callable[[], None]) -> None:
         show_empty("Reading …")
         return
     _show_headline(found)
-    if not found.is_stored:
-        st.warning(
-            "The database can’t be reached, so this drawing was **not stored**. The answer works all the same.",
-            icon=":material/cloud_off:",
-        )
-    _show_labels(found, start_over)
+    if not visitor.keeps():
+        st.caption("Your drawings are not kept, so there is nothing to correct.")
+    else:
+        if not found.is_stored:
+            st.warning(
+                "The database can’t be reached, so this drawing was **not stored**. The answer works all the same.",
+                icon=":material/cloud_off:",
+            )
+        _show_labels(found, start_over)
     if not found.digits:
         st.altair_chart(probability_bars(found.prediction.probabilities, ink=style.ink()), key="bars")
     st.html(

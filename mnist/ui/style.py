@@ -6,7 +6,7 @@ import streamlit as st
 
 CSS = """
 <style>
-.stMainBlockContainer { padding-top: 2.2rem; padding-bottom: 3rem; }
+.stMainBlockContainer { padding-top: 4.2rem; padding-bottom: 3rem; }
 h1 { font-size: 1.7rem !important; padding: 0 0 .2rem 0 !important; }
 
 .answer { display: flex; align-items: center; gap: 1.1rem; min-height: 7rem; }
@@ -14,6 +14,8 @@ h1 { font-size: 1.7rem !important; padding: 0 0 .2rem 0 !important; }
   color: light-dark(#2456d6, #7aa2ff); }
 .answer .number { font-size: 4rem; letter-spacing: .06em; }
 .answer .sure { font-size: 1.15rem; }
+.answer small.right { color: light-dark(#1a7f37, #6bd184); opacity: 1; }
+.answer small.wrong { color: light-dark(#b3261e, #ff9b90); opacity: 1; }
 .answer .sure small { display: block; opacity: .7; font-size: .85rem; }
 .answer.empty { opacity: .65; font-size: 1.05rem; }
 
@@ -33,6 +35,7 @@ h1 { font-size: 1.7rem !important; padding: 0 0 .2rem 0 !important; }
 @media (hover: none) { kbd { display: none !important; } }
 
 .latest { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.4rem, 1fr)); gap: .7rem; }
+.latest a { color: inherit; text-decoration: none; }
 .latest figure { margin: 0; text-align: center; font-size: .85rem; }
 .latest img { width: 100%; aspect-ratio: 1; object-fit: contain; border-radius: .4rem; background: #000; }
 .latest .right { color: light-dark(#1a7f37, #6bd184); }
@@ -40,7 +43,7 @@ h1 { font-size: 1.7rem !important; padding: 0 0 .2rem 0 !important; }
 .latest .open { opacity: .7; }
 
 @media (max-width: 640px) {
-  .stMainBlockContainer { padding-top: 1rem; }
+  .stMainBlockContainer { padding-top: 3.6rem; }
   .answer { min-height: 5rem; }
   [class*="st-key-canvas_"] { margin-inline: auto; }
   .st-key-tools { justify-content: center; }

@@ -45,6 +45,16 @@ def forget(problem: str | None = None) -> None:
     st.session_state["read_digest"] = None
 
 
+def keeps() -> bool:
+    """Whether the visitor's drawings may be stored."""
+    return bool(st.session_state.get("keeps_drawings", True))
+
+
+def choose_to_keep(kept: bool) -> None:
+    # A widget's own state is gone as soon as another page is open; this stays for the visit.
+    st.session_state["keeps_drawings"] = kept
+
+
 def unsent() -> Unsent | None:
     correction: Unsent | None = st.session_state.get("unsent")
     return correction

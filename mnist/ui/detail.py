@@ -1,0 +1,73 @@
+"""One drawing on a page of its own, which its link shows to anyone who has it; its maker can label or delete it."""
+
+from __future__ import annotations
+
+import uuid
+
+import streamlit as st
+
+from mnist import services
+from mnist.repository import AlreadyProcessed, Drawing, StorageUnavailable, UnknownPrediction
+from mnist.ui import gallery, style, visitor
+from mnist.ui.answer import NOT_A_DIGIT
+from mnist.ui.charts import as_percent, probability_bars
+
+
+def show(name: str) -> None:
+    """name: the drawing's id, as somebody's address bar has it."""
+    st.button("All my drawings", icon=":material/arrow_back:", type="tertiary", on_click=st.query_params.clear)
+    try:
+        drawing = services.recogniser().find(uuid.UUID(name))
+    except (ValueError, UnknownPrediction):
+        st.error("There is no such drawing. It may have been deleted.", icon=":material/search_off:")
+        return
+    except StorageUnavailable:
+        st.info("The drawing can’t be shown: the database can’t be reached.", icon=":material/cloud_off:")
+        return
+    left, right = st.columns([46, 54], gap="medium")
+    with left:
+        st.image(drawing.image, width=300)
+        st.caption(
+            f"{drawing.created_at:%Y-%m-%d %H:%M} UTC · {drawing.source} · read by version {drawing.model_version}"
+        )
+    with right:
+        state, text = gallery.verdict(drawing)
+        st.html(
+            f'<div class="answer"><span class="digit{" number" if drawing.predicted_number else ""}">'
+            f'{drawing.guess or "?"}</span><span class="sure">{as_percent(drawing.confidence)} sure'
+            f'<small class="{state}">{text}</small></span></div>'
+        )
+        if drawing.predicted_number is None:
+            st.altair_chart(probability_bars(drawing.probabilities, ink=style.ink()))
+        if drawing.session_id == visitor.session_id():
+            _show_actions(drawing)
+
+
+def _show_actions(drawing: Drawing) -> None:
+    if drawing.feedback_processed:
+        st.caption("A retraining has looked at this label, so it can’t be changed any more.")
+    else:
+        st.caption("It is:")
+        with st.container(horizontal=True, gap="small", key="labels"):
+            for label in (*range(10), None):
+                st.button(NOT_A_DIGIT if label is None else str(label), on_click=_label, args=(drawing, label))
+    with st.popover("Delete this drawing", icon=":material/delete:"):
+        st.button("Yes, delete it", type="primary", on_click=_delete, args=(drawing,))
+    if problem := st.session_state.pop("detail_problem", None):
+        st.error(problem)
+
+
+def _label(drawing: Drawing, label: int | None) -> None:
+    try:
+        services.recogniser().correct_by_id(drawing.id, label)
+    except (AlreadyProcessed, StorageUnavailable, UnknownPrediction) as error:
+        st.session_state["detail_problem"] = f"Not stored: {error}"
+
+
+def _delete(drawing: Drawing) -> None:
+    try:
+        services.recogniser().delete(visitor.session_id(), drawing.id)
+    except StorageUnavailable as error:
+        st.session_state["detail_problem"] = f"Not deleted: {error}"
+    else:
+        st.query_params.clear()

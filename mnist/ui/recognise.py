@@ -1,0 +1,43 @@
+"""The first page: a digit comes in by drawing, file or camera, and the answer goes out."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from mnist.ui import draw, picture, recent, visitor
+
+WAYS_IN = {"Draw": draw.show, "Upload": picture.show_upload, "Camera": picture.show_camera}
+
+
+def show() -> None:
+    st.title("Draw a digit", anchor=False)
+    way_in = st.segmented_control(
+        "How do you want to show the digit?",
+        options=list(WAYS_IN),
+        default="Draw",
+        required=True,
+        key="way_in",
+        on_change=start_over,
+        label_visibility="collapsed",
+    )
+    WAYS_IN[way_in or "Draw"]()
+    st.toggle(
+        "Keep my drawings, to improve the program",
+        key="keeps",
+        value=visitor.keeps(),
+        on_change=_choose_to_keep,
+        help="Drawings are stored with what the program read and what you said, without your name or address. "
+        "Switched off, nothing of what you draw is stored.",
+    )
+    recent.show()
+
+
+def start_over() -> None:
+    """Another way in starts with nothing on the page."""
+    draw.leave()
+    picture.start_over()
+
+
+def _choose_to_keep() -> None:
+    visitor.choose_to_keep(st.session_state["keeps"])
+    start_over()

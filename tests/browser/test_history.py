@@ -1,0 +1,90 @@
+"""A visitor's own drawings, and who may see and change them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.strokes import DIGITS
+from tests.browser.test_page import stored
+
+ONE, SEVEN = DIGITS[1][0], DIGITS[7][0]
+
+
+@pytest.fixture
+def drawn(visit, shared_app):
+    """A visitor who drew a seven and a one and called the one a seven; with the history open."""
+    visitor = visit(shared_app[0])
+    for strokes in (SEVEN, ONE):
+        visitor.draw(strokes)
+        visitor.settle()
+        visitor.labels.filter(has_text="7").click()
+        visitor.wait_until_empty()
+    visitor.page.goto(f"{shared_app[0]}/history")
+    expect(visitor.page.locator(".latest figure")).to_have_count(2)
+    return visitor
+
+
+def test_the_history_can_be_filtered(drawn):
+    drawn.page.get_by_role("radio", name="Wrong").click()
+
+    expect(drawn.page.locator(".latest figure")).to_have_count(1)
+    expect(drawn.page.locator(".latest")).to_contain_text("read as 1")
+    expect(drawn.page.locator(".latest .wrong")).to_have_text(re.compile("it is 7"))
+
+
+def test_a_shared_link_shows_the_drawing_and_lets_only_its_maker_change_it(drawn, visit, shared_app):
+    drawn.page.locator(".latest a").first.click()
+    expect(drawn.answer).to_have_text("1")
+    expect(drawn.labels).to_have_count(11)
+    drawn.labels.filter(has_text="1").click()
+    expect(drawn.page.locator(".answer small.right")).to_have_text(re.compile("it is 1"))
+
+    stranger = visit(shared_app[0])
+    stranger.page.goto(drawn.page.url)
+
+    expect(stranger.answer).to_have_text("1")
+    expect(stranger.labels).to_have_count(0)
+    expect(stranger.page.get_by_text("Delete this drawing")).to_have_count(0)
+
+
+def test_my_drawings_are_deleted_for_good_and_nobody_elses(drawn, visit, shared_app):
+    address, url = shared_app
+    before = len(stored(url))
+    stranger = visit(address)
+    stranger.draw(ONE)
+    stranger.settle()
+    expect(stranger.answer).to_have_text("1")
+
+    drawn.page.get_by_text("Delete my drawings").click()
+    drawn.button("Yes, delete them all").click()
+
+    expect(drawn.page.get_by_text("Nothing yet.")).to_be_visible()
+    assert len(stored(url)) == before - 2 + 1
+
+
+def test_a_link_to_nothing_says_so(visit, shared_app):
+    visitor = visit(shared_app[0])
+
+    visitor.page.goto(f"{shared_app[0]}/history?drawing=nonsense")
+
+    expect(visitor.page.get_by_test_id("stAlert")).to_contain_text("no such drawing")
+
+
+def test_who_keeps_drawings_out_gets_answers_and_leaves_nothing(visit, shared_app):
+    address, url = shared_app
+    visitor = visit(address)
+    before = len(stored(url))
+    visitor.page.get_by_text("Keep my drawings, to improve the program").click()
+    expect(visitor.page.get_by_role("switch")).not_to_be_checked()
+    visitor.settle()
+
+    visitor.draw(SEVEN)
+    visitor.settle()
+
+    expect(visitor.answer).to_have_text("7")
+    expect(visitor.page.get_by_text("Your drawings are not kept")).to_be_visible()
+    expect(visitor.labels).to_have_count(0)
+    assert len(stored(url)) == before
