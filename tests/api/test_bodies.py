@@ -1,15 +1,18 @@
 """Bodies of every shape and size: what is wrong is told, and nothing breaks."""
 
+import asyncio
 import base64
 import io
 import json
 import zlib
 
 import pytest
+from fastapi import HTTPException, Request
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from mnist.api.bodies import Uploads
 from tests.api.conftest import as_base64, blank, seven
 
 PNG = {"Content-Type": "image/png"}
@@ -147,16 +150,29 @@ def test_bytes_over_the_limit_are_413_in_every_way_of_sending(serve):
     refused(client.post("/api/predictions/7/feedback", json={"label": "7" * 2**20}), 413, "MB")
 
 
-def test_a_body_that_does_not_tell_its_length_is_counted_while_it_comes(serve):
-    client = serve(max_upload_bytes=2**20)
+def test_of_an_endless_body_no_more_than_the_limit_is_kept():
     read = []
 
-    def endless():
-        for number in range(40):
-            read.append(number)
-            yield bytes(2**18)
+    async def endless():
+        read.append(2**18)
+        return {"type": "http.request", "body": bytes(2**18), "more_body": True}
 
-    refused(client.post("/api/predict", content=endless(), headers=PNG), 413)
+    async def receive_it():
+        request = Request({"type": "http", "method": "POST", "headers": []}, endless)
+        async with Uploads(10).receive(request, 2**20):
+            pytest.fail("it was taken")
+
+    with pytest.raises(HTTPException) as told:
+        asyncio.run(receive_it())
+
+    assert told.value.status_code == 413
+    assert sum(read) == 2**20 + 2**18
+
+
+def test_a_body_that_does_not_tell_its_length_is_refused_too(serve):
+    chunks = (bytes(2**18) for _ in range(40))
+
+    refused(serve(max_upload_bytes=2**20).post("/api/predict", content=chunks, headers=PNG), 413)
 
 
 def test_a_picture_of_just_the_limit_is_taken(serve):
