@@ -18,7 +18,6 @@ from starlette.routing import BaseRoute, Mount
 
 from mnist.api import answers
 from mnist.api.bodies import Uploads
-from mnist.api.drain import Drain
 from mnist.api.health import health_routes
 from mnist.api.journal import Journal, write_requests
 from mnist.api.routes import router
@@ -93,7 +92,6 @@ def make_api(recogniser: Callable[[], Recogniser], settings: Settings, metrics: 
         allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Session-Id"],
         expose_headers=["Retry-After"],
     )
-    api.add_middleware(Drain)
     api.add_middleware(Journal, metrics=metrics)
     for expected, status in STATUS.items():
         api.add_exception_handler(expected, _teller(status))
