@@ -14,7 +14,7 @@ from mnist.calibration import Calibration, calibration_error, outlier_score
 from mnist.data import Labelled
 from mnist.network import DIGITS, DigitNetwork
 from mnist.training import logits_of
-from mnist.tuning import Materials
+from mnist.tuning import Materials, by_class
 
 MNIST_MAY_LOSE = 0.001  # of the accuracy on MNIST's validation images
 CLASS_MAY_LOSE = 0.005
@@ -62,7 +62,7 @@ def examine(network: DigitNetwork, calibration: Calibration, materials: Material
     scores = outlier_score(logits_of(network, materials.outliers_validation.frames))
     return Sheet(
         mnist=right.double().mean().item(),
-        classes=tuple(right[mnist.labels == digit].double().mean().item() for digit in range(DIGITS)),
+        classes=tuple(by_class(right, mnist.labels)),
         strokes=is_right(strokes_logits, strokes.labels).double().mean().item(),
         calibration_error=calibration_error(calibration.probabilities(logits), labels),
         refused=(outlier_score(logits) >= calibration.not_a_digit).double().mean().item(),

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
-from mnist.classifier import Classifier, Prediction
+from mnist.classifier import Prediction
 from mnist.coalescing import Coalescer
 from mnist.images import BadImage, decode, encode_png
 from mnist.metrics import ACCURACY_WINDOW, Metrics
@@ -39,12 +39,21 @@ class Recognition:
     digits: tuple[Prediction, ...] = ()  # of several digits side by side, from left to right; empty for a single one
 
 
+class Reader(Protocol):
+    """A classifier, or one that follows the active version."""
+
+    @property
+    def version(self) -> int: ...
+
+    def predict(self, frames: np.ndarray) -> list[Prediction]: ...
+
+
 class Recogniser:
     """Reads pictures and keeps them. One object serves every thread of the process."""
 
     def __init__(
         self,
-        classifier: Classifier,
+        classifier: Reader,
         repository: Repository,
         *,
         max_bytes: int,
@@ -57,16 +66,20 @@ class Recogniser:
         self._max_bytes = max_bytes
         self._max_pixels = max_pixels
         self._metrics = metrics or Metrics()
-        self._model = model or ModelCard(classifier.version)
         # Requests that come at once share a pass of the network and a transaction (benchmarks/api.py).
         self._answer = Coalescer(self._answer_all, at_most=TOGETHER)
-        self._metrics.show_model(self._model.version, self._model.trained_at)
+        self.now_serves(model or ModelCard(classifier.version))
         self._metrics.show_accuracy(lambda: repository.accuracy(latest=ACCURACY_WINDOW))
 
     @property
     def model(self) -> ModelCard:
         """The version that answers now."""
         return self._model
+
+    def now_serves(self, model: ModelCard) -> None:
+        """Take note of the version that answers from now on."""
+        self._model = model
+        self._metrics.show_model(model.version, model.trained_at)
 
     def recognise(
         self,

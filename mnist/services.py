@@ -7,12 +7,13 @@ import threading
 
 import torch
 
-from mnist.classifier import SHIPPED_WEIGHTS, Classifier
+from mnist.classifier import SHIPPED_WEIGHTS
 from mnist.database import connect
 from mnist.metrics import Metrics
-from mnist.model_card import read_report
 from mnist.recognition import Recogniser
+from mnist.registry import Registry
 from mnist.repository import Repository
+from mnist.serving import ActiveClassifier
 from mnist.settings import Settings
 
 SHIPPED_VERSION = 1
@@ -44,11 +45,17 @@ def _recogniser() -> Recogniser:
     chosen = settings()
     # Frames are small: on a busy machine of two cores a second thread makes an answer wait 66 ms instead of 3.
     torch.set_num_threads(1)
-    return Recogniser(
-        Classifier.load(SHIPPED_WEIGHTS, version=SHIPPED_VERSION),
-        Repository(connect(chosen.database_url)),
+    engine = connect(chosen.database_url)
+    classifier = ActiveClassifier(
+        Registry(engine), SHIPPED_WEIGHTS, shipped_version=SHIPPED_VERSION, poll_seconds=chosen.model_poll_seconds
+    )
+    recogniser = Recogniser(
+        classifier,
+        Repository(engine),
         max_bytes=chosen.max_upload_bytes,
         max_pixels=chosen.max_image_pixels,
         metrics=metrics(),
-        model=read_report(SHIPPED_WEIGHTS.with_suffix(".json"), SHIPPED_VERSION),
+        model=classifier.card,
     )
+    classifier.follow(recogniser.now_serves)
+    return recogniser

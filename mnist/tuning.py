@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -58,9 +58,9 @@ class TuningRecipe:
     peak_rate: float = 1e-3
     batch: int = 256
     feedback_share: float = 0.375  # of each batch; the rest is replayed
-    rounds: int = 40  # times that each label is seen …
-    fewest_steps: int = 60  # … within these bounds
-    most_steps: int = 300
+    rounds: int = 20  # times that each label is seen …
+    fewest_steps: int = 60  # … within these bounds, but once at least
+    most_steps: int = 150
     bend: float = 0.6  # of the usual augmentation
     shares: tuple[float, ...] = (0.1, 0.2, 0.35, 0.5, 0.7, 1.0)  # of the way from base to tuned that are tried
 
@@ -92,8 +92,8 @@ def tune(
     ]
     optimiser = torch.optim.AdamW(parameters, lr=recipe.peak_rate, weight_decay=0.0)
     taught = max(1, round(recipe.batch * recipe.feedback_share))
-    steps = round(recipe.rounds * len(feedback) / taught)
-    steps = min(max(steps, recipe.fewest_steps), recipe.most_steps)
+    once = math.ceil(len(feedback) / taught)
+    steps = max(once, min(max(recipe.rounds * once, recipe.fewest_steps), recipe.most_steps))
     replay = [(materials.mnist, 0.6), (materials.strokes, 0.28), (materials.outliers, 0.12)]
     chances = balance(feedback.labels)
     for step in range(steps):
@@ -167,8 +167,8 @@ def blend(
         mnist, strokes = (
             part[:, :DIGITS].argmax(1) == images.labels for part, images in zip(logits, validation, strict=True)
         )
-        of_class = [mnist[validation[0].labels == digit].double().mean().item() for digit in range(DIGITS)]
-        return torch.cat(logits), [mnist.double().mean().item(), strokes.double().mean().item()], of_class
+        scores = [mnist.double().mean().item(), strokes.double().mean().item()]
+        return torch.cat(logits), scores, by_class(mnist, validation[0].labels)
 
     base_logits, base_scores, base_classes = read(base)
     best: tuple[float, float, DigitNetwork, Tensor] | None = None
@@ -190,6 +190,12 @@ def blend(
     return network, share, recalibrate(calibration, base_logits, logits, labels)
 
 
+def by_class(right: Tensor, labels: Tensor) -> list[float]:
+    """Accuracy on each of the ten digits, 0..1; 1 for a digit that does not occur. Both (N,), right is bool."""
+    chosen = [right[labels == digit] for digit in range(DIGITS)]
+    return [part.double().mean().item() if len(part) else 1.0 for part in chosen]
+
+
 def _worth(network: DigitNetwork, practice: Labelled) -> float:
     """Accuracy, and between equals the likelihood; a label that is wrong must not count without bounds."""
     logits = logits_of(network, practice.frames)
@@ -208,8 +214,13 @@ def recalibrate(calibration: Calibration, before: Tensor, after: Tensor, labels:
 
 
 @torch.inference_mode()
-def features_of(network: DigitNetwork, frames: Tensor) -> Tensor:
-    """(N, 28, 28) uint8 -> (N, D) float32 of unit length: what the layer before the last makes of each image."""
-    body = network.layers[:-1].eval()
-    parts: Sequence[Tensor] = [body(as_input(part)) for part in frames.split(500)]
-    return F.normalize(torch.cat(list(parts)), dim=1) if parts else torch.empty(0, 0)
+def features_of(network: nn.Module, frames: Tensor) -> Tensor:
+    """(N, 28, 28) uint8 -> (N, D) float32 of unit length: what the network's last layer sees of each image."""
+    *_, head = (module for module in network.modules() if isinstance(module, nn.Linear))
+    seen: list[Tensor] = []
+    watch = head.register_forward_pre_hook(lambda module, inputs: seen.append(F.normalize(inputs[0], dim=1)))
+    try:
+        logits_of(network, frames)
+    finally:
+        watch.remove()
+    return torch.cat(seen)
