@@ -1,6 +1,6 @@
 """The API against a plain one: FastAPI and uvicorn, Pillow → resize → eager forward of the same network, no storage.
 
-Run it with `python benchmarks/api.py [--seconds 4] [--rounds 3]`. The servers are processes of their own and take turns
+Run it with `python -m benchmarks.api [--seconds 4] [--rounds 3]`. The servers are processes of their own and take turns
 in short rounds, so that a busy machine is busy for all; the client sends ready-made bytes over kept-alive connections.
 """
 
@@ -27,10 +27,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from mnist.images import encode_png
 
-from mnist.images import encode_png  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
 
 PLAIN = f"""
 import io, sys

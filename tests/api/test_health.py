@@ -69,10 +69,12 @@ def test_while_the_network_thinks_the_process_still_answers(client, classifier, 
         answer = pool.submit(client.post, "/api/predict", content=seven(), headers=PNG)
         assert thinking.wait(10)
         others = [client.get(path).status_code for path in ("/healthz", "/readyz", "/metrics", "/api/docs")]
+        was_still_thinking = not answer.done()
         may_go_on.set()
 
         assert answer.result().status_code == 200
     assert others == [200] * 4
+    assert was_still_thinking
 
 
 def test_metrics_come_as_text_or_as_openmetrics(client):

@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import socket
-import statistics
 import subprocess
 import sys
 import time
@@ -157,20 +156,20 @@ def test_the_log_has_one_json_line_a_request(server, server_log):
     assert (lines[0]["digit"], lines[0]["status"]) == (said["digit"], 200)
 
 
-def answer_times(address: str) -> list[float]:
-    """Seconds of requests one after the other on one connection."""
+def usual_time(address: str) -> float:
+    """Seconds of a request on a connection in use; the quickest quarter, since other programs share this machine."""
     link = http.client.HTTPConnection(address, timeout=10)
     times = []
-    for _ in range(30):
+    for _ in range(50):
         started = time.perf_counter()
         link.request("GET", "/healthz")
         link.getresponse().read()
         times.append(time.perf_counter() - started)
-    return times
+    return float(np.quantile(times[10:], 0.25))  # the kernel acknowledges the first ones at once
 
 
 def test_streamlit_run_answers_without_waiting_for_a_delayed_acknowledgement(server):
-    assert statistics.median(answer_times(place(server))) < 0.03  # it would be 0.04 and more
+    assert usual_time(place(server)) < 0.03  # it would be 0.04 and more
 
 
 def test_uvicorn_answers_without_waiting_for_a_delayed_acknowledgement(tmp_path):
@@ -187,7 +186,7 @@ def test_uvicorn_answers_without_waiting_for_a_delayed_acknowledgement(tmp_path)
             except OSError:
                 assert server.poll() is None, (tmp_path / "log").read_text()
                 time.sleep(0.2)
-        assert statistics.median(answer_times(f"127.0.0.1:{port}")) < 0.03
+        assert usual_time(f"127.0.0.1:{port}") < 0.03
         page = urllib.request.urlopen(f"http://127.0.0.1:{port}/").read()
         assert b"<title>Streamlit</title>" in page
     finally:
