@@ -6,6 +6,7 @@ import functools
 import threading
 
 import torch
+from sqlalchemy import Engine
 
 from mnist.classifier import SHIPPED_WEIGHTS
 from mnist.database import connect
@@ -31,6 +32,17 @@ def metrics() -> Metrics:
     return Metrics()
 
 
+@functools.cache
+def engine() -> Engine:
+    return connect(settings().database_url)
+
+
+@functools.cache
+def registry() -> Registry:
+    """The versions of the network, for pages that show them."""
+    return Registry(engine())
+
+
 def recogniser() -> Recogniser:
     """The page, and every other way in, share this one.
 
@@ -45,13 +57,12 @@ def _recogniser() -> Recogniser:
     chosen = settings()
     # Frames are small: on a busy machine of two cores a second thread makes an answer wait 66 ms instead of 3.
     torch.set_num_threads(1)
-    engine = connect(chosen.database_url)
     classifier = ActiveClassifier(
-        Registry(engine), SHIPPED_WEIGHTS, shipped_version=SHIPPED_VERSION, poll_seconds=chosen.model_poll_seconds
+        registry(), SHIPPED_WEIGHTS, shipped_version=SHIPPED_VERSION, poll_seconds=chosen.model_poll_seconds
     )
     recogniser = Recogniser(
         classifier,
-        Repository(engine),
+        Repository(engine()),
         max_bytes=chosen.max_upload_bytes,
         max_pixels=chosen.max_image_pixels,
         metrics=metrics(),

@@ -54,13 +54,6 @@ def test_the_gallery_says_what_was_read_and_what_it_is(changes, words):
     assert words in as_html([drawing(**changes)])
 
 
-def test_the_gallery_says_which_version_learned_from_a_label():
-    taught = drawing(true_label=7, labelled_at=LABELLED, feedback_processed=True, processed_by=4)
-
-    assert "taught version 4" in as_html([taught])
-    assert "taught" not in as_html([drawing(true_label=7, labelled_at=LABELLED)])
-
-
 def test_the_gallery_escapes_what_comes_from_the_database():
     hostile = drawing(predicted_number="<script>", true_number="<b>", labelled_at=LABELLED)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import altair as alt
 
@@ -37,10 +38,27 @@ def probability_bars(probabilities: Sequence[float], *, ink: str) -> alt.LayerCh
     return (bars + texts).properties(height=alt.Step(19), width="container")
 
 
-def as_percent(share: float) -> str:
+def versions_chart(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
+    """How well each version reads. rows: version "v3", what is read, share read right 0–1; oldest first."""
+    order = list(dict.fromkeys(row["version"] for row in rows))
+    return (
+        alt.Chart(alt.Data(values=list(rows)))
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("version:N", sort=order, title=None, axis=alt.Axis(labelAngle=0)),
+            y=alt.Y("share:Q", title="read right", scale=alt.Scale(zero=False), axis=alt.Axis(format=".1%")),
+            color=alt.Color("what:N", title=None, legend=alt.Legend(orient="top")),
+            tooltip=["version:N", "what:N", alt.Tooltip("share:Q", format=".2%")],
+        )
+        .properties(height=220, width="container")
+    )
+
+
+def as_percent(share: float, digits: int = 1) -> str:
     """0.998 → "99.8 %"; never "100 %" for what is only nearly certain, nor "0 %" for what is possible."""
-    if share >= 0.9995:
-        return "> 99.9 %"
-    if share < 0.0005:
-        return "< 0.1 %"
-    return f"{100 * share:.1f} %"
+    smallest = 10.0**-digits
+    if 100 * share >= 100 - smallest / 2:
+        return f"> {100 - smallest:.{digits}f} %"
+    if 100 * share < smallest / 2:
+        return f"< {smallest:.{digits}f} %"
+    return f"{100 * share:.{digits}f} %"

@@ -36,11 +36,9 @@ def verdict(drawing: Drawing) -> tuple[str, str]:
 def _figure(drawing: Drawing) -> str:
     read = escape(drawing.guess or "?")
     state, text = verdict(drawing)
-    # What came of a label: the version that a retraining made with it.
-    learned = f'<br><span class="open">taught version {drawing.processed_by}</span>' if drawing.processed_by else ""
     return (
         f'<a href="history?drawing={drawing.id}" target="_self">'
         f'<figure><img alt="Drawing read as {read}" loading="lazy" src="{data_url(drawing.image)}">'
-        f'<figcaption>read as <b>{read}</b><br><span class="{state}">{escape(text)}</span>{learned}</figcaption>'
+        f'<figcaption>read as <b>{read}</b><br><span class="{state}">{escape(text)}</span></figcaption>'
         "</figure></a>"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from mnist.ui import history, recognise, style
+from mnist.ui import history, model, recognise, style
 
 st.set_page_config(page_title="Draw a digit", page_icon=str(Path(__file__).with_name("icon.png")), layout="centered")
 style.apply()
@@ -14,6 +14,7 @@ st.navigation(
     [
         st.Page(recognise.show, title="Draw", icon=":material/draw:", default=True),
         st.Page(history.show, title="History", icon=":material/history:", url_path="history"),
+        st.Page(model.show, title="Network", icon=":material/neurology:", url_path="network"),
     ],
     position="top",
 ).run()

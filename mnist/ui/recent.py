@@ -22,3 +22,15 @@ def show() -> None:
         st.caption("Nothing yet. What you draw appears here, with what the program read.")
         return
     gallery.show(drawings)
+    _show_contribution()
+
+
+def _show_contribution() -> None:
+    """What came of the visitor's past corrections."""
+    try:
+        contribution = services.registry().contribution(visitor.session_id())
+    except StorageUnavailable:
+        return
+    if contribution is not None:
+        labels = "One of your labels" if contribution.labels == 1 else f"{contribution.labels} of your labels"
+        st.caption(f":material/school: {labels} helped to train version {contribution.version} of the network.")

@@ -1,0 +1,90 @@
+"""The network that answers: where it came from, how well it does, and every version before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from mnist import services
+from mnist.registry import Version
+from mnist.repository import StorageUnavailable
+from mnist.ui.charts import as_percent, versions_chart
+
+STATUS = {"active": "answers now", "retired": "was replaced", "rejected": "was turned down"}
+
+
+def show() -> None:
+    st.title("The network", anchor=False)
+    card = services.recogniser().model
+    st.caption(f"Version {card.version} answers now. It was trained from {card.trained_from}.")
+    try:
+        versions = services.registry().versions()
+    except StorageUnavailable:
+        st.info("The versions can’t be shown: the database can’t be reached.", icon=":material/cloud_off:")
+        return
+    if not versions:
+        st.info("No version is in the database yet; the first start puts the shipped one there.")
+        return
+    _show_figures(next(version for version in versions if version.status == "active"))
+    st.subheader("Versions", anchor=False, divider="gray")
+    if len(versions) == 1:
+        st.caption("Only the network that came with the application, so far. Retraining on corrections adds versions.")
+    else:
+        st.altair_chart(versions_chart(figures(versions)))
+    st.dataframe(
+        table(versions),
+        hide_index=True,
+        column_config={
+            "made": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
+            "why": st.column_config.TextColumn(width="large"),
+        },
+    )
+
+
+def _show_figures(active: Version) -> None:
+    measured = _measured(active)
+    with st.container(horizontal=True):
+        for name, key, words in (
+            ("MNIST test images", "test_accuracy", "Read right, of 10,000 that it was never trained on."),
+            ("MNIST validation", "mnist_validation", "Read right, of 5,000 training images that were held back."),
+            ("People’s drawings", "user_drawn", "Read right, of labelled drawings by people it never learned from."),
+        ):
+            if measured.get(key) is not None:
+                st.metric(name, as_percent(measured[key], digits=2), help=words, border=True)
+
+
+def figures(versions: Sequence[Version]) -> list[dict[str, Any]]:
+    """A row a version and figure, oldest first: version, what ("MNIST validation", "people’s drawings"), share 0–1."""
+    rows = []
+    for version in reversed(versions):
+        measured = _measured(version)
+        for what, key in (("MNIST validation", "mnist_validation"), ("people’s drawings", "user_drawn")):
+            if version.status != "rejected" and measured.get(key) is not None:
+                rows.append({"version": f"v{version.version}", "what": what, "share": measured[key]})
+    return rows
+
+
+def table(versions: Sequence[Version]) -> list[dict[str, Any]]:
+    """A row a version, newest first, in words for people."""
+    return [
+        {
+            "version": f"v{version.version}",
+            "state": STATUS[version.status],
+            "made": version.created_at,
+            "corrections": version.metrics.get("rows"),
+            "people": version.metrics.get("people"),
+            "set aside": sum(version.metrics.get("set_aside", {}).values()) or None,
+            "why": "; ".join(version.metrics.get("why", []))
+            or ("came with the application" if version.parent is None else "passed the examination"),
+        }
+        for version in versions
+    ]
+
+
+def _measured(version: Version) -> Mapping[str, Any]:
+    """A retraining measured the version after itself; train.py wrote a report of its own."""
+    metrics = version.metrics
+    validation = metrics.get("validation", {}).get("mnist", {}).get("accuracy")
+    return {"mnist_validation": validation, **metrics, **(metrics.get("after") or {})}

@@ -1,0 +1,52 @@
+"""The model page's words and figures."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from mnist.registry import Version
+from mnist.ui.charts import as_percent, versions_chart
+from mnist.ui.model import figures, table
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+SHIPPED = Version(1, None, NOON, "retired", {"validation": {"mnist": {"accuracy": 0.997}}, "test_accuracy": 0.9975})
+PROMOTED = Version(
+    2,
+    1,
+    NOON,
+    "active",
+    {
+        "rows": 412,
+        "people": 38,
+        "set_aside": {"disputed": 20, "blank": 1},
+        "after": {"mnist_validation": 0.9968, "user_drawn": 0.987},
+    },
+)
+REJECTED = Version(
+    3, 1, NOON, "rejected", {"rows": 9, "people": 1, "why": ["MNIST falls"], "after": {"mnist_validation": 0.9}}
+)
+NEWEST_FIRST = [REJECTED, PROMOTED, SHIPPED]
+
+
+def test_every_version_says_what_came_of_it_and_why():
+    rows = table(NEWEST_FIRST)
+
+    assert [row["state"] for row in rows] == ["was turned down", "answers now", "was replaced"]
+    assert [row["why"] for row in rows] == ["MNIST falls", "passed the examination", "came with the application"]
+    assert (rows[1]["corrections"], rows[1]["people"], rows[1]["set aside"]) == (412, 38, 21)
+
+
+def test_the_chart_shows_served_versions_only_oldest_first():
+    rows = figures(NEWEST_FIRST)
+
+    assert [(row["version"], row["what"], row["share"]) for row in rows] == [
+        ("v1", "MNIST validation", 0.997),
+        ("v2", "MNIST validation", 0.9968),
+        ("v2", "people’s drawings", 0.987),
+    ]
+    assert versions_chart(rows).to_dict()["encoding"]["x"]["sort"] == ["v1", "v2"]
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.99754, "99.75 %"), (0.99998, "> 99.99 %"), (0.00001, "< 0.01 %")])
+def test_a_percentage_can_be_finer(share, text):
+    assert as_percent(share, digits=2) == text
