@@ -11,10 +11,10 @@ ROOT_DO := $(shell if [ "$$(id -u)" = 0 ]; then echo; elif command -v sudo >/dev
 APT_INSTALL = $(ROOT_DO) sh -c 'command -v apt-get >/dev/null && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench screenshots browser clean
+.PHONY: help run test test-container check format bench screenshots browser clean
 
 help:  ## list these commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
 run: $(BIN)/.ready  ## start the application at http://localhost:8501 (PORT=… for another port)
 	@echo "==> Starting the application at http://localhost:$(PORT) (stop it with Ctrl+C)"
@@ -23,6 +23,9 @@ run: $(BIN)/.ready  ## start the application at http://localhost:8501 (PORT=… 
 test: $(BIN)/.ready-dev browser  ## run every test: units, a real PostgreSQL, a real browser
 	@echo "==> Running the tests"
 	@$(BIN)/python -m pytest
+
+test-container: $(BIN)/.ready-dev browser  ## build and start the containers, and test what docs/deployment.md promises (needs Docker)
+	@$(BIN)/python -m pytest tests/container
 
 check: $(BIN)/.ready-dev  ## lint, format and types
 	@$(BIN)/ruff check .
