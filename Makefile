@@ -11,7 +11,7 @@ ROOT_DO := $(shell if [ "$$(id -u)" = 0 ]; then echo; elif command -v sudo >/dev
 APT_INSTALL = $(ROOT_DO) sh -c 'command -v apt-get >/dev/null && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-container check format bench screenshots browser clean
+.PHONY: help run test test-container check format bench screenshots browser prometheus clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -20,7 +20,7 @@ run: $(BIN)/.ready  ## start the application at http://localhost:8501 (PORT=… 
 	@echo "==> Starting the application at http://localhost:$(PORT) (stop it with Ctrl+C)"
 	@$(BIN)/streamlit run app.py --server.port $(PORT)
 
-test: $(BIN)/.ready-dev browser  ## run every test: units, a real PostgreSQL, a real browser
+test: $(BIN)/.ready-dev browser prometheus  ## run every test: with a real PostgreSQL, browser and Prometheus
 	@echo "==> Running the tests"
 	@$(BIN)/python -m pytest
 
@@ -37,7 +37,8 @@ format: $(BIN)/.ready-dev  ## put the code into its format
 	@$(BIN)/ruff format .
 
 bench: $(BIN)/.ready-dev  ## run every benchmark; each prints a ratio against a baseline of the same run
-	@set -e; for benchmark in benchmarks/*.py; do echo "==> $$benchmark"; $(BIN)/python "$$benchmark"; done
+	@set -e; for benchmark in benchmarks/*.py; do \
+	  name=$$(basename "$$benchmark" .py); echo "==> benchmarks.$$name"; $(BIN)/python -m "benchmarks.$$name"; done
 
 screenshots: $(BIN)/.ready-dev browser  ## make the README's pictures anew from the real application
 	@$(BIN)/python docs/screenshots.py
@@ -50,6 +51,11 @@ browser:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 	|| { echo "==> Installing Chromium for the browser tests"; $(call APT_INSTALL,chromium fonts-dejavu-core); } \
 	|| $(BIN)/playwright install --with-deps chromium
+
+prometheus:
+	@command -v prometheus >/dev/null && command -v curl >/dev/null \
+	|| { echo "==> Installing Prometheus and curl for the tests"; $(call APT_INSTALL,prometheus curl); } \
+	|| { echo "Install Prometheus and curl with your system's package manager, then try again."; exit 1; }
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

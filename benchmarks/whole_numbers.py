@@ -1,6 +1,6 @@
 """Numbers side by side, simulated: how many come apart into exactly their digits, and how many digits stay whole.
 
-    python -m benchmarks.numbers [--count 500] [--seed 7] [--mnist ../shared/mnist]
+    python -m benchmarks.whole_numbers [--count 500] [--seed 7] [--mnist ../shared/mnist]
 
 Constants of mnist/segment.py were chosen on seeds 1–3 and MNIST's first 30,000 training digits; report others.
 """
