@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     plan = Plan()
     if options.epochs is not None:
-        plan = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, epochs=options.epochs))
+        plan = plan.shortened(options.epochs)
     device = choose_device(options.device)
     folder = Settings.from_environment().mnist_dir
     try:

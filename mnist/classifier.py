@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import threading
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from mnist.calibration import Calibration, outlier_score
 from mnist.network import DigitNetwork, as_input
 
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "digits.pt"
-FORMAT = 1  # of the weights file
+FORMAT = 2  # of the weights file; 1 had another network
 MAX_WEIGHTS_BYTES = 2 * 2**20
 WIDEST = 2.4  # width / height of the ink from which it is no single digit, whatever the network thinks
 
@@ -104,12 +106,31 @@ def too_wide(frame: np.ndarray) -> bool:
 
 
 def freeze(network: nn.Module) -> nn.Module:
-    """The same function, made for answering: traced, batch norms folded into convolutions, weights as constants."""
-    network = network.cpu().float().eval()
-    example = torch.zeros(1, 1, 28, 28)
-    with torch.inference_mode(False), torch.no_grad():
-        traced = torch.jit.trace(network, example)
-        return torch.jit.freeze(traced)
+    """The same function, made for answering: batch norms folded into convolutions, traced, weights as constants."""
+    with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
+        network = copy.deepcopy(network).cpu().float().eval()
+        for block in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
+            _fold(block)
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit; its successors need a compiler at run time
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return torch.jit.freeze(torch.jit.trace(network, torch.zeros(1, 1, 28, 28)))
+
+
+def _fold(block: nn.Sequential) -> None:
+    """Replace convolution, (pooling,) batch norm by one convolution with a bias (and the pooling)."""
+    norms = [number for number, layer in enumerate(block) if isinstance(layer, nn.BatchNorm2d)]
+    if not norms or not isinstance(block[0], nn.Conv2d):
+        return
+    convolution, norm = block[0], block[norms[0]]
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_var is not None
+    assert norm.running_mean is not None
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    if norms[0] > 1 and not (scale > 0).all():
+        return  # the largest of a map does not stay the largest when its sign is turned
+    convolution.weight.data = convolution.weight * scale[:, None, None, None]
+    convolution.bias = nn.Parameter(norm.bias - norm.running_mean * scale)
+    block[norms[0]] = nn.Identity()
 
 
 def write_weights(network: DigitNetwork, calibration: Calibration) -> bytes:

@@ -12,9 +12,9 @@ NOT_A_DIGIT = 10  # the eleventh logit: scribbles, letters, doodles, several dig
 CLASSES = 11
 
 
-def convolution(inputs: int, outputs: int, size: int = 3, pool: bool = False) -> nn.Sequential:
+def convolution(inputs: int, outputs: int, size: int = 3, padding: int = 1, pool: bool = False) -> nn.Sequential:
     """Convolution, batch norm, ReLU; with `pool` the map halves before the norm, which spares it three quarters."""
-    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=False)]
+    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, size, padding=padding, bias=False)]
     if pool:
         layers.append(nn.MaxPool2d(2))
     return nn.Sequential(*layers, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
@@ -34,17 +34,17 @@ class Residual(nn.Module):
 class DigitNetwork(nn.Module):
     """(N, 1, 28, 28) float in 0..1, ink = 1 -> (N, 11) logits: ten digits, then "not a digit"."""
 
-    def __init__(self, widths: tuple[int, int, int] = (24, 48, 64)) -> None:
+    def __init__(self, widths: tuple[int, int, int] = (24, 56, 80)) -> None:
         super().__init__()
         self.widths = widths
         first, second, third = widths
         self.layers = nn.Sequential(
             OrderedDict(
-                stem=convolution(1, first, size=5, pool=True),  # 14 x 14
-                middle=convolution(first, second, pool=True),  # 7 x 7
+                stem=convolution(1, first, size=5, padding=0, pool=True),  # 12 x 12; the margin needs no padding
+                middle=convolution(first, second, pool=True),  # 6 x 6
                 deep=convolution(second, third),
                 deeper=Residual(third),
-                shrink=nn.MaxPool2d(3, stride=2),  # 3 x 3: where a stroke lies still counts
+                shrink=nn.MaxPool2d(2),  # 3 x 3: where a stroke lies still counts
                 flat=nn.Flatten(),
                 head=nn.Linear(third * 9, CLASSES),
             )

@@ -3,6 +3,8 @@
 Left out on purpose: what a person could read as a digit, such as O, l, I, Z, S, B, b, q, g, D, y, a bar standing upright.
 """
 
+# ruff: noqa: E501 - a shape stays on one line, so that its strokes can be read against each other
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence

@@ -6,7 +6,8 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -41,19 +42,21 @@ class Recipe:
     average: float = 0.998  # weight of the past in the moving average of the weights, a step
     augmentation: Augmentation = field(default_factory=Augmentation)
     gentle_end: float = 0.3  # the augmentation shrinks to this share towards the end
+    minutes: float = math.inf  # on a slow machine the cycle is shortened so that it ends in time; costs repeatability
 
 
+Network = TypeVar("Network", bound=nn.Module)
 Progress = Callable[[int, int, float | None], None]  # (step, steps, loss) after every step; the loss now and then only
 
 
 def fit(
-    network: nn.Module,
+    network: Network,
     sources: Sequence[Source],
     recipe: Recipe,
     seed: int,
     device: torch.device,
     progress: Progress | None = None,
-) -> nn.Module:
+) -> Network:
     """Train `network` in place; returns its moving average, the one to use, with batch-norm statistics of its own.
 
     AdamW under a one-cycle cosine. Every epoch takes `per_epoch` images of each source, shuffled together.
@@ -71,9 +74,12 @@ def fit(
     images, labels, orders = _pool(sources)
     steps = recipe.epochs * math.ceil(sum(source.per_epoch for source in sources) / recipe.batch)
     step = 0
+    started = time.perf_counter()
     for _ in range(recipe.epochs):
         for rows in _epoch(orders, recipe.batch, generator):
-            done = step / steps
+            done = max(step / steps, (time.perf_counter() - started) / (60 * recipe.minutes))
+            if done >= 1:
+                break
             for group in optimiser.param_groups:
                 group["lr"] = recipe.peak_rate * _one_cycle(done, recipe.warm_up)
             strength = 1 - (1 - recipe.gentle_end) * max(0.0, done - 0.5) * 2
@@ -89,7 +95,7 @@ def fit(
             step += 1
             if progress is not None:
                 progress(step, steps, loss.item() if step % 20 == 0 else None)
-    result = copy.deepcopy(averaged.module)
+    result = cast(Network, copy.deepcopy(averaged.module))
     mild = recipe.augmentation.scaled(recipe.gentle_end)
     _measure_statistics(result, images, orders, mild, generator, device)
     return result.eval()
@@ -171,14 +177,23 @@ class Plan:
     """What the shipped network is trained on; the shares were chosen on validation, see docs/model.md."""
 
     recipe: Recipe = field(default_factory=Recipe)
-    widths: tuple[int, int, int] = (24, 48, 64)
-    strokes: int = 140_000  # drawings in the pool of stroke-drawn digits …
-    outliers: int = 36_000  # … and of things that are no digit
+    widths: tuple[int, int, int] = (24, 56, 80)
+    strokes: int = 110_000  # drawings in the pool of stroke-drawn digits …
+    outliers: int = 32_000  # … and of things that are no digit
     strokes_per_epoch: int = 48_000
     outliers_per_epoch: int = 15_000
     trained_styles: int = 8_000  # for validation, as are …
     held_out_styles: int = 12_000
     held_out_kinds: int = 6_000
+
+    def shortened(self, epochs: int) -> Plan:
+        """The same for fewer (or more) epochs, drawing no more than they use."""
+        return replace(
+            self,
+            recipe=replace(self.recipe, epochs=epochs),
+            strokes=min(self.strokes, epochs * self.strokes_per_epoch),
+            outliers=min(self.outliers, epochs * self.outliers_per_epoch),
+        )
 
     @property
     def drawings(self) -> int:
@@ -247,7 +262,6 @@ def train(
         Source(drawings.outliers, plan.outliers_per_epoch),
     ]
     network = fit(DigitNetwork(plan.widths), sources, plan.recipe, seed, device, progress)
-    assert isinstance(network, DigitNetwork)
     sets = {
         "mnist_validation": held_back,
         "trained_styles": drawings.trained_styles,

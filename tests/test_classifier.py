@@ -142,12 +142,25 @@ def test_a_dash_is_refused_by_its_shape_and_a_stick_is_not():
     assert not too_wide(np.zeros((28, 28), np.uint8))
 
 
-def test_freezing_does_not_change_the_answer():
+def test_freezing_folds_the_batch_norms_and_does_not_change_the_answer():
     network, _ = read_weights(SHIPPED_WEIGHTS)
     frames = as_input(digits(64, seed=904, styles=training_styles()).frames)
 
+    frozen = freeze(network)
+
     with torch.inference_mode():
-        assert torch.allclose(freeze(network)(frames), network(frames), atol=1e-3)
+        assert torch.allclose(frozen(frames), network(frames), atol=1e-3)
+    assert "batch_norm" not in str(frozen.graph)
+
+
+def test_a_batch_norm_that_turns_signs_after_pooling_is_left_alone():
+    network = DigitNetwork((4, 6, 8)).eval()
+    with torch.no_grad():
+        network.layers.stem[2].weight[0] = -1.0
+    frames = torch.rand(8, 1, 28, 28)
+
+    with torch.inference_mode():
+        assert torch.allclose(freeze(network)(frames), network(frames), atol=1e-4)
 
 
 # --- weights files
@@ -168,7 +181,7 @@ def test_a_file_that_carries_code_is_not_executed(tmp_path):
             return (Path.touch, (tmp_path / "executed",))
 
     buffer = io.BytesIO()
-    torch.save({"format": 1, "state": Attack()}, buffer, pickle_module=pickle)
+    torch.save({"format": 2, "state": Attack()}, buffer, pickle_module=pickle)
 
     with pytest.raises(UnusableWeights):
         read_weights(buffer.getvalue())
@@ -190,7 +203,7 @@ def changed(**changes: object) -> bytes:
         b"not weights",
         small_weights()[:-200],
         b"0" * (3 * 2**20),
-        changed(format=99),
+        changed(format=1),
         changed(widths=[4, 6, 9]),
         changed(widths=[10**9, 6, 8]),
         changed(widths=None),

@@ -85,8 +85,11 @@ def test_training_from_scratch_reports_every_held_back_set(drawn):
     drawings = make_drawings(plan, workers=1, progress=told.append)
     stand_in = Labelled(drawn.frames.repeat(3, 1, 1), drawn.labels.repeat(3))  # for MNIST's training images
 
-    trained = train(stand_in, drawings, plan, seed=0, device=CPU)
+    steps: list[tuple[int, int]] = []
 
+    trained = train(stand_in, drawings, plan, 0, CPU, lambda step, total, loss: steps.append((step, total)))
+
+    assert [step for step, _ in steps] == list(range(1, steps[0][1] + 1))
     assert sum(told) == plan.drawings
     assert set(trained.validation) == {"mnist_validation", "trained_styles", "held_out_styles"}
     assert all(0 <= scores.accuracy <= 1 for scores in trained.validation.values())
@@ -110,3 +113,23 @@ def test_drawings_to_train_on_and_to_validate_with_are_different(drawn):
     drawings: Drawings = make_drawings(plan, workers=1)
 
     assert not torch.equal(drawings.strokes.frames, drawings.trained_styles.frames)
+
+
+def test_fewer_epochs_draw_no_more_than_they_use():
+    plan = Plan(strokes=1_000, strokes_per_epoch=300, outliers=100, outliers_per_epoch=60)
+
+    assert (plan.shortened(1).strokes, plan.shortened(1).outliers) == (300, 60)
+    assert (plan.shortened(9).strokes, plan.shortened(9).outliers) == (1_000, 100)
+    assert plan.shortened(1).recipe.epochs == 1
+
+
+def test_a_time_limit_ends_the_cycle_early_with_a_network(drawn):
+    steps = []
+    hurried = dataclasses.replace(QUICK, epochs=10_000, minutes=0.02)
+
+    def tell(step: int, total: int, loss: float | None) -> None:
+        steps.append((step, total))
+
+    fit(DigitNetwork(SMALL), [Source(drawn, 640)], hurried, 0, CPU, tell)
+
+    assert 0 < len(steps) < steps[0][1]
