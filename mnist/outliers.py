@@ -53,7 +53,9 @@ def _coil(turns: float, wander: float, inwards: float) -> Hand:
 
     def hand(rng: np.random.Generator) -> list[Line]:
         around = np.linspace(0, 2 * np.pi * turns * rng.uniform(0.7, 1.4), 160) * rng.choice([-1, 1])
-        radius = 50 * np.linspace(1, 1 - inwards, 160) * (1 + rng.normal(0, 0.12) * np.sin(around * rng.uniform(0.2, 0.8)))
+        radius = (
+            50 * np.linspace(1, 1 - inwards, 160) * (1 + rng.normal(0, 0.12) * np.sin(around * rng.uniform(0.2, 0.8)))
+        )
         drift = np.linspace(0, 1, 160)[:, None] * rng.normal(0, 1, 2) * wander
         phase = rng.uniform(0, 6)
         return deform([np.stack([np.cos(around + phase), np.sin(around + phase)], 1) * radius[:, None] + drift], rng)
@@ -96,7 +98,9 @@ def _hatching(rng: np.random.Generator) -> list[Line]:
     at = np.linspace(0, 100, count)
     lines = [np.array([[x, 0.0], [x + lean, 100.0]]) + rng.normal(0, 4, (2, 2)) for x in at]
     if rng.random() < 0.5:
-        lines += [np.array([[0.0, y], [100.0 + lean, y]]) + rng.normal(0, 4, (2, 2)) for y in at[:: int(rng.integers(1, 3))]]
+        lines += [
+            np.array([[0.0, y], [100.0 + lean, y]]) + rng.normal(0, 4, (2, 2)) for y in at[:: int(rng.integers(1, 3))]
+        ]
     return lines
 
 
@@ -104,7 +108,12 @@ def _blob(rng: np.random.Generator) -> list[Line]:
     """An area filled by going to and fro."""
     count = int(rng.integers(18, 40))
     down = np.linspace(0, 100, count)
-    half = 50 * rng.uniform(0.6, 1.6) * np.sqrt(np.clip(1 - ((down - 50) / 54) ** 2, 0.02, 1)) * rng.uniform(0.75, 1, count)
+    half = (
+        50
+        * rng.uniform(0.6, 1.6)
+        * np.sqrt(np.clip(1 - ((down - 50) / 54) ** 2, 0.02, 1))
+        * rng.uniform(0.75, 1, count)
+    )
     return deform([np.stack([np.where(np.arange(count) % 2, half, -half), down], axis=1)], rng)
 
 
@@ -357,8 +366,6 @@ class _Outliers:
         return draw_outlier(rng, [kind for kind in KINDS if kind.name in self.names])
 
 
-def outliers(
-    count: int, seed: int, kinds: Sequence[Kind], workers: int = 1, progress: Drawn | None = None
-) -> Labelled:
+def outliers(count: int, seed: int, kinds: Sequence[Kind], workers: int = 1, progress: Drawn | None = None) -> Labelled:
     """`count` frames of non-digits, labelled NOT_A_DIGIT; the same for the same seed, whatever `workers` is."""
     return many(count, seed, _Outliers(tuple(kind.name for kind in kinds)), workers, progress)

@@ -201,9 +201,7 @@ def held_out_styles() -> list[Style]:
 Drawn = Callable[[int], object]  # told how many more drawings are done
 
 
-def digits(
-    count: int, seed: int, styles: Sequence[Style], workers: int = 1, progress: Drawn | None = None
-) -> Labelled:
+def digits(count: int, seed: int, styles: Sequence[Style], workers: int = 1, progress: Drawn | None = None) -> Labelled:
     """`count` frames of stroke-drawn digits; the same for the same seed, whatever `workers` is."""
     return many(count, seed, _Digits(tuple(styles)), workers, progress)
 

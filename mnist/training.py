@@ -85,9 +85,7 @@ def fit(
             strength = 1 - (1 - recipe.gentle_end) * max(0.0, done - 0.5) * 2
             frames = augment(as_input(images[rows]), recipe.augmentation.scaled(strength), generator)
             frames = frames.to(device, memory_format=torch.channels_last)
-            loss = F.cross_entropy(
-                network(frames), labels[rows].to(device), label_smoothing=recipe.label_smoothing
-            )
+            loss = F.cross_entropy(network(frames), labels[rows].to(device), label_smoothing=recipe.label_smoothing)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -174,7 +172,7 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the shipped network is trained on; the shares were chosen on validation, see docs/model.md."""
+    """What the shipped network is trained on; docs/model.md says why."""
 
     recipe: Recipe = field(default_factory=Recipe)
     widths: tuple[int, int, int] = (24, 56, 80)
