@@ -118,10 +118,11 @@ def report_of(weights: Path) -> Mapping[str, Any]:
 
 
 def card_of(version: Version) -> ModelCard:
-    trained_at = version.metrics.get("trained_at")  # of a shipped network; a tuned one enters the table when it is made
+    reported = version.metrics.get("trained_at")  # by train.py; a tuned network enters the table when it is made
+    made = None if version.parent is None else version.created_at
     return ModelCard(
         version=version.version,
-        trained_at=datetime.fromisoformat(trained_at) if trained_at else version.created_at,
+        trained_at=datetime.fromisoformat(reported) if reported else made,
         trained_from=version.metrics.get("trained_from", "unknown"),
         metrics=dict(version.metrics),
     )

@@ -57,12 +57,12 @@ class TuningRecipe:
 
     peak_rate: float = 1e-3
     batch: int = 256
-    feedback_share: float = 0.375  # of each batch; the rest is replayed
+    feedback_share: float = 0.15  # of each batch; the rest is replayed
     rounds: int = 20  # times that each label is seen …
     fewest_steps: int = 60  # … within these bounds, but once at least
     most_steps: int = 150
     bend: float = 0.6  # of the usual augmentation
-    shares: tuple[float, ...] = (0.1, 0.2, 0.35, 0.5, 0.7, 1.0)  # of the way from base to tuned that are tried
+    shares: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.55, 0.75, 1.0)  # of the way from base to tuned that are tried
 
 
 Progress = Callable[[int, int], None]  # (step, steps) after every step
@@ -94,7 +94,8 @@ def tune(
     taught = max(1, round(recipe.batch * recipe.feedback_share))
     once = math.ceil(len(feedback) / taught)
     steps = max(once, min(max(recipe.rounds * once, recipe.fewest_steps), recipe.most_steps))
-    replay = [(materials.mnist, 0.6), (materials.strokes, 0.28), (materials.outliers, 0.12)]
+    doubtful = _least_sure(base, materials.mnist)
+    replay = [(materials.mnist, 0.3), (doubtful, 0.3), (materials.strokes, 0.28), (materials.outliers, 0.12)]
     chances = balance(feedback.labels)
     for step in range(steps):
         for group in optimiser.param_groups:
@@ -116,6 +117,12 @@ def tune(
         if progress is not None:
             progress(step + 1, steps)
     return network
+
+
+def _least_sure(base: nn.Module, images: Labelled) -> Labelled:
+    """The tenth of the images whose two likeliest digits are closest: those that a small change would lose first."""
+    likeliest = logits_of(base, images.frames)[:, :DIGITS].topk(2, dim=1).values
+    return images.take((likeliest[:, 0] - likeliest[:, 1]).argsort()[: max(1, len(images) // 10)])
 
 
 def balance(labels: Tensor) -> Tensor:

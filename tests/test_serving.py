@@ -12,8 +12,11 @@ from mnist.calibration import Calibration
 from mnist.classifier import write_weights
 from mnist.database import connect
 from mnist.network import DigitNetwork
+from mnist.recognition import Recogniser
 from mnist.registry import Registry
+from mnist.repository import Repository
 from mnist.serving import ActiveClassifier
+from tests.lessons import drawings
 
 FRAMES = np.zeros((2, 28, 28), np.uint8)
 
@@ -138,3 +141,21 @@ def test_weights_that_can_not_be_used_do_not_stop_the_answers(registry, make, da
     registry.promote(weights(3), {}, parent=1, replaces=2, marks=[])
     classifier.refresh()
     assert answers(classifier) == {(3, 3)}
+
+
+def test_every_drawing_is_stored_with_the_version_that_read_it(registry, make, database_url):
+    classifier = make(registry)
+    engine = connect(database_url)
+    recogniser = Recogniser(classifier, Repository(engine), max_bytes=10**6, max_pixels=10**6)
+    classifier.follow(recogniser.now_serves)
+    [picture] = drawings(1, 70, 7)
+
+    recogniser.recognise(picture, source="canvas", session_id="a visitor")
+    registry.promote(weights(7), {}, parent=1, replaces=1, marks=[])
+    classifier.refresh()
+    recogniser.recognise(picture, source="canvas", session_id="a visitor")
+
+    read = [(drawing.predicted_digit, drawing.model_version) for drawing in recogniser.recent(limit=2)]
+    assert read == [(7, 2), (0, 1)]
+    assert recogniser.model.version == 2
+    engine.dispose()

@@ -1,0 +1,139 @@
+"""A small world to learn in: a network that has never seen a 7, what it knows, and visitors who draw sevens."""
+
+from __future__ import annotations
+
+import functools
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import torch
+
+from mnist import gate, tuning
+from mnist.calibration import Calibration
+from mnist.classifier import write_weights
+from mnist.data import Augmentation, Labelled
+from mnist.images import decode, encode_png
+from mnist.learning import Limits
+from mnist.network import DigitNetwork
+from mnist.outliers import outliers, training_kinds
+from mnist.preprocess import BlankDrawing, prepare
+from mnist.repository import Drawing, Repository
+from mnist.strokes import deform, digits, draw, training_styles, write
+from mnist.training import Recipe, Source, fit, logits_of
+from mnist.trust import Caps
+from mnist.tuning import Materials, TuningRecipe
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+LIMITS = Limits(min_feedback=5, caps=Caps(per_session=100, per_label=100), most_rows=10_000)
+RECIPE = TuningRecipe(
+    peak_rate=4e-3, batch=96, feedback_share=0.2, fewest_steps=80, most_steps=80, bend=0.3, shares=(1.0,)
+)
+NO_SEVENS = [style for style in training_styles() if style.digit != 7]
+
+
+@functools.cache
+def materials() -> Materials:
+    drawn = digits(800, 31, NO_SEVENS)
+    held_back, others = digits(200, 32, NO_SEVENS), outliers(80, 33, training_kinds())
+    return Materials(drawn, drawn, others, held_back, held_back, others)
+
+
+@functools.cache
+def base() -> DigitNetwork:
+    torch.manual_seed(0)
+    recipe = Recipe(epochs=7, batch=64, peak_rate=1e-2, average=0.95, augmentation=Augmentation().scaled(0.2))
+    sources = [Source(materials().mnist, 800), Source(materials().outliers, 80)]
+    network = fit(DigitNetwork((6, 10, 16)), sources, recipe, 0, torch.device("cpu"))
+    assert isinstance(network, DigitNetwork)
+    return network
+
+
+CALIBRATION = Calibration(temperature=1.0, not_a_digit=4.0, unsure=0.8)
+
+
+def shipped() -> bytes:
+    return write_weights(base(), CALIBRATION)
+
+
+@functools.cache
+def sevens(count: int, seed: int = 5) -> tuple[bytes, ...]:
+    """PNG pictures."""
+    return drawings(count, seed, 7)
+
+
+@functools.cache
+def drawings(count: int, seed: int, digit: int) -> tuple[bytes, ...]:
+    rng = np.random.default_rng([seed, digit])
+    style = next(style for style in training_styles() if style.digit == digit)
+    made: list[bytes] = []
+    while len(made) < count:
+        picture = encode_png(draw(deform(write(style, rng), rng, 0.5), rng, style.brush))
+        try:
+            prepare(decode(picture))
+        except BlankDrawing:  # a thin line that a low resolution swallowed
+            continue
+        made.append(picture)
+    return tuple(made)
+
+
+def widen(monkeypatch) -> None:
+    """Tolerances for an exam of a few hundred drawings, where one is a third of a point."""
+    for name in ("MNIST_MAY_LOSE", "CLASS_MAY_LOSE", "CALIBRATION_MAY_LOSE", "REFUSALS_MAY_RISE", "CATCH_MAY_FALL"):
+        monkeypatch.setattr(gate, name, 0.5)
+    for name in ("MNIST_TOLERANCE", "CLASS_TOLERANCE", "STROKES_TOLERANCE"):
+        monkeypatch.setattr(tuning, name, 0.15)
+
+
+def give(
+    repository: Repository, pictures: Sequence[bytes], labels: Sequence[int | None], sessions: Sequence[str | None]
+) -> list[uuid.UUID]:
+    """Store labelled drawings, a minute after the other."""
+    start = NOON + timedelta(hours=len(repository.recent(limit=10_000)))
+    rows = [
+        Drawing(
+            image=picture,
+            source="canvas",
+            predicted_digit=1,
+            confidence=0.9,
+            probabilities=(0.1,) * 10,
+            verdict="digit",
+            model_version=1,
+            session_id=session,
+            created_at=start + timedelta(minutes=minute),
+            true_label=label,
+            labelled_at=start + timedelta(minutes=minute),
+        )
+        for minute, (picture, label, session) in enumerate(zip(pictures, labels, sessions, strict=True))
+    ]
+    repository.add_all(rows)
+    return [row.id for row in rows]
+
+
+def visitors(count: int, people: int = 12) -> list[str]:
+    return [f"visitor {number % people}" for number in range(count)]
+
+
+def wrong_labels(pictures: Sequence[bytes]) -> list[int]:
+    """For each picture the digit that the network believes least."""
+    logits = logits_of(base(), frames(pictures, 0).frames)[:, :10]
+    return [int(label) for label in logits.argmin(dim=1)]
+
+
+class Silent:
+    """Watches a run without a word; `at` are functions to call when a stage begins."""
+
+    def __init__(self, **at) -> None:
+        self.at = at
+
+    def stage(self, what: str) -> None:
+        self.at.get(what.split()[0], lambda: None)()
+
+    def step(self, done: int, steps: int) -> None: ...
+
+
+def frames(pictures: Sequence[bytes], digit: int) -> Labelled:
+    framed = [prepare(decode(picture)).frame for picture in pictures]
+    stacked = np.stack(framed) if framed else np.zeros((0, 28, 28), np.uint8)
+    return Labelled(torch.from_numpy(stacked), torch.full((len(pictures),), digit))

@@ -1,0 +1,118 @@
+"""What a candidate may lose, and what not."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mnist.gate import Sheet, as_text, chance_of, examine, objections
+from tests import lessons
+
+BASE = Sheet(
+    mnist=0.997,
+    classes=(0.997,) * 10,
+    strokes=0.98,
+    calibration_error=0.004,
+    refused=0.003,
+    caught=0.9,
+    held_out_right=torch.tensor([True] * 90 + [False] * 10),
+)
+
+
+def with_held_out(lost: int, won: int, of: int = 100) -> Sheet:
+    """As BASE on `of` held-out labels, of which a tenth are misread, except that `lost` and `won` answers changed."""
+    right = torch.tensor([True] * (of - of // 10) + [False] * (of // 10))
+    right[:lost] = False
+    right[of - won :] = True
+    return replace(BASE, held_out_right=right)
+
+
+def test_what_changes_nothing_may_be_served():
+    assert objections(BASE, BASE, BASE) == []
+
+
+def test_a_better_one_may_be_served():
+    better = replace(with_held_out(lost=1, won=8), mnist=0.998, calibration_error=0.002, caught=0.95)
+
+    assert objections(BASE, BASE, better) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"mnist": 0.9958}, "MNIST falls"),
+        ({"classes": (0.997,) * 7 + (0.9915,) + (0.997,) * 2}, "7s fall"),
+        ({"calibration_error": 0.0075}, "calibration"),
+        ({"refused": 0.0055}, "refused"),
+        ({"caught": 0.88}, "non-digits"),
+    ],
+)
+def test_a_loss_beyond_its_tolerance_is_named(change, name):
+    [said] = objections(BASE, BASE, replace(BASE, **change))
+
+    assert name in said
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"mnist": 0.9961},
+        {"classes": (0.9925,) * 10},
+        {"calibration_error": 0.0065},
+        {"refused": 0.0045},
+        {"caught": 0.89},
+    ],
+)
+def test_a_loss_within_its_tolerance_passes(change):
+    assert objections(BASE, BASE, replace(BASE, **change)) == []
+
+
+def test_small_losses_do_not_add_up_because_the_base_is_compared_too():
+    slipped = replace(BASE, mnist=0.9962)
+
+    assert objections(BASE, slipped, replace(BASE, mnist=0.9954))
+    assert objections(slipped, BASE, replace(BASE, mnist=0.9954))
+
+
+@pytest.mark.parametrize(
+    ("lost", "won", "may"), [(0, 0, True), (1, 0, True), (3, 0, False), (5, 5, True), (9, 2, False)]
+)
+def test_with_enough_held_out_feedback_the_paired_test_decides(lost, won, may):
+    assert (objections(BASE, BASE, with_held_out(lost, won)) == []) == may
+
+
+@pytest.mark.parametrize(("lost", "won", "may"), [(0, 0, True), (1, 0, False), (1, 1, True), (0, 1, True)])
+def test_with_little_held_out_feedback_no_more_may_be_misread(lost, won, may):
+    active = with_held_out(0, 0, of=20)
+
+    assert (objections(active, active, with_held_out(lost, won, of=20)) == []) == may
+
+
+def test_without_held_out_feedback_the_rest_decides():
+    none = replace(BASE, held_out_right=torch.zeros(0, dtype=torch.bool))
+
+    assert objections(none, none, none) == []
+    assert none.user_drawn is None
+
+
+def test_the_paired_test_is_exact():
+    assert chance_of(0, 0) == 1
+    assert chance_of(3, 0) == pytest.approx(1 / 8)
+    assert chance_of(8, 2) == pytest.approx(56 / 1024)
+
+
+def test_a_person_reads_what_was_gained_and_lost():
+    before, after = BASE.as_metrics(), replace(BASE, mnist=0.9969).as_metrics()
+
+    assert as_text(before, after) == "user-drawn 90.0 → 90.0 %, MNIST 99.70 → 99.69 %"
+
+
+def test_an_exam_scores_a_real_network():
+    materials = lessons.materials()
+    network = lessons.base()
+    sheet = examine(network, lessons.CALIBRATION, materials, lessons.frames(lessons.sevens(10), 7))
+
+    assert sheet.mnist > 0.8
+    assert len(sheet.classes) == 10
+    assert sheet.user_drawn < 0.2
+    assert 0 <= sheet.refused < 0.2

@@ -1,0 +1,256 @@
+"""Runs of the retraining on SQLite and on a real PostgreSQL, in a small world that draws its own images."""
+
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from mnist.classifier import read_weights
+from mnist.database import connect
+from mnist.gate import read_right
+from mnist.learning import Shipped, rehearse, retrain
+from mnist.registry import Registry
+from mnist.repository import Repository
+from mnist.run_lock import AnotherRun, run_lock
+from tests import lessons
+from tests.lessons import Silent, drawings, give, sevens, visitors
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class House:
+    def __init__(self, url):
+        self.engine = connect(url)
+        self.registry, self.repository = Registry(self.engine), Repository(self.engine)
+        self.shipped = Shipped(lessons.shipped(), {})
+
+    def run(self, tell=None, gather=lessons.materials):
+        tell = tell or Silent()
+        return retrain(self.registry, self.engine, self.shipped, gather, lessons.LIMITS, tell, lessons.RECIPE)
+
+    def active(self):
+        return self.registry.active().version
+
+    def reads(self, pictures, digit):
+        network, _ = read_weights(self.registry.weights(self.active()))
+        return read_right(network, lessons.frames(pictures, digit)).double().mean().item()
+
+    def standing(self):
+        """(processed, processed_by, set_aside) of every row."""
+        query = text("SELECT feedback_processed, processed_by, set_aside FROM predictions ORDER BY labelled_at, id")
+        with self.engine.connect() as connection:
+            return [(bool(processed), by, why) for processed, by, why in connection.execute(query)]
+
+
+@pytest.fixture(autouse=True)
+def a_small_exam(monkeypatch):
+    lessons.widen(monkeypatch)
+
+
+@pytest.fixture
+def house(database_url):
+    house = House(database_url)
+    yield house
+    house.engine.dispose()
+
+
+@pytest.fixture
+def sqlite_house(sqlite_url):
+    house = House(sqlite_url)
+    yield house
+    house.engine.dispose()
+
+
+def test_corrections_by_many_people_become_the_version_that_serves(house):
+    give(house.repository, sevens(60), [7] * 60, visitors(60))
+    unseen = sevens(60, seed=6)
+
+    outcome = house.run()
+
+    assert (outcome.outcome, outcome.version, house.active()) == ("promoted", 2, 2), outcome.why
+    assert house.reads(unseen, 7) > 0.6
+    assert outcome.after["user_drawn"] > outcome.before["user_drawn"] + 0.4
+    assert outcome.after["mnist_validation"] > outcome.before["mnist_validation"] - 0.2
+    assert 0 < outcome.held_out < 60
+    learned = [row for row in house.standing() if row == (True, 2, None)]
+    assert len(learned) == outcome.rows == 60 - outcome.held_out - sum(outcome.set_aside.values())
+    assert f"v2: {outcome.rows} corrections from {outcome.people} people" in outcome.summary
+    assert outcome.summary.endswith("promoted.")
+    metrics = house.registry.active().metrics
+    assert (metrics["rows"], metrics["compared_with"], metrics["after"]) == (outcome.rows, 1, outcome.after)
+
+
+def test_there_is_nothing_to_do_with_few_labels_or_none_and_mnist_is_not_asked_for(house):
+    def no_mnist():
+        raise AssertionError("MNIST was loaded for nothing")
+
+    assert house.run(gather=no_mnist).outcome == "nothing_to_do"
+    give(house.repository, sevens(4), [7] * 4, visitors(4))
+
+    outcome = house.run(gather=no_mnist)
+
+    assert (outcome.outcome, house.active()) == ("nothing_to_do", 1)
+    assert "4 new labels" in outcome.summary
+    assert house.registry.waiting() == 4
+
+
+def test_labels_that_no_network_can_gain_from_promote_nothing(sqlite_house):
+    rows = [(picture, digit) for digit in (0, 1, 3) for picture in drawings(8, 40, digit)]
+    right = [row for row in rows if lessons.base() and _reads(row)]
+    give(
+        sqlite_house.repository, [picture for picture, _ in right], [digit for _, digit in right], visitors(len(right))
+    )
+
+    outcome = sqlite_house.run()
+
+    assert (outcome.outcome, sqlite_house.active()) == ("rejected", 1)
+    assert "no more of the feedback" in outcome.summary
+    assert [version.status for version in sqlite_house.registry.versions()] == ["rejected", "active"]
+    assert sqlite_house.registry.waiting() == 0
+
+
+def _reads(row):
+    return bool(read_right(lessons.base(), lessons.frames([row[0]], row[1])).item())
+
+
+def test_only_wrong_labels_change_nothing_but_their_mark(house):
+    wrong = drawings(20, 41, 0)
+    give(house.repository, wrong, lessons.wrong_labels(wrong), ["a vandal"] * 20)
+
+    outcome = house.run()
+
+    assert (outcome.outcome, house.active()) == ("nothing_to_do", 1)
+    assert outcome.set_aside["disputed"] == 20
+    assert house.registry.waiting() == 0
+    assert len(house.registry.versions()) == 1
+
+
+def test_a_rejected_candidates_labels_are_learned_by_the_next_version(sqlite_house, monkeypatch):
+    give(sqlite_house.repository, sevens(40), [7] * 40, visitors(40))
+    with monkeypatch.context() as patch:
+        patch.setattr("mnist.gate.objections", lambda *sheets: ["MNIST falls"])
+        assert sqlite_house.run().outcome == "rejected"
+    give(sqlite_house.repository, sevens(20, seed=8), [7] * 20, visitors(20))
+
+    outcome = sqlite_house.run()
+
+    assert (outcome.outcome, outcome.version) == ("promoted", 3), outcome.why
+    assert outcome.rows > 30
+    assert {by for _, by, why in sqlite_house.standing() if why is None} == {3}
+
+
+def test_a_label_that_comes_during_the_run_waits_for_the_next(sqlite_house):
+    give(sqlite_house.repository, sevens(40), [7] * 40, visitors(40))
+    late = lambda: give(sqlite_house.repository, sevens(3, seed=9), [7] * 3, visitors(3))  # noqa: E731
+
+    assert sqlite_house.run(Silent(learning=late)).outcome == "promoted"
+
+    assert sqlite_house.registry.waiting() == 3
+    assert Counter(processed for processed, _, _ in sqlite_house.standing()) == {True: 40, False: 3}
+
+
+def test_what_was_rolled_back_is_not_learned_again(sqlite_house):
+    give(sqlite_house.repository, sevens(40), [7] * 40, visitors(40))
+    sqlite_house.run()
+    sqlite_house.registry.roll_back()
+    some = [picture for digit in (0, 1) for picture in drawings(6, 42, digit)]
+    give(sqlite_house.repository, some, [0] * 6 + [1] * 6, visitors(12))
+
+    outcome = sqlite_house.run()
+
+    assert outcome.rows <= 12
+    assert sum(why == "rolled_back" for _, _, why in sqlite_house.standing()) > 20
+
+
+def test_a_persons_review_goes_above_the_programs_doubt(sqlite_house):
+    wrong = drawings(10, 41, 0)
+    [odd, *_] = ids = give(sqlite_house.repository, wrong, lessons.wrong_labels(wrong), ["a visitor"] * 10)
+    sqlite_house.run()
+    assert {why for _, _, why in sqlite_house.standing()} == {"disputed"}
+
+    sqlite_house.registry.review(odd, accept=True)
+    _, claim = rehearse(sqlite_house.registry, sqlite_house.shipped, lessons.materials, lessons.LIMITS, Silent())
+
+    standing = {lesson.id: lesson.set_aside for lesson in claim.lessons}
+    assert standing[odd] in (None, "held_out")
+    assert {standing[each] for each in ids[1:]} == {"disputed"}
+
+
+def test_blank_pictures_and_what_is_no_digit_are_left_out(sqlite_house):
+    blank, broken = sevens(1)[0][:40], b"not a picture"
+    give(sqlite_house.repository, [*sevens(40), blank, broken], [7] * 42, visitors(42))
+    give(sqlite_house.repository, drawings(2, 43, 0), [None] * 2, visitors(2))
+
+    outcome = sqlite_house.run()
+
+    assert (outcome.set_aside["blank"], outcome.set_aside["not_a_digit"]) == (2, 2)
+
+
+def test_a_rehearsal_changes_nothing(house):
+    give(house.repository, sevens(20), [7] * 20, visitors(20))
+
+    outcome, claim = rehearse(house.registry, house.shipped, lessons.materials, lessons.LIMITS, Silent())
+
+    assert (outcome.outcome, outcome.rows) == ("dry_run", len(claim.learned))
+    assert outcome.rows > 5
+    assert house.registry.versions() == []
+    assert set(house.standing()) == {(False, None, None)}
+
+
+def test_a_second_run_is_turned_away(house):
+    with run_lock(house.engine), pytest.raises(AnotherRun):
+        house.run()
+
+
+# --- killed at the worst moments
+
+CHILD = """
+import os, signal, sys
+import torch
+from sqlalchemy import event, make_url
+from sqlalchemy.orm import Session
+from mnist.database import connect
+from mnist.learning import Shipped, retrain
+from mnist.registry import Registry
+from tests import lessons
+
+torch.set_num_threads(1)
+url, moment, weights = sys.argv[1:]
+die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+engine = connect(make_url(url))
+tell = lessons.Silent(**{moment: die})
+if moment in ("before_commit", "after_commit"):
+    tell = lessons.Silent(storing=lambda: event.listen(Session, moment, die))
+drawn, others = lessons.digits(60, 1, lessons.training_styles()), lessons.outliers(20, 2, lessons.training_kinds())
+materials = lessons.Materials(drawn, drawn, others, drawn, drawn, others)
+shipped = Shipped(open(weights, "rb").read(), {})
+recipe = lessons.TuningRecipe(batch=32, fewest_steps=3, most_steps=3, shares=(1.0,))
+retrain(Registry(engine), engine, shipped, lambda: materials, lessons.LIMITS, tell, recipe)
+"""
+
+
+@pytest.mark.parametrize("moment", ["before_commit", "after_commit"])
+def test_a_killed_run_has_done_everything_or_nothing(house, database_url, moment, tmp_path):
+    weights = tmp_path / "digits.pt"
+    weights.write_bytes(lessons.shipped())
+    give(house.repository, sevens(10), [7] * 10, visitors(10))
+    url = database_url.render_as_string(hide_password=False)
+
+    def run(when):
+        return subprocess.run([sys.executable, "-c", CHILD, url, when, str(weights)], cwd=ROOT, capture_output=True)
+
+    assert run(moment).returncode == -signal.SIGKILL
+
+    versions = [version.status for version in house.registry.versions()]
+    marked = [processed for processed, _, _ in house.standing()]
+    assert versions.count("active") == 1
+    if moment == "after_commit":
+        assert (len(versions), set(marked)) == (2, {True})
+    else:
+        assert (len(versions), set(marked)) == (1, {False})
+        assert run("never").returncode == 0
+        assert house.registry.waiting() == 0

@@ -1,0 +1,203 @@
+"""The command: its words, its JSON, its exit codes."""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+import retrain
+from mnist.database import connect
+from mnist.registry import Registry
+from mnist.repository import Repository
+from mnist.run_lock import run_lock
+from tests import lessons
+from tests.lessons import drawings, give, sevens, visitors
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def registry(sqlite_url):
+    engine = connect(sqlite_url)
+    yield Registry(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def repository(sqlite_url):
+    engine = connect(sqlite_url)
+    yield Repository(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def command(sqlite_url, tmp_path, monkeypatch, capsys):
+    """Runs retrain.py in this process, in the small world; returns (exit code, stdout, stderr)."""
+    weights = tmp_path / "digits.pt"
+    weights.write_bytes(lessons.shipped())
+    monkeypatch.setenv("DATABASE_URL", sqlite_url.render_as_string())
+    monkeypatch.setattr(retrain, "SHIPPED_WEIGHTS", weights)
+    monkeypatch.setattr(retrain, "gather", lambda folder: lessons.materials())
+    monkeypatch.setattr(retrain, "be_modest", lambda threads: None)
+    monkeypatch.setattr(logging, "basicConfig", lambda **options: None)
+    monkeypatch.setattr("mnist.learning.TuningRecipe", lambda: lessons.RECIPE)
+    lessons.widen(monkeypatch)
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        code = retrain.main([*arguments])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return command
+
+
+def test_a_person_reads_one_line_and_a_machine_one_object(command, repository, registry):
+    give(repository, sevens(40), [7] * 40, visitors(40))
+    registry.active()
+
+    code, out, _ = command("--json")
+
+    said = json.loads(out)
+    assert (code, said["outcome"], said["version"]) == (0, "promoted", 2)
+    assert said["rows"] > 20
+    assert said["after"]["user_drawn"] > said["before"]["user_drawn"]
+    code, out, _ = command()
+    assert (code, out) == (0, "nothing to do: 0 new labels, and a run needs 10\n")
+
+
+def test_a_rejected_candidate_exits_with_3(command, repository, monkeypatch):
+    give(repository, sevens(40), [7] * 40, visitors(40))
+    monkeypatch.setattr("mnist.gate.objections", lambda *sheets: ["MNIST falls from 99.70 % to 98.00 %"])
+
+    code, out, _ = command()
+
+    assert code == 3
+    assert "rejected: MNIST falls from 99.70 % to 98.00 %" in out
+
+
+def test_while_another_run_works_it_exits_with_4(command, sqlite_url):
+    engine = connect(sqlite_url)
+    with run_lock(engine):
+        code, out, err = command()
+        assert (code, out) == (4, "")
+        assert "Another retraining" in err
+        assert json.loads(command("--json")[1])["outcome"] == "already_running"
+    engine.dispose()
+
+
+def test_how_many_labels_are_enough_can_be_said(command, repository):
+    give(repository, sevens(12), [7] * 12, visitors(12))
+
+    code, out, _ = command("--min-feedback", "13")
+
+    assert (code, out) == (0, "nothing to do: 12 new labels, and a run needs 13\n")
+
+
+def test_a_dry_run_says_what_would_be_left_out_and_why_and_changes_nothing(command, repository, registry):
+    give(repository, sevens(30), [7] * 30, visitors(30))
+    [wrong] = give(repository, drawings(1, 44, 0), [6], ["vandal"])
+    give(repository, drawings(1, 45, 0), [None], ["vandal"])
+
+    code, out, _ = command("--dry-run")
+
+    assert code == 0
+    assert "1  not_a_digit" in out
+    assert f"disputed: {wrong} labelled 6 by session vandal" in out
+    assert "dry run:" in out
+    assert registry.versions() == []
+    assert registry.waiting() == 32
+    assert json.loads(command("--dry-run", "--json")[1])["outcome"] == "dry_run"
+
+
+def test_versions_can_be_listed_and_rolled_back(command, registry):
+    assert command("--list")[0] == 0
+    registry.seed(b"shipped", {})
+    registry.promote(b"tuned", {"rows": 12, "why": []}, parent=1, replaces=1, marks=[])
+    registry.reject(b"bad", {"rows": 13, "why": ["MNIST falls"]}, parent=1, marks=[])
+
+    code, out, _ = command("--list")
+
+    assert code == 0
+    assert [line.split()[:2] for line in out.splitlines()[1:]] == [
+        ["v3", "rejected"],
+        ["v2", "active"],
+        ["v1", "retired"],
+    ]
+    assert "MNIST falls" in out
+    assert command("--rollback")[1].startswith("Version 1 is active again")
+    assert command("--rollback", "v2")[0] == 0
+    assert json.loads(command("--rollback", "1", "--json")[1]) == {"outcome": "rolled_back", "version": 1}
+    code, _, err = command("--rollback", "3")
+    assert (code, registry.active_number()) == (1, 1)
+    assert "never served" in err
+    [newest, *_] = json.loads(command("--list", "--json")[1])["versions"]
+    assert (newest["version"], newest["status"]) == (3, "rejected")
+
+
+def test_a_database_that_is_away_is_an_error_in_words(command, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql+psycopg2://someone:secret@127.0.0.1:9/mnist")
+
+    code, out, err = command()
+
+    assert (code, out) == (1, "")
+    assert "Nothing was changed" in err
+    assert "secret" not in err
+    assert json.loads(command("--json")[1])["outcome"] == "error"
+
+
+def test_without_mnist_nothing_is_changed(command, repository, sqlite_url, monkeypatch, tmp_path):
+    from mnist.data import torchvision_datasets
+    from mnist.tuning import gather
+
+    monkeypatch.setattr(torchvision_datasets().MNIST, "mirrors", ["http://127.0.0.1:9/"])
+    monkeypatch.setattr(retrain, "gather", gather)
+    monkeypatch.setenv("MNIST_DIR", str(tmp_path / "nothing"))
+    give(repository, sevens(20), [7] * 20, visitors(20))
+
+    code, _, err = command()
+
+    assert code == 1
+    assert "MNIST_DIR" in err
+    with create_engine(sqlite_url).connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM predictions WHERE feedback_processed")).scalar() == 0
+        assert connection.execute(text("SELECT count(*) FROM models")).scalar() == 1  # the shipped one
+
+
+def test_wrong_arguments_are_told(command, capsys):
+    for arguments in (["--min-feedback", "-1"], ["--rollback", "x"], ["--list", "--dry-run"]):
+        with pytest.raises(SystemExit) as stopped:
+            retrain.parse(arguments)
+        assert stopped.value.code == 2
+
+
+def test_it_gives_way_to_serving():
+    program = "import os, retrain; retrain.be_modest(1); import torch; print(os.nice(0), torch.get_num_threads())"
+
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+
+    assert done.stdout == f"{max(10, os.nice(0))} 1\n"
+
+
+def test_progress_is_a_log_line_a_stage_where_nobody_watches(caplog):
+    with caplog.at_level(logging.INFO):
+        watcher = retrain.Lines()
+        watcher.stage("learning")
+        for step in range(1, 4):
+            watcher.step(step, 3)
+
+    assert [record.message for record in caplog.records] == ["learning", "learned in 3 steps"]
+
+
+def test_interrupting_it_is_no_stack_trace(command, repository, monkeypatch):
+    give(repository, sevens(20), [7] * 20, visitors(20))
+    monkeypatch.setattr(retrain, "gather", lambda folder: signal.raise_signal(signal.SIGINT))
+
+    code, _, err = command()
+
+    assert (code, err.strip().splitlines()[-1]) == (1, "Stopped; nothing was changed.")

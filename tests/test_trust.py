@@ -1,0 +1,108 @@
+"""Which labels are believed: drawings by several people, with a network that has never seen a 7."""
+
+import pytest
+import torch
+
+from mnist.data import Labelled
+from mnist.gate import read_right
+from mnist.training import logits_of
+from mnist.trust import Caps, judge
+from tests import lessons
+from tests.lessons import drawings, frames, sevens, visitors
+
+CAPS = Caps(per_session=100, per_label=100)
+
+
+def verdicts(given: Labelled, people: list[str], caps: Caps = CAPS) -> list[str | None]:
+    return judge(given, people, lessons.base(), lessons.materials().mnist, caps)
+
+
+def together(*parts: Labelled) -> Labelled:
+    return Labelled(torch.cat([part.frames for part in parts]), torch.cat([part.labels for part in parts]))
+
+
+def read_surely(digit: int, count: int) -> Labelled:
+    """Drawings of a digit that the network reads right."""
+    drawn = frames(drawings(3 * count, 50, digit), digit)
+    return drawn.take(torch.nonzero(read_right(lessons.base(), drawn)).flatten()[:count])
+
+
+def misnamed(images: Labelled) -> Labelled:
+    """Each called what the network believes least."""
+    logits = logits_of(lessons.base(), images.frames)[:, :10]
+    return Labelled(images.frames, logits.argmin(dim=1))
+
+
+def test_a_mistake_that_several_people_correct_alike_is_believed():
+    given = frames(sevens(40), 7)
+
+    found = verdicts(given, visitors(40))
+
+    assert found.count(None) >= 38
+
+
+def test_a_correction_that_nobody_shares_is_quarantined():
+    [one] = [frames(sevens(1), 7)]
+    others = read_surely(0, 10)
+
+    found = verdicts(together(others, one), ["someone"] * 10 + ["a visitor"])
+
+    assert found == [None] * 10 + ["disputed"]
+
+
+def test_one_persons_own_labels_do_not_support_each_other():
+    vandal = misnamed(read_surely(3, 20))
+
+    found = verdicts(vandal, ["vandal"] * 20)
+
+    assert found.count("disputed") >= 18
+
+
+def test_wrong_labels_among_honest_ones_are_quarantined_and_the_honest_stay():
+    honest, wrong = read_surely(0, 30), misnamed(read_surely(3, 10))
+
+    found = verdicts(together(honest, read_surely(3, 20), wrong), visitors(60))
+
+    assert found[:30] == [None] * 30
+    assert found[50:].count("disputed") + found[50:].count("duplicate") >= 9
+
+
+def test_a_confirmation_needs_nobodys_support():
+    assert verdicts(read_surely(1, 5), ["alone"] * 5) == [None] * 5
+
+
+def test_the_same_picture_counts_once_and_not_at_all_with_two_labels():
+    one = read_surely(0, 1)
+    two = read_surely(1, 1)
+    given = together(one, one, two, misnamed(two))
+
+    assert verdicts(given, ["a", "b", "a", "b"]) == [None, "duplicate", "disputed", "disputed"]
+
+
+def test_nobody_teaches_more_than_the_cap_and_the_first_labels_count():
+    given = read_surely(0, 12)
+
+    found = verdicts(given, ["eager"] * 10 + ["other"] * 2, Caps(per_session=4, per_label=100))
+
+    assert found == [None] * 4 + ["session_cap"] * 6 + [None] * 2
+
+
+def test_no_digit_outweighs_the_others():
+    given = together(read_surely(0, 12), read_surely(1, 3))
+
+    found = verdicts(given, visitors(15), Caps(per_session=100, per_label=5))
+
+    assert found == [None] * 5 + ["label_cap"] * 7 + [None] * 3
+
+
+def test_what_was_set_aside_does_not_use_up_a_cap():
+    honest, wrong = read_surely(0, 4), misnamed(read_surely(3, 4))
+
+    found = verdicts(together(wrong, honest), ["one"] * 8, Caps(per_session=4, per_label=100))
+
+    assert found == ["disputed"] * 4 + [None] * 4
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_hardly_anything_is_judged_too(count):
+    assert len(verdicts(read_surely(0, 1).take(torch.arange(count)), ["a"] * count)) == count

@@ -1,0 +1,140 @@
+"""Tuning: what is learned, what is kept, and what lies between."""
+
+import pytest
+import torch
+from torch import nn
+
+from mnist.data import Labelled
+from mnist.gate import read_right
+from mnist.tuning import TuningRecipe, balance, blend, features_of, gather, interpolate, recalibrate, tune
+from tests import lessons
+from tests.lessons import CALIBRATION, RECIPE, base, frames, materials, sevens
+
+
+def accuracy(network, images: Labelled) -> float:
+    return read_right(network, images).double().mean().item()
+
+
+@pytest.fixture(scope="module")
+def tuned():
+    return tune(base(), frames(sevens(40), 7), materials(), RECIPE, seed=0)
+
+
+def test_it_learns_what_people_drew_and_keeps_what_it_knew(tuned):
+    unseen = frames(sevens(40, seed=6), 7)
+
+    assert accuracy(base(), unseen) < 0.2
+    assert accuracy(tuned, unseen) > 0.7
+    assert accuracy(tuned, materials().mnist_validation) > accuracy(base(), materials().mnist_validation) - 0.15
+
+
+def test_batch_norm_stays_as_it_is_and_the_base_too(tuned):
+    before = {name: tensor.clone() for name, tensor in base().state_dict().items()}
+    tune(base(), frames(sevens(10), 7), materials(), RECIPE, seed=1)
+
+    norms = [name for name, module in base().named_modules() if isinstance(module, nn.BatchNorm2d)]
+    for name, tensor in base().state_dict().items():
+        assert torch.equal(before[name], tensor)
+        if name.rsplit(".", 1)[0] in norms:
+            assert torch.equal(tensor, tuned.state_dict()[name]), name
+    assert not torch.equal(base().state_dict()["layers.head.weight"], tuned.state_dict()["layers.head.weight"])
+
+
+def test_the_seed_decides_the_weights(tuned):
+    again = tune(base(), frames(sevens(40), 7), materials(), RECIPE, seed=0)
+
+    assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in tuned.state_dict().items())
+
+
+def test_few_labels_are_not_repeated_without_end_and_many_are_all_seen():
+    steps = []
+    recipe = TuningRecipe(batch=16, feedback_share=0.375, rounds=2, fewest_steps=3, most_steps=5, shares=(1.0,))
+    for count in (1, 12, 40):
+        done = []
+        tune(base(), frames(sevens(40)[:count], 7), materials(), recipe, 0, lambda step, of, done=done: done.append(of))
+        steps.append(done[-1])
+
+    assert steps == [3, 4, 7]
+
+
+def test_interpolation_goes_from_one_end_to_the_other(tuned):
+    name = "layers.head.weight"
+    ends = [network.state_dict()[name] for network in (base(), tuned)]
+
+    assert torch.equal(interpolate(base(), tuned, 0.0).state_dict()[name], ends[0])
+    assert torch.allclose(interpolate(base(), tuned, 1.0).state_dict()[name], ends[1])
+    assert torch.allclose(interpolate(base(), tuned, 0.5).state_dict()[name], (ends[0] + ends[1]) / 2)
+
+
+def test_practice_drawings_choose_the_mix():
+    learned = interpolate(base(), base(), 0.0)
+    with torch.no_grad():
+        learned.layers.head.bias[7] += 0.5  # a little more of what the practice asks for
+
+    def chosen(digit: int) -> float:
+        practice = frames(sevens(20), 7) if digit == 7 else frames(lessons.drawings(20, 60, digit), digit)
+        return blend(base(), learned, CALIBRATION, practice, materials(), TuningRecipe(shares=(0.0, 1.0)))[1]
+
+    assert (chosen(7), chosen(0)) == (1.0, 0.0)
+
+
+def test_a_mix_that_forgets_is_not_chosen():
+    forgetful = interpolate(base(), base(), 0.0)
+    with torch.no_grad():
+        forgetful.layers.head.bias.copy_(torch.eye(11)[7] * 50)  # says 7 to everything
+
+    network, share, _ = blend(
+        base(), forgetful, CALIBRATION, frames(sevens(20), 7), materials(), TuningRecipe(shares=(0.0, 1.0))
+    )
+
+    assert share == 0.0
+    assert accuracy(network, materials().mnist_validation) == accuracy(base(), materials().mnist_validation)
+
+
+def test_without_practice_only_half_the_way_is_gone():
+    _, share, _ = blend(base(), base(), CALIBRATION, frames([], 7), materials(), TuningRecipe(shares=(0.2, 0.5, 1.0)))
+
+    assert share == 0.5
+
+
+def test_as_many_digits_are_refused_after_recalibration_as_before():
+    torch.manual_seed(1)
+    before = torch.randn(4_000, 11)
+    labels = before[:, :10].argmax(1)
+    calibration = type(CALIBRATION)(temperature=1.0, not_a_digit=0.0, unsure=0.8)
+    after = before.clone()
+    after[:, 10] += 2.0
+
+    moved = recalibrate(calibration, before, after, labels)
+
+    def refused(logits, threshold):
+        return (logits[:, 10] - torch.logsumexp(logits[:, :10], 1) >= threshold).double().mean().item()
+
+    assert refused(after, calibration.not_a_digit) > refused(before, 0.0) + 0.02
+    assert refused(after, moved.not_a_digit) == pytest.approx(refused(before, 0.0), abs=0.002)
+
+
+def test_a_rare_digit_is_drawn_more_often_than_its_share():
+    chances = balance(torch.tensor([1] * 90 + [7] * 10))
+
+    share = chances[90:].sum() / chances.sum()
+    assert 0.2 < share < 0.3
+
+
+def test_features_have_unit_length():
+    features = features_of(base(), materials().mnist.frames[:7])
+
+    assert features.shape[0] == 7
+    assert torch.allclose(features.norm(dim=1), torch.ones(7))
+
+
+def test_what_is_held_back_from_training_is_not_replayed(monkeypatch, tmp_path):
+    marked = Labelled(torch.zeros(5_200, 28, 28, dtype=torch.uint8), torch.arange(5_200))
+    monkeypatch.setattr("mnist.tuning.load_mnist", lambda folder, train: marked)
+
+    gathered = gather(tmp_path, mnist=150, drawings=40)
+
+    assert len(gathered.mnist) == 150
+    assert not set(gathered.mnist.labels.tolist()) & set(gathered.mnist_validation.labels.tolist())
+    assert [len(gathered.strokes), len(gathered.outliers), len(gathered.strokes_validation)] == [16, 8, 12]
+    assert not torch.equal(gathered.strokes.frames[:12], gathered.strokes_validation.frames)
