@@ -37,7 +37,7 @@ def show() -> None:
             st.button(
                 "Undo",
                 icon=":material/undo:",
-                shortcut="Ctrl+Z",
+                shortcut="Backspace",  # Streamlit hears Ctrl+Z in text fields too, where it means something else
                 disabled=not strokes,
                 on_click=_restart_canvas,
                 args=(canvas, strokes[:-1]),

@@ -141,7 +141,7 @@ def test_the_keyboard_undoes_confirms_and_clears(visitor):
     visitor.draw(SEVEN)
     visitor.settle()
     expect(visitor.answer).to_have_text("7")
-    visitor.page.keyboard.press("Control+z")
+    visitor.page.keyboard.press("Backspace")
     visitor.wait_until_empty()
 
     visitor.draw(SEVEN)
