@@ -135,7 +135,7 @@ def _ask_for_number(found: Recognition, start_over: Callable[[], None]) -> None:
     with st.form("number", border=False):
         left, right = st.columns([2, 1], vertical_alignment="bottom")
         typed = left.text_input("Or is it a number of several digits?", max_chars=MAX_NUMBER, placeholder="2026")
-        if right.form_submit_button("It’s this number", width="stretch"):
+        if right.form_submit_button("Store it", width="stretch"):
             try:
                 parse_label(typed)
             except BadLabel:

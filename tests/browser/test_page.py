@@ -334,10 +334,10 @@ def test_several_digits_side_by_side_are_read_as_a_number_and_corrected_as_one(v
 
     expect(visitor.answer).to_have_text("207")
     visitor.page.get_by_label("Or is it a number of several digits?").fill("20x")
-    visitor.button("It’s this number").click()
+    visitor.button("Store it").click()
     expect(visitor.page.get_by_text("digits only", exact=False)).to_be_visible()
     visitor.page.get_by_label("Or is it a number of several digits?").fill("201")
-    visitor.button("It’s this number").click()
+    visitor.button("Store it").click()
 
     expect(visitor.page.get_by_text("Thank you! Stored as 201.")).to_be_visible()
     newest = stored(url)[0]
