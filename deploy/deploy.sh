@@ -10,7 +10,8 @@ read -ra ssh <<< "${SSH:-ssh}"
 cd "$(dirname "$0")/.."
 
 echo "==> Sending $(git rev-parse --short HEAD) to $server:$folder"
-git archive HEAD | "${ssh[@]}" "$server" "mkdir -p '$folder' && cat > '$folder/next.tar'"
+# The umask: files as a checkout has them, so that Docker finds its earlier layers again.
+git -c tar.umask=0022 archive HEAD | "${ssh[@]}" "$server" "mkdir -p '$folder' && cat > '$folder/next.tar'"
 
 "${ssh[@]}" "$server" bash -s -- "$folder" "${READY_SECONDS:-180}" <<'ON_THE_SERVER'
 set -euo pipefail
