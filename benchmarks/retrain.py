@@ -224,14 +224,18 @@ def gain(setting: Setting) -> None:
     command = [sys.executable, "retrain.py", "--json"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     seconds = time.perf_counter() - started
-    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20  # of the largest child so far
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    memory = used.ru_maxrss / 2**20  # of the largest child so far
     if done.returncode not in (0, 3):
         raise SystemExit(f"retrain.py: {done.stderr}")
     outcome = json.loads(done.stdout)
     report(setting, house.active(), f"500 corrections: {outcome['outcome']}, {outcome['set_aside']}")
     if outcome["why"]:
         print(f"    why: {outcome['why']}")
-    print(f"    {seconds:.0f} s of 90, {memory:.2f} GiB of 1.5 (peak of the process), 2 threads")
+    print(
+        f"    {seconds:.0f} s of 90 ({used.ru_utime + used.ru_stime:.0f} s of processor time on 2 threads), "
+        f"{memory:.2f} GiB of 1.5 (peak of the process)"
+    )
     house.engine.dispose()
 
 
