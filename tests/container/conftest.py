@@ -124,7 +124,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     lines = (folder / ".env.example").read_text().splitlines()
     lines = ["DB_PASSWORD=0123456789abcdef" if line.startswith("DB_PASSWORD=") else line for line in lines]
     # TAG and SUBNET: beside whatever else runs on this machine.
-    lines += [f"API_KEY={API_KEY}", f"PUBLISH=127.0.0.1:{port}", "TAG=container-test", "SUBNET=172.31.86"]
+    lines += [f"API_KEY={API_KEY}", f"PUBLISH=127.0.0.1:{port}", "TAG=container-test", "SUBNET=10.231.86"]
     (folder / ".env").write_text("\n".join(lines) + "\n")
     server = Server(folder, "digits-test", f"http://127.0.0.1:{port}")
     try:
