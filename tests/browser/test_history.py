@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.strokes import DIGITS
-from tests.browser.test_page import stored
+from tests.browser.test_page import how_many
 
 ONE, SEVEN = DIGITS[1][0], DIGITS[7][0]
 
@@ -52,7 +52,7 @@ def test_a_shared_link_shows_the_drawing_and_lets_only_its_maker_change_it(drawn
 
 def test_my_drawings_are_deleted_for_good_and_nobody_elses(drawn, visit, shared_app):
     address, url = shared_app
-    before = len(stored(url))
+    before = how_many(url)
     stranger = visit(address)
     stranger.draw(ONE)
     stranger.settle()
@@ -62,7 +62,7 @@ def test_my_drawings_are_deleted_for_good_and_nobody_elses(drawn, visit, shared_
     drawn.button("Yes, delete them all").click()
 
     expect(drawn.page.get_by_text("Nothing yet.")).to_be_visible()
-    assert len(stored(url)) == before - 2 + 1
+    assert how_many(url) == before - 2 + 1
 
 
 def test_a_link_to_nothing_says_so(visit, shared_app):
@@ -76,7 +76,7 @@ def test_a_link_to_nothing_says_so(visit, shared_app):
 def test_who_keeps_drawings_out_gets_answers_and_leaves_nothing(visit, shared_app):
     address, url = shared_app
     visitor = visit(address)
-    before = len(stored(url))
+    before = how_many(url)
     visitor.page.get_by_text("Keep my drawings, to improve the program").click()
     expect(visitor.page.get_by_role("switch")).not_to_be_checked()
     visitor.settle()
@@ -87,4 +87,4 @@ def test_who_keeps_drawings_out_gets_answers_and_leaves_nothing(visit, shared_ap
     expect(visitor.answer).to_have_text("7")
     expect(visitor.page.get_by_text("Your drawings are not kept")).to_be_visible()
     expect(visitor.labels).to_have_count(0)
-    assert len(stored(url)) == before
+    assert how_many(url) == before
