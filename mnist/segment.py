@@ -13,7 +13,7 @@ MAX_DIGITS = 12
 MAX_PIECES = 60
 SOLID = 64  # of 255: paler ink, such as the soft edge of a stroke, connects nothing
 SHEARS = np.linspace(-0.6, 0.6, 13)  # slants at which a straight line may pass between two digits
-# The shares below are of the line's height; benchmarks/numbers.py measures what they are worth.
+# The shares below are of the line's height; benchmarks/whole_numbers.py measures what they are worth.
 SPECK = 0.08  # a piece smaller than that both ways is dropped, if it is away from every digit
 FULL = 0.5  # a piece at least that high may be a digit; a lower one is a part of the digit next to it
 APART = -0.03  # two such pieces with less room between them (here: more overlap) are parts of one digit

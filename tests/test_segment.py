@@ -127,7 +127,7 @@ def test_noise_takes_bounded_time():
 
 
 def test_generated_digits_stay_whole():
-    """At most 0.3 % may be split; `python -m benchmarks.numbers` measures thousands."""
+    """At most 0.3 % may be split; `python -m benchmarks.whole_numbers` measures thousands."""
     from mnist.pen import render
 
     rng = np.random.default_rng(11)
