@@ -1,15 +1,19 @@
 """The model page's words and figures."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 
+from mnist.classifier import SHIPPED_WEIGHTS
 from mnist.registry import Version
 from mnist.ui.charts import as_percent, versions_chart
 from mnist.ui.model import figures, table
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-SHIPPED = Version(1, None, NOON, "retired", {"validation": {"mnist": {"accuracy": 0.997}}, "test_accuracy": 0.9975})
+SHIPPED = Version(
+    1, None, NOON, "retired", {"validation": {"mnist_validation": {"accuracy": 0.997}}, "test_accuracy": 0.9975}
+)
 PROMOTED = Version(
     2,
     1,
@@ -26,6 +30,15 @@ REJECTED = Version(
     3, 1, NOON, "rejected", {"rows": 9, "people": 1, "why": ["MNIST falls"], "after": {"mnist_validation": 0.9}}
 )
 NEWEST_FIRST = [REJECTED, PROMOTED, SHIPPED]
+
+
+def test_the_report_beside_the_shipped_weights_has_the_figures():
+    report = json.loads(SHIPPED_WEIGHTS.with_suffix(".json").read_text())
+
+    [row] = figures([Version(1, None, NOON, "active", report)])
+
+    assert row["share"] > 0.99
+    assert report["test_accuracy"] >= 0.996
 
 
 def test_every_version_says_what_came_of_it_and_why():

@@ -36,6 +36,7 @@ def show() -> None:
     st.dataframe(
         table(versions),
         hide_index=True,
+        placeholder="–",
         column_config={
             "made": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
             "why": st.column_config.TextColumn(width="large"),
@@ -86,5 +87,5 @@ def table(versions: Sequence[Version]) -> list[dict[str, Any]]:
 def _measured(version: Version) -> Mapping[str, Any]:
     """A retraining measured the version after itself; train.py wrote a report of its own."""
     metrics = version.metrics
-    validation = metrics.get("validation", {}).get("mnist", {}).get("accuracy")
+    validation = metrics.get("validation", {}).get("mnist_validation", {}).get("accuracy")
     return {"mnist_validation": validation, **metrics, **(metrics.get("after") or {})}
