@@ -18,10 +18,11 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from mnist.claim import Claim
 from mnist.classifier import SHIPPED_WEIGHTS, UnusableWeights
 from mnist.data import MissingMnist
 from mnist.database import connect
-from mnist.learning import Claim, Limits, Outcome, Shipped, rehearse, retrain
+from mnist.learning import Limits, Outcome, Shipped, rehearse, retrain
 from mnist.registry import ActiveVersionChanged, NoSuchVersion, Registry, Version
 from mnist.run_lock import AnotherRun
 from mnist.serving import report_of
