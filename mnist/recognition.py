@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -19,7 +18,7 @@ from mnist.metrics import ACCURACY_WINDOW, Metrics
 from mnist.model_card import ModelCard
 from mnist.preprocess import BlankDrawing
 from mnist.reading import Framed, frame, read
-from mnist.repository import Drawing, Repository, StorageUnavailable, UnknownPrediction, Wanted, parse_label
+from mnist.repository import Drawing, Repository, StorageUnavailable, UnknownPrediction, Wanted, parse_label, utc_now
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +154,7 @@ class Recogniser:
             self.correct_by_id(drawing.id, label)
         except UnknownPrediction:
             true_label, true_number = parse_label(label)
-            labelled = replace(drawing, true_label=true_label, true_number=true_number, labelled_at=datetime.now(UTC))
+            labelled = replace(drawing, true_label=true_label, true_number=true_number, labelled_at=utc_now())
             with self._counting_errors("correct"):
                 self._repository.save(labelled)
             self._metrics.count_feedback(is_right=labelled.truth == labelled.guess)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Callable
 
@@ -13,7 +12,7 @@ from mnist.images import BadImage, encode_png
 from mnist.preprocess import BlankDrawing
 from mnist.recognition import Recognition
 from mnist.repository import MAX_NUMBER, AlreadyProcessed, BadLabel, Drawing, StorageUnavailable, parse_label
-from mnist.ui import style, visitor
+from mnist.ui import gallery, style, visitor
 from mnist.ui.charts import as_percent, probability_bars
 
 NOT_A_DIGIT = "not a digit"
@@ -33,10 +32,8 @@ def read(data: bytes, *, source: str) -> None:
             grows_from=before.drawing if before and source == "canvas" else None,
             keep=visitor.keeps(),
         )
-    except BlankDrawing as blank:
-        visitor.forget(problem=str(blank))
-    except BadImage as bad:
-        visitor.forget(problem=str(bad))
+    except (BlankDrawing, BadImage) as problem:
+        visitor.forget(problem=str(problem))
     else:
         visitor.remember(found)
     st.session_state["read_digest"] = digest
@@ -74,8 +71,9 @@ def show(start_over: Callable[[], None]) -> None:
         _show_labels(found, start_over)
     if not found.digits:
         st.altair_chart(probability_bars(found.prediction.probabilities, ink=style.ink()), key="bars")
+    frame = gallery.data_url(encode_png(found.frame))
     st.html(
-        f'<div class="seen"><img alt="The 28 by 28 picture that the network sees" src="{_data_url(found)}">'
+        f'<div class="seen"><img alt="The 28 by 28 picture that the network sees" src="{frame}">'
         "<span>What the network sees: your drawing, cropped, scaled and centred in 28 × 28 pixels.</span></div>"
     )
 
@@ -184,7 +182,3 @@ def _show_unsent(start_over: Callable[[], None]) -> None:
 def as_text(label: int | str | None) -> str:
     """How a label reads in a sentence."""
     return NOT_A_DIGIT if label is None else str(label)
-
-
-def _data_url(found: Recognition) -> str:
-    return "data:image/png;base64," + base64.b64encode(encode_png(found.frame)).decode()

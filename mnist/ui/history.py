@@ -16,6 +16,8 @@ def show() -> None:
     if drawing := st.query_params.get("drawing"):
         detail.show(drawing)
         return
+    if deleted := st.session_state.pop("deleted", None):
+        st.toast(deleted)
     st.title("Your drawings", anchor=False)
     st.caption("What you drew in this browser. Nobody else sees this list.")
     wanted = _ask()
@@ -71,8 +73,6 @@ def _offer_to_delete_all() -> None:
     with st.popover("Delete my drawings", icon=":material/delete_forever:"):
         st.write("This removes every drawing of yours and what you said about them, for good.")
         st.button("Yes, delete them all", type="primary", on_click=_delete_all)
-    if deleted := st.session_state.pop("deleted", None):
-        st.toast(deleted)
 
 
 def _delete_all() -> None:

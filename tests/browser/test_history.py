@@ -61,8 +61,26 @@ def test_my_drawings_are_deleted_for_good_and_nobody_elses(drawn, visit, shared_
     drawn.page.get_by_text("Delete my drawings").click()
     drawn.button("Yes, delete them all").click()
 
+    expect(drawn.page.get_by_text("2 drawings are deleted.")).to_be_visible()
     expect(drawn.page.get_by_text("Nothing yet.")).to_be_visible()
     assert how_many(url) == before - 2 + 1
+
+
+def test_who_comes_back_from_the_history_finds_an_empty_canvas(visit, shared_app):
+    visitor = visit(shared_app[0])
+    visitor.draw(SEVEN)
+    visitor.settle()
+    expect(visitor.answer).to_have_text("7")
+
+    visitor.page.get_by_role("link", name="History").click()
+    expect(visitor.page.locator(".latest figure")).to_have_count(1)
+    visitor.page.get_by_role("link", name="Draw").click()
+
+    visitor.canvas.wait_for()
+    visitor.wait_until_empty()
+    visitor.draw(ONE)
+    visitor.settle()
+    expect(visitor.answer).to_have_text("1")
 
 
 def test_a_link_to_nothing_says_so(visit, shared_app):
@@ -79,7 +97,7 @@ def test_who_keeps_drawings_out_gets_answers_and_leaves_nothing(visit, shared_ap
     before = how_many(url)
     visitor.page.get_by_text("Keep my drawings, to improve the program").click()
     expect(visitor.page.get_by_role("switch")).not_to_be_checked()
-    visitor.settle()
+    visitor.page.wait_for_timeout(2000)  # the canvas is made anew
 
     visitor.draw(SEVEN)
     visitor.settle()
