@@ -40,11 +40,16 @@ CREATE TABLE IF NOT EXISTS predictions (
     CONSTRAINT only_a_run_sets_aside CHECK (set_aside IS NULL OR feedback_processed)
 );
 
-CREATE INDEX IF NOT EXISTS predictions_by_time ON predictions (created_at, id);
+-- Holds all that the history can be filtered by, so that looking far back reads no pictures.
+CREATE INDEX IF NOT EXISTS predictions_by_time
+    ON predictions (created_at, id, source, model_version, verdict, predicted_digit, predicted_number, true_label,
+                    true_number, labelled_at);
 CREATE INDEX IF NOT EXISTS predictions_by_session ON predictions (session_id, created_at, id);
 CREATE INDEX IF NOT EXISTS predictions_to_learn_from ON predictions (feedback_processed, labelled_at, id)
     WHERE labelled_at IS NOT NULL;
--- Holds all that the accuracy of the latest labels needs, so that no pictures are read for it.
+-- Holds all that is told about the latest labels, so that no pictures are read for it.
 CREATE INDEX IF NOT EXISTS predictions_labelled
-    ON predictions (labelled_at, model_version, predicted_digit, predicted_number, true_label, true_number)
+    ON predictions (labelled_at, id, model_version, predicted_digit, predicted_number, true_label, true_number, confidence)
     WHERE labelled_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS predictions_to_review ON predictions (labelled_at, id)
+    WHERE set_aside = 'disputed' AND NOT reviewed;

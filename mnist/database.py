@@ -31,6 +31,9 @@ CONNECT_SECONDS = 3  # a person waits for the page meanwhile
 _CREATE_LOCK = 0x6D6E697374  # "mnist"
 
 
+_TO_REVIEW = text("set_aside = 'disputed' AND NOT reviewed")
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """timestamptz in PostgreSQL; SQLite forgets the zone, so it is put back on the way out. Always UTC."""
 
@@ -60,7 +63,20 @@ class PredictionRow(Base):
         CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence_is_a_probability"),
         CheckConstraint("true_label IS NULL OR labelled_at IS NOT NULL", name="a_label_has_its_time"),
         CheckConstraint("set_aside IS NULL OR feedback_processed", name="only_a_run_sets_aside"),
-        Index("predictions_by_time", "created_at", "id"),
+        # Holds all that the history can be filtered by, so that looking far back reads no pictures.
+        Index(
+            "predictions_by_time",
+            "created_at",
+            "id",
+            "source",
+            "model_version",
+            "verdict",
+            "predicted_digit",
+            "predicted_number",
+            "true_label",
+            "true_number",
+            "labelled_at",
+        ),
         Index("predictions_by_session", "session_id", "created_at", "id"),
         Index(
             "predictions_to_learn_from",
@@ -70,17 +86,26 @@ class PredictionRow(Base):
             postgresql_where=text("labelled_at IS NOT NULL"),
             sqlite_where=text("labelled_at IS NOT NULL"),
         ),
-        # Holds all that the accuracy of the latest labels needs, so that no pictures are read for it.
+        # Holds all that is told about the latest labels, so that no pictures are read for it.
         Index(
             "predictions_labelled",
             "labelled_at",
+            "id",
             "model_version",
             "predicted_digit",
             "predicted_number",
             "true_label",
             "true_number",
+            "confidence",
             postgresql_where=text("labelled_at IS NOT NULL"),
             sqlite_where=text("labelled_at IS NOT NULL"),
+        ),
+        Index(
+            "predictions_to_review",
+            "labelled_at",
+            "id",
+            postgresql_where=_TO_REVIEW,
+            sqlite_where=_TO_REVIEW,
         ),
     )
 
