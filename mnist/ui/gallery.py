@@ -25,7 +25,6 @@ def show_with_buttons(drawings: Sequence[Drawing], open_: Callable[[Drawing], No
                 st.button(
                     f"{guess_of(drawing)}{said}",
                     key=f"{key}_{drawing.id}",
-                    help=f"{drawing.created_at:%Y-%m-%d %H:%M} UTC · {drawing.source}",
                     width="stretch",
                     on_click=open_,
                     args=(drawing,),

@@ -24,6 +24,7 @@ SHOWN = 12
 
 def show() -> None:
     st.title("Insight", anchor=False)
+    st.caption("How much is drawn here, and how well it is read, by what people said.")
     try:
         days = services.history().drawings_a_day()
         labels = services.history().labels()
