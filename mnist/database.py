@@ -212,7 +212,7 @@ def create_tables(engine: Engine) -> None:
             return
     with engine.begin() as connection:
         lock_schema(connection)
-        _bring_up(connection)
+        bring_up(connection)
 
 
 def lock_schema(connection: Connection) -> None:
@@ -230,7 +230,8 @@ def _stands(connection: Connection) -> tuple[frozenset[str], str | None]:
     return tables, revision
 
 
-def _bring_up(connection: Connection) -> None:
+def bring_up(connection: Connection) -> None:
+    """Make or upgrade the tables, in a transaction that has `lock_schema`. Raises UnusableSchema."""
     tables, revision = _stands(connection)
     if revision is not None and revision not in REVISIONS:
         raise UnusableSchema(
@@ -249,10 +250,29 @@ def _bring_up(connection: Connection) -> None:
         connection.execute(insert(_REVISION).values(version_num=REVISIONS[-1]))
 
 
+def is_common(connection: Connection) -> bool:
+    """Whether the drawings lie in the one table that the common digit applications make."""
+    return {"predicted_digit", "true_label"} <= _columns(connection) and not _is_ours(connection)
+
+
+def _is_ours(connection: Connection) -> bool:
+    return {"probabilities", "set_aside", "reviewed"} <= _columns(connection)
+
+
+def _columns(connection: Connection) -> set[str]:
+    found = inspect(connection)
+    table = PredictionRow.__tablename__
+    return {column["name"] for column in found.get_columns(table)} if found.has_table(table) else set()
+
+
 def _recognise(connection: Connection) -> None:
     """Make sure that tables without a revision are the first release's. Raises UnusableSchema."""
-    columns = {column["name"] for column in inspect(connection).get_columns(PredictionRow.__tablename__)}
-    if not {"probabilities", "set_aside", "reviewed"} <= columns:
+    if is_common(connection):
+        raise UnusableSchema(
+            "The database has the table “predictions” of another digit application. Make a backup, then run "
+            "`python -m mnist.upgrade`: it takes over the drawings and labels, and keeps the old table."
+        )
+    if not _is_ours(connection):
         raise UnusableSchema("The database has a table “predictions” that this program did not make.")
 
 
