@@ -32,10 +32,12 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from mnist.waiting import CONNECT_SECONDS, limit_waiting, patiently
+
 BUSY_SECONDS = 5  # how long a writer waits for another one's lock
-CONNECT_SECONDS = 3  # a person waits for the page meanwhile
 _CREATE_LOCK = 0x6D6E697374  # "mnist"
 REVISIONS = ("0001", "0002")  # the files of mnist/migrations/versions; this file describes the last one
 
@@ -183,12 +185,15 @@ def connect(url: URL) -> Engine:
     """Make an engine; nothing connects until it is used, so the database may be away.
 
     SQLite: write-ahead logging lets readers go on while one writes. PostgreSQL: a connection that broke meanwhile is
-    replaced before use.
+    replaced before use, and one that gives no answer is given up.
     """
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
         event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "checkout", _check_file)
         return engine
+    if url.get_backend_name() == "postgresql":
+        limit_waiting()
     return create_engine(
         url,
         pool_pre_ping=True,
@@ -210,7 +215,7 @@ def create_tables(engine: Engine) -> None:
     with engine.connect() as connection:  # the usual case: it only reads, and waits for nobody
         if _stands(connection) == (_TABLES, REVISIONS[-1]):
             return
-    with engine.begin() as connection:
+    with patiently(), engine.begin() as connection:
         lock_schema(connection)
         bring_up(connection)
 
@@ -276,9 +281,26 @@ def _recognise(connection: Connection) -> None:
         raise UnusableSchema("The database has a table “predictions” that this program did not make.")
 
 
-def _configure_sqlite(connection: Any, _record: object) -> None:
+def _configure_sqlite(connection: Any, record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")  # what a person was told is stored survives a power cut
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+    if name := connection.execute("PRAGMA database_list").fetchone()[2]:
+        record.info["file"] = Path(name), _identity(Path(name))
+
+
+def _check_file(_connection: object, record: Any, _proxy: object) -> None:
+    # SQLite goes on writing into a file that was deleted or replaced by a backup; nobody would find it again.
+    path, identity = record.info.get("file", (None, None))
+    if path is not None and _identity(path) != identity:
+        raise DisconnectionError("The database file was deleted or replaced.")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino

@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mnist.database import PredictionRow, UnusableSchema, bring_up, connect, is_common, lock_schema
 from mnist.images import BadImage, decode, encode_png
 from mnist.settings import BadSetting, Settings
+from mnist.waiting import patiently
 
 OLD = "predictions_before_upgrade"
 COLUMNS = ("id", "timestamp", "predicted_digit", "true_label", "image", "created_at", "feedback_processed")
@@ -52,7 +53,7 @@ def upgrade(engine: Engine) -> Upgraded | None:
 
     Raises UnusableSchema for tables of yet another kind, SQLAlchemyError when the database fails; nothing changes then.
     """
-    with engine.begin() as connection:
+    with patiently(), engine.begin() as connection:
         lock_schema(connection)
         if not is_common(connection):
             bring_up(connection)

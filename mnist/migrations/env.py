@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from mnist.database import Base, connect, lock_schema
 from mnist.settings import Settings
+from mnist.waiting import patiently
 
 
 def run(connection: Connection) -> None:
@@ -22,7 +23,7 @@ if (given := context.config.attributes.get("connection")) is not None:
     run(given)
 else:
     engine = connect(Settings.from_environment().database_url)
-    with engine.begin() as own:
+    with patiently(), engine.begin() as own:
         lock_schema(own)
         run(own)
     engine.dispose()
