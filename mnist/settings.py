@@ -31,6 +31,7 @@ class Settings:
     upload_seconds: int
     rate_limit: int  # API requests per minute and client; 0: no limit
     api_key: str | None = field(repr=False)  # None: the API is open
+    admin_password: str | None = field(repr=False)  # None: administration is off
     cors_origins: tuple[str, ...]  # web pages that may call the API; ("*",): any
     request_log: bool
     retrain_min_feedback: int  # new labels below which a retraining does nothing
@@ -59,6 +60,7 @@ class Settings:
             upload_seconds=_positive(environment, "UPLOAD_SECONDS", 30),
             rate_limit=_whole(environment, "RATE_LIMIT", 600),
             api_key=(environment.get("API_KEY") or "").strip() or None,
+            admin_password=(environment.get("ADMIN_PASSWORD") or "").strip() or None,
             cors_origins=tuple((environment.get("CORS_ORIGINS") or "*").replace(",", " ").split()),
             request_log=_switch(environment, "REQUEST_LOG"),
             retrain_min_feedback=_positive(environment, "RETRAIN_MIN_FEEDBACK", 10),

