@@ -80,8 +80,9 @@ def _database_url(environment: Mapping[str, str]) -> URL:
             raise BadSetting(
                 "DATABASE_URL can't be read. Write it as postgresql://user:password@host:5432/name or sqlite:///file.db."
             ) from None
-        # Heroku and others still hand out the scheme that SQLAlchemy dropped.
-        return parsed.set(drivername="postgresql") if parsed.drivername == "postgres" else parsed
+        # "postgres" is what Heroku and others still hand out; without a driver SQLAlchemy takes one we don't install.
+        is_plain = parsed.drivername in ("postgres", "postgresql")
+        return parsed.set(drivername="postgresql+psycopg2") if is_plain else parsed
     if host := environment.get("DB_HOST"):
         return URL.create(
             "postgresql+psycopg2",
