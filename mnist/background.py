@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 COMMAND = (
     sys.executable,
@@ -70,8 +73,9 @@ class BackgroundRetraining:
         assert self._progress is not None
         try:
             told = json.loads(line)
-        except ValueError:
-            return  # a line of the log
+        except ValueError:  # a line of its log
+            log.info("retrain.py: %s", line.rstrip())
+            return
         if isinstance(told, dict) and "stage" in told:
             self._progress = replace(self._progress, stage=str(told["stage"]))
         elif isinstance(told, dict) and told.get("steps"):

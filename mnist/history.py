@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, and_, select, tuple_
+from sqlalchemy import ColumnElement, func, not_, select, tuple_
 
 from mnist.database import PredictionRow
 from mnist.repository import IS_RIGHT, Drawing, as_drawing, as_text
@@ -70,52 +69,52 @@ class History(Storage):
         """
         row = PredictionRow
         place = tuple_(row.created_at, row.id)
-        window = select(row.created_at, row.id, row.verdict, row.source, row.model_version, row.predicted_digit)
-        window = window.add_columns(row.labelled_at, IS_RIGHT.label("is_right"))
-        if wanted.session_id is not None:
-            window = window.where(row.session_id == wanted.session_id)
-        if wanted.since is not None:
-            window = window.where(row.created_at >= wanted.since)
-        if wanted.until is not None:
-            window = window.where(row.created_at < wanted.until)
-        if before is not None:
-            window = window.where(place < before)
         newest_first = (row.created_at.desc(), row.id.desc())
-        window = window.order_by(*newest_first).limit(SEARCHED)
-        looked_at = window.subquery()
-        matching = (
-            select(looked_at.c.id)
-            .where(*_filters(wanted, looked_at.c))
-            .order_by(looked_at.c.created_at.desc(), looked_at.c.id.desc())
-            .limit(limit + 1)  # one more tells whether there is a next page
-        )
+        among = []
+        if wanted.session_id is not None:
+            among.append(row.session_id == wanted.session_id)
+        if wanted.since is not None:
+            among.append(row.created_at >= wanted.since)
+        if wanted.until is not None:
+            among.append(row.created_at < wanted.until)
+        if before is not None:
+            among.append(place < before)
+        filters = _filters(wanted)
         with self._session() as session:
+            end: Any = None
+            if filters:
+                last = (
+                    select(row.created_at, row.id).where(*among).order_by(*newest_first).offset(SEARCHED - 1).limit(1)
+                )
+                if (end := session.execute(last).one_or_none()) is not None:
+                    among.append(place >= tuple(end))
+            # The ids first, and one more than is shown: an index holds all that is asked for, the pictures come after.
+            matching = select(row.id).where(*among, *filters).order_by(*newest_first).limit(limit + 1)
             ids = list(session.scalars(matching))
-            drawings = [
-                as_drawing(found)
-                for found in session.scalars(select(row).where(row.id.in_(ids)).order_by(*newest_first))
-            ]
-            if len(drawings) > limit:
-                last = drawings[limit - 1]
-                return Page(drawings[:limit], (last.created_at, last.id))
-            end = session.execute(
-                window.with_only_columns(row.created_at, row.id).limit(1).offset(SEARCHED - 1)
-            ).one_or_none()
-            return Page(drawings, None if end is None else (end[0], end[1]))
+            pictures = select(row).where(row.id.in_(ids[:limit])).order_by(*newest_first)
+            drawings = [as_drawing(each) for each in session.scalars(pictures)]
+        if len(ids) > limit:
+            end = (drawings[-1].created_at, drawings[-1].id)
+        return Page(drawings, None if end is None else (end[0], end[1]))
 
-    def some(self, ids: Sequence[uuid.UUID], *, most: int, session_id: str | None = None) -> list[Drawing]:
-        """The first of these drawings, in this order; only one session's when it is named.
-
-        ids: at most LATEST_LABELS.
-        """
+    def some(self, ids: Sequence[uuid.UUID], *, most: int) -> list[Drawing]:
+        """The first of these drawings, in this order, as far as they still exist."""
+        wanted = select(PredictionRow).where(PredictionRow.id.in_(ids[:most]))
         with self._session() as session:
-            if session_id is not None:
-                mine = select(PredictionRow.id).where(PredictionRow.session_id == session_id, PredictionRow.id.in_(ids))
-                owned = set(session.scalars(mine))
-                ids = [each for each in ids if each in owned]
-            wanted = select(PredictionRow).where(PredictionRow.id.in_(ids[:most]))
             found = {row.id: as_drawing(row) for row in session.scalars(wanted)}
         return [found[each] for each in ids[:most] if each in found]
+
+    def labelled_by(self, session_id: str) -> set[uuid.UUID]:
+        """Which drawings a session has labelled; the latest LATEST_LABELS of its drawings are looked at."""
+        row = PredictionRow
+        latest = (
+            select(row.id, row.labelled_at)
+            .where(row.session_id == session_id)
+            .order_by(row.created_at.desc(), row.id.desc())
+            .limit(LATEST_LABELS)
+        )
+        with self._session() as session:
+            return {drawing_id for drawing_id, labelled_at in session.execute(latest) if labelled_at is not None}
 
     def labels(self) -> list[Label]:
         """The latest LATEST_LABELS labels, newest first."""
@@ -152,24 +151,34 @@ class History(Storage):
         """How many of the latest LATEST_DRAWINGS came on each day (UTC) from each source."""
         row = PredictionRow
         latest = (
-            select(row.created_at, row.source).order_by(row.created_at.desc(), row.id.desc()).limit(LATEST_DRAWINGS)
+            select(row.created_at, row.source)
+            .order_by(row.created_at.desc(), row.id.desc())
+            .limit(LATEST_DRAWINGS)
+            .subquery()
         )
         with self._session() as session:
-            return Counter((created_at.date(), source) for created_at, source in session.execute(latest))
+            moment: Any = latest.c.created_at
+            if session.get_bind().dialect.name == "postgresql":
+                moment = func.timezone("UTC", moment)  # date() would take the connection's own zone
+            day = func.date(moment)
+            counted = select(day, latest.c.source, func.count()).group_by(day, latest.c.source)
+            return {(date.fromisoformat(str(when)), source): count for when, source, count in session.execute(counted)}
 
 
-def _filters(wanted: Wanted, of: Any) -> list[ColumnElement[bool]]:
-    conditions = []
-    for column, value in (
-        (of.predicted_digit, wanted.digit),
-        (of.verdict, wanted.verdict),
-        (of.source, wanted.source),
-        (of.model_version, wanted.version),
-    ):
-        if value is not None:
-            conditions.append(column == value)
+def _filters(wanted: Wanted) -> list[ColumnElement[bool]]:
+    row = PredictionRow
+    conditions: list[ColumnElement[bool]] = [
+        column == value
+        for column, value in (
+            (row.predicted_digit, wanted.digit),
+            (row.verdict, wanted.verdict),
+            (row.source, wanted.source),
+            (row.model_version, wanted.version),
+        )
+        if value is not None
+    ]
     if wanted.state == "unlabelled":
-        conditions.append(of.labelled_at.is_(None))
+        conditions.append(row.labelled_at.is_(None))
     elif wanted.state in ("right", "wrong"):
-        conditions.append(and_(of.labelled_at.is_not(None), of.is_right.is_(wanted.state == "right")))
+        conditions += [row.labelled_at.is_not(None), IS_RIGHT if wanted.state == "right" else not_(IS_RIGHT)]
     return conditions

@@ -93,14 +93,22 @@ def test_an_empty_history_has_one_empty_page(history):
     assert history.page(Wanted("a visitor"), limit=5) == Page([], None)
 
 
-def test_chosen_drawings_come_in_the_order_asked_for_and_only_ones_own(repository, history):
-    first, second, theirs = drawing(), drawing(), drawing(session_id="somebody else")
-    repository.add_all([first, second, theirs])
-    ids = [second.id, uuid.uuid4(), theirs.id, first.id]
+def test_chosen_drawings_come_in_the_order_asked_for(repository, history):
+    first, second = drawing(), drawing()
+    repository.add_all([first, second, drawing()])
+    ids = [second.id, uuid.uuid4(), first.id]
 
-    assert history.some(ids, most=9) == [second, theirs, first]
-    assert history.some(ids, most=9, session_id="a visitor") == [second, first]
-    assert history.some(ids, most=1, session_id="a visitor") == [second]
+    assert history.some(ids, most=9) == [second, first]
+    assert history.some(ids, most=1) == [second]
+    assert history.some([], most=9) == []
+
+
+def test_a_session_is_told_which_drawings_it_labelled(repository, history):
+    mine, theirs = drawing(labelled_at=NOON), drawing(labelled_at=NOON, session_id="somebody else")
+    repository.add_all([mine, theirs, drawing()])
+
+    assert history.labelled_by("a visitor") == {mine.id}
+    assert history.labelled_by("nobody") == set()
 
 
 def test_labels_tell_what_was_said_beside_what_was_read(repository, history):

@@ -120,10 +120,12 @@ def _show_hardest(labels: Sequence[Label]) -> None:
 def _show_drawings(labels: Sequence[Label], empty: str, *, key: str) -> None:
     """The visitor's own ones among them; all of them for an administrator."""
     is_administrator = administrator.is_signed_in()
-    session_id = None if is_administrator else visitor.session_id()
+    ids = [label.drawing_id for label in labels]
     try:
-        ids = [label.drawing_id for label in labels]
-        drawings = services.history().some(ids, most=SHOWN, session_id=session_id)
+        if not is_administrator:
+            own = services.history().labelled_by(visitor.session_id())
+            ids = [each for each in ids if each in own]
+        drawings = services.history().some(ids, most=SHOWN)
     except StorageUnavailable:
         st.info("The drawings can’t be shown: the database can’t be reached.", icon=":material/cloud_off:")
         return
