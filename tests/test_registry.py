@@ -286,6 +286,23 @@ def test_feedback_is_read_to_its_limit_across_chunks(registry, repository):
     assert len(list(registry.feedback(limit=700))) == 700
 
 
+def test_only_a_chunk_of_pictures_is_in_memory_at_a_time(registry, repository, monkeypatch):
+    template = labelled(repository)
+    repository.add_all([replace(template, id=uuid.uuid4()) for _ in range(34)])
+    monkeypatch.setattr("mnist.registry.CHUNK", 10)
+    sizes, read = [], registry._chunk
+
+    def counted(*arguments):
+        chunk = read(*arguments)
+        sizes.append(len(chunk))
+        return chunk
+
+    monkeypatch.setattr(registry, "_chunk", counted)
+
+    assert len({each.id for each in registry.feedback(limit=100)}) == 35
+    assert sizes == [10, 10, 10, 5, 0]
+
+
 def test_a_person_can_see_which_version_learned_from_them(registry, repository):
     registry.seed(b"shipped", {})
     mine, disputed, theirs = (
