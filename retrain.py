@@ -22,7 +22,7 @@ from mnist.claim import Claim
 from mnist.classifier import SHIPPED_WEIGHTS, UnusableWeights
 from mnist.data import MissingMnist
 from mnist.database import connect
-from mnist.learning import Limits, Outcome, Shipped, rehearse, retrain
+from mnist.learning import Limits, Shipped, rehearse, retrain
 from mnist.registry import ActiveVersionChanged, NoSuchVersion, Registry, Version
 from mnist.run_lock import AnotherRun
 from mnist.serving import report_of
@@ -89,8 +89,8 @@ def run(options: argparse.Namespace) -> int:
         outcome, claim = rehearse(registry, shipped, lambda: gather(settings.mnist_dir), limits, watcher)
         return say(options, outcome.as_json(), f"{left_out(claim)}{outcome.summary}", 0)
     outcome = retrain(registry, engine, shipped, lambda: gather(settings.mnist_dir), limits, watcher)
-    told = {**outcome.as_json(), "summary": summary(outcome)}
-    return say(options, told, summary(outcome), REJECTED if outcome.outcome == "rejected" else PROMOTED)
+    told = {**outcome.as_json(), "summary": outcome.summary}
+    return say(options, told, outcome.summary, REJECTED if outcome.outcome == "rejected" else PROMOTED)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -142,21 +142,16 @@ def say(options: argparse.Namespace, machine: Mapping[str, Any], person: str, co
     return code
 
 
-def summary(outcome: Outcome) -> str:
-    numbers = outcome.numbers_waiting
-    waiting = f" {numbers} labels of whole numbers wait: only single digits are learned so far." if numbers else ""
-    return outcome.summary + waiting
-
-
 def left_out(claim: Claim) -> str:
     """What a dry run found, by reason, with the rows that are in dispute."""
     lines = []
-    for reason, count in sorted(Counter(each.set_aside for each in claim.lessons if each.set_aside).items()):
+    labels = [each for each in claim.lessons if each.place == 0]
+    for reason, count in sorted(Counter(each.set_aside for each in labels if each.set_aside).items()):
         lines.append(f"{count:6d}  {reason}")
-    for lesson in claim.lessons:
-        if lesson.set_aside == "disputed":
-            who = f" by session {lesson.person}" if lesson.person else ""
-            lines.append(f"        disputed: {lesson.id} labelled {lesson.label}{who}")
+    for each in labels:
+        if each.set_aside == "disputed":
+            who = f" by session {each.person}" if each.person else ""
+            lines.append(f"        disputed: {each.id} labelled {each.truth}{who}")
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -18,6 +18,7 @@ from mnist.data import Labelled
 from mnist.images import BadImage, decode
 from mnist.network import DigitNetwork
 from mnist.preprocess import BlankDrawing, prepare
+from mnist.reading import frame
 from mnist.registry import REVOKED, ROLLED_BACK, Feedback, Mark, Registry
 from mnist.tuning import Materials
 
@@ -27,11 +28,13 @@ HELD_OUT_SHARE = 5  # one session in …
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """One label, without its picture."""
+    """One digit that a label names, without its picture: a whole number is as many lessons as it has digits."""
 
     id: uuid.UUID
+    place: int  # in a whole number, from 0
     person: str
     label: int | None
+    truth: str | None  # the label as it was given: "7", "2026", None for "not a digit"
     labelled_at: datetime
     processed_by: int | None
     is_processed: bool
@@ -47,7 +50,7 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Claim:
-    """The labels that a run read, each with its verdict."""
+    """The labels that a run read, each with its verdict; all digits of a number have the same."""
 
     lessons: Sequence[Lesson]  # oldest first
     images: Labelled  # of every lesson, in order; those of blank ones are empty
@@ -66,7 +69,7 @@ class Claim:
     def marks(self, served: set[int]) -> tuple[list[Mark], int]:
         """What to write, and how many labels are learned that no served version had learned."""
         marks, new = [], 0
-        for lesson in self.lessons:
+        for lesson in _first_digits(self.lessons):
             unlearned = lesson.set_aside is None and lesson.processed_by not in served
             new += unlearned or (lesson.set_aside is None and lesson.was_set_aside is not None)
             changed = lesson.set_aside != lesson.was_set_aside and not lesson.is_settled
@@ -75,30 +78,35 @@ class Claim:
         return marks, new
 
     def counts(self, new: int) -> dict[str, Any]:
-        reasons = Counter(each.set_aside for each in self.lessons if each.set_aside not in (None, HELD_OUT))
+        """Of labels, whatever number of digits they name."""
+        labels = _first_digits(self.lessons)
+        learned = [each for each in labels if each.set_aside is None]
+        reasons = Counter(each.set_aside for each in labels if each.set_aside is not None)
         return {
-            "rows": len(self.learned),
+            "rows": len(learned),
             "new_rows": new,
-            "people": len({self.lessons[row].person for row in self.learned}),
-            "held_out": len(self.held_out),
+            "numbers": sum(len(each.truth or "") > 1 for each in learned),
+            "people": len({each.person for each in learned}),
+            "held_out": reasons.pop(HELD_OUT, 0),
             "set_aside": dict(reasons),
         }
 
     def digest(self) -> str:
         """Says which labels were learned: SHA-256 over the sorted lines "id label"."""
-        lines = sorted(f"{self.lessons[row].id} {self.lessons[row].label}\n" for row in self.learned)
+        learned = [each for each in _first_digits(self.lessons) if each.set_aside is None]
+        lines = sorted(f"{each.id} {each.truth}\n" for each in learned)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def study(registry: Registry, base: DigitNetwork, materials: Materials, caps: trust.Caps, *, most_rows: int) -> Claim:
-    """Read the feedback and decide what to believe. Memory: about 2 kB a label, beside the frames of CHUNK drawings."""
+    """Read the feedback and decide what to believe. Memory: about 2 kB a digit, beside the frames of CHUNK drawings."""
     lessons: list[Lesson] = []
     frames: list[np.ndarray] = []
     for feedback in registry.feedback(most_rows):
-        frame, problem = _frame_of(feedback)
-        frames.append(frame)
-        lessons.append(_lesson(feedback, problem))
-    order = sorted(range(len(lessons)), key=lambda row: (lessons[row].labelled_at, lessons[row].id))
+        shown, labels_shown, problem = _digits_of(feedback)
+        frames += shown
+        lessons += [_lesson(feedback, place, label, problem) for place, label in enumerate(labels_shown)]
+    order = sorted(range(len(lessons)), key=lambda row: (lessons[row].labelled_at, lessons[row].id, lessons[row].place))
     lessons = [lessons[row] for row in order]
     labels = torch.tensor([lesson.label or 0 for lesson in lessons], dtype=torch.long)
     pictures = np.stack([frames[row] for row in order]) if frames else np.zeros((0, 28, 28), np.uint8)
@@ -110,13 +118,14 @@ def study(registry: Registry, base: DigitNetwork, materials: Materials, caps: tr
     )
     people = [lessons[row].person for row in open_rows]
     verdicts = trust.judge(images.take(torch.tensor(open_rows, dtype=torch.long)), people, base, known, caps)
+    wrong: dict[uuid.UUID, str] = {}  # a number is learned as a whole or not at all
     for row, verdict in zip(open_rows, verdicts, strict=True):
         lesson = lessons[row]
-        if lesson.is_reviewed:  # a person's word goes above the program's
-            verdict = None
-        if verdict is None and is_held_out(lesson):
-            verdict = HELD_OUT
-        lessons[row] = _judged(lesson, verdict)
+        if verdict is not None and not lesson.is_reviewed:  # a person's word goes above the program's
+            wrong[lesson.id] = trust.DISPUTED if wrong.get(lesson.id) == trust.DISPUTED else verdict
+    for row in open_rows:
+        lesson = lessons[row]
+        lessons[row] = _judged(lesson, wrong.get(lesson.id, HELD_OUT if is_held_out(lesson) else None))
     return Claim(lessons, images)
 
 
@@ -132,21 +141,36 @@ def hash_of(*words: str) -> int:
     return int.from_bytes(hashlib.sha256("\0".join(words).encode()).digest()[:8])
 
 
-def _frame_of(feedback: Feedback) -> tuple[np.ndarray, str | None]:
-    """The (28, 28) frame that serving made of the same picture, or what is wrong with it."""
+def _digits_of(feedback: Feedback) -> tuple[list[np.ndarray], list[int | None], str | None]:
+    """The (28, 28) frames that serving made of the same picture, what each shows, and what is wrong with it all."""
+    number = feedback.true_number
     try:
-        frame = prepare(decode(feedback.image)).frame
+        pixels = decode(feedback.image)
+        if number is None:
+            problem = trust.NOT_A_DIGIT if feedback.true_label is None else None
+            return [prepare(pixels).frame], [feedback.true_label], problem
+        parted = frame(pixels)
     except (BlankDrawing, BadImage):
-        return np.zeros((28, 28), np.uint8), trust.BLANK
-    return frame, trust.NOT_A_DIGIT if feedback.true_label is None else None
+        return [np.zeros((28, 28), np.uint8)], [None], trust.BLANK
+    digits = list(parted.frames[1:])
+    if parted.touching or len(digits) != len(number):
+        return [parted.whole.frame], [None], trust.NOT_PARTED
+    return digits, [int(digit) for digit in number], None
 
 
-def _lesson(feedback: Feedback, problem: str | None) -> Lesson:
+def _first_digits(lessons: Sequence[Lesson]) -> list[Lesson]:
+    """One lesson for each label."""
+    return [lesson for lesson in lessons if lesson.place == 0]
+
+
+def _lesson(feedback: Feedback, place: int, label: int | None, problem: str | None) -> Lesson:
     stays = feedback.set_aside if feedback.reviewed or feedback.set_aside in (ROLLED_BACK, REVOKED) else None
     return Lesson(
         id=feedback.id,
+        place=place,
         person=feedback.session_id or "",  # the nameless count as one person: they could be
-        label=feedback.true_label,
+        label=label,
+        truth=feedback.true_number or (None if feedback.true_label is None else str(feedback.true_label)),
         labelled_at=feedback.labelled_at,
         processed_by=feedback.processed_by,
         is_processed=feedback.is_processed,

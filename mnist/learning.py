@@ -63,10 +63,10 @@ class Outcome:
     version: int | None = None
     rows: int = 0  # labels learned from
     new_rows: int = 0  # of them, those that no served version had learned from
+    numbers: int = 0  # of the rows, those of whole numbers
     people: int = 0
     held_out: int = 0
     set_aside: Mapping[str, int] = field(default_factory=dict)  # by reason
-    numbers_waiting: int = 0  # labels of whole numbers, which are not learned from yet
     before: Mapping[str, Any] = field(default_factory=dict)
     after: Mapping[str, Any] = field(default_factory=dict)
     why: Sequence[str] = ()
@@ -78,7 +78,9 @@ class Outcome:
     @property
     def summary(self) -> str:
         """One line for a person."""
-        taught = f"{_count(self.rows, 'correction')} from {_count(self.people, 'person', 'people')}"
+        taught = _count(self.rows, "correction")
+        taught += f" ({self.numbers} of whole numbers)" if self.numbers else ""
+        taught += f" from {_count(self.people, 'person', 'people')}"
         taught += f", {sum(self.set_aside.values())} set aside"
         if self.outcome == "nothing_to_do":
             return f"nothing to do: {'; '.join(self.why)}"
@@ -110,10 +112,10 @@ def retrain(
         active = next(version for version in versions if version.status == "active")
         base = next(version for version in versions if version.parent is None)
         is_new_base = base.version > active.version and all(each.parent != base.version for each in versions)
-        waiting, numbers = registry.waiting(), registry.waiting_numbers()
+        waiting = registry.waiting()
         if waiting < limits.min_feedback and not is_new_base:
             few = f"{_count(waiting, 'new label')}, and a run needs {limits.min_feedback}"
-            return Outcome("nothing_to_do", numbers_waiting=numbers, why=[few])
+            return Outcome("nothing_to_do", why=[few])
 
         tell.stage("gathering what the network knows")
         materials = gather()
@@ -126,7 +128,7 @@ def retrain(
         if (new == 0 or not claim.learned) and not is_new_base:
             registry.mark(marks)
             none = f"none of {_count(waiting, 'new label')} is to be learned from"
-            return Outcome("nothing_to_do", **counts, numbers_waiting=numbers, why=[none])
+            return Outcome("nothing_to_do", **counts, why=[none])
 
         tell.stage("learning")
         candidate = _make_candidate(network, calibration, claim, materials, recipe, versions[0].version, tell)
@@ -144,7 +146,6 @@ def retrain(
         outcome = Outcome(
             "rejected" if why else "promoted",
             **counts,
-            numbers_waiting=numbers,
             before=active_sheet.as_metrics(),
             after=sheet.as_metrics(),
             why=why,
@@ -182,7 +183,7 @@ def rehearse(
     claim = study(registry, network, materials, limits.caps, most_rows=limits.most_rows)
     served = {version.version for version in registry.versions() if version.status != "rejected"}
     _, new = claim.marks(served)
-    return Outcome("dry_run", **claim.counts(new), numbers_waiting=registry.waiting_numbers()), claim
+    return Outcome("dry_run", **claim.counts(new)), claim
 
 
 # --- what a run makes

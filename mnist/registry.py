@@ -49,7 +49,8 @@ class Feedback:
     session_id: str | None
     source: str
     image: bytes = field(repr=False)  # PNG, as it was drawn
-    true_label: int | None  # None: "not a digit"
+    true_label: int | None  # None: a whole number, or "not a digit"
+    true_number: str | None
     labelled_at: datetime
     is_processed: bool
     processed_by: int | None
@@ -195,18 +196,13 @@ class Registry(Storage):
     # --- feedback
 
     def waiting(self) -> int:
-        """Labelled drawings of single digits, and of what is no digit, that no run has looked at yet."""
+        """Labels that no run has looked at yet."""
+        waiting = and_(_IS_FEEDBACK, PredictionRow.feedback_processed.is_(False))
         with self._session() as session:
-            return session.scalar(select(func.count()).where(_WAITING)) or 0
-
-    def waiting_numbers(self) -> int:
-        """Labels of whole numbers that no run has looked at yet."""
-        wanted = and_(PredictionRow.feedback_processed.is_(False), PredictionRow.true_number.is_not(None))
-        with self._session() as session:
-            return session.scalar(select(func.count()).where(wanted)) or 0
+            return session.scalar(select(func.count()).where(waiting)) or 0
 
     def feedback(self, limit: int) -> Iterator[Feedback]:
-        """All labels of single digits and non-digits: the waiting ones, oldest first, then the others, newest first.
+        """All labels: the waiting ones, oldest first, then the others, newest first.
 
         At most `limit` rows, CHUNK of them in memory at a time, each chunk in a transaction of its own. A label that
         is given meanwhile may come or not; it is not waited for.
@@ -268,9 +264,7 @@ def sha256(weights: bytes) -> str:
     return hashlib.sha256(weights).hexdigest()
 
 
-# A person may also say "not a digit": no label, but the time of one. Whole numbers wait until they can be cut up.
-_IS_FEEDBACK = and_(PredictionRow.labelled_at.is_not(None), PredictionRow.true_number.is_(None))
-_WAITING = and_(_IS_FEEDBACK, PredictionRow.feedback_processed.is_(False))
+_IS_FEEDBACK = PredictionRow.labelled_at.is_not(None)  # a person may also say "not a digit": no label, but its time
 _VERSIONS: Select[Any] = select(
     ModelRow.version, ModelRow.parent, ModelRow.created_at, ModelRow.status, ModelRow.metrics
 )
@@ -280,6 +274,7 @@ _FEEDBACK: Any = select(  # typed by Feedback itself
     PredictionRow.source,
     PredictionRow.image,
     PredictionRow.true_label,
+    PredictionRow.true_number,
     PredictionRow.labelled_at,
     PredictionRow.feedback_processed,
     PredictionRow.processed_by,

@@ -18,6 +18,7 @@ from mnist.tuning import features_of
 # Why a label is set aside; `predictions.set_aside` holds these words.
 BLANK = "blank"  # no ink, or no longer a readable picture
 NOT_A_DIGIT = "not_a_digit"  # a person said so: nothing to learn a digit from
+NOT_PARTED = "not_parted"  # a number that does not fall into as many digits as it was said to have
 DUPLICATE = "duplicate"  # the same picture was labelled before
 DISPUTED = "disputed"  # quarantine: the network and its neighbours say otherwise, and nobody else agrees
 SESSION_CAP = "session_cap"  # this person has taught enough

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import cv2
 import numpy as np
 import torch
 
@@ -18,8 +19,8 @@ from mnist.images import decode, encode_png
 from mnist.learning import Limits
 from mnist.network import DigitNetwork
 from mnist.outliers import outliers, training_kinds
-from mnist.preprocess import BlankDrawing, prepare
-from mnist.repository import Drawing, Repository
+from mnist.preprocess import BlankDrawing, find_ink, prepare
+from mnist.repository import Drawing, Repository, parse_label
 from mnist.strokes import deform, digits, draw, training_styles, write
 from mnist.training import Recipe, Source, fit, logits_of
 from mnist.trust import Caps
@@ -78,6 +79,17 @@ def drawings(count: int, seed: int, digit: int) -> tuple[bytes, ...]:
     return tuple(made)
 
 
+def side_by_side(*pictures: bytes) -> bytes:
+    """A number: the drawings in one line, equally high and apart."""
+    line = []
+    for picture in pictures:
+        ink = find_ink(decode(picture))
+        ink = ink[np.ptp(ink, axis=1) > 0]
+        digit = cv2.resize(ink, (ink.shape[1] * 100 // len(ink), 100), interpolation=cv2.INTER_AREA)
+        line.append(np.pad(digit, [(20, 20), (20, 20)]))
+    return encode_png(np.hstack(line))
+
+
 def widen(monkeypatch) -> None:
     """Tolerances for an exam of a few hundred drawings, where one is a third of a point."""
     for name in ("MNIST_MAY_LOSE", "CLASS_MAY_LOSE", "CALIBRATION_MAY_LOSE", "REFUSALS_MAY_RISE", "CATCH_MAY_FALL"):
@@ -87,7 +99,10 @@ def widen(monkeypatch) -> None:
 
 
 def give(
-    repository: Repository, pictures: Sequence[bytes], labels: Sequence[int | None], sessions: Sequence[str | None]
+    repository: Repository,
+    pictures: Sequence[bytes],
+    labels: Sequence[int | str | None],
+    sessions: Sequence[str | None],
 ) -> list[uuid.UUID]:
     """Store labelled drawings, a minute after the other."""
     start = NOON + timedelta(hours=len(repository.recent(limit=10_000)))
@@ -102,7 +117,8 @@ def give(
             model_version=1,
             session_id=session,
             created_at=start + timedelta(minutes=minute),
-            true_label=label,
+            true_label=parse_label(label)[0],
+            true_number=parse_label(label)[1],
             labelled_at=start + timedelta(minutes=minute),
         )
         for minute, (picture, label, session) in enumerate(zip(pictures, labels, sessions, strict=True))

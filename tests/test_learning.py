@@ -214,6 +214,39 @@ def test_blank_pictures_and_what_is_no_digit_are_left_out(sqlite_house):
     assert (outcome.set_aside["blank"], outcome.set_aside["not_a_digit"]) == (2, 2)
 
 
+def test_a_whole_number_is_learned_digit_by_digit_and_marked_once(sqlite_house):
+    seen, ones = sevens(40), drawings(40, 46, 1)
+    numbers = [lessons.side_by_side(one, seven) for one, seven in zip(ones, seen, strict=True)]
+    give(sqlite_house.repository, numbers, ["17"] * 40, visitors(40))
+
+    outcome = sqlite_house.run()
+
+    assert outcome.outcome == "promoted", outcome.why
+    assert outcome.rows == outcome.numbers == 40 - outcome.held_out - sum(outcome.set_aside.values())
+    assert outcome.rows > 20
+    assert f"{outcome.rows} corrections ({outcome.rows} of whole numbers) from" in outcome.summary
+    assert sqlite_house.standing().count((True, outcome.version, None)) == outcome.rows
+    assert sqlite_house.registry.waiting() == 0
+    assert sqlite_house.reads(sevens(60, seed=6), 7) > 0.6
+
+
+def test_a_number_is_believed_as_a_whole_or_not_at_all(sqlite_house):
+    zeros, ones = drawings(30, 47, 0), drawings(30, 48, 1)
+    pairs = [lessons.side_by_side(*pair) for pair in zip(zeros, ones, strict=True)]
+    wrong = [f"0{label}" for label in lessons.wrong_labels(ones[:2])]
+    ids = give(sqlite_house.repository, pairs, [*wrong, "012", *["01"] * 27], ["vandal", "vandal", *visitors(28)])
+
+    outcome, claim = rehearse(sqlite_house.registry, sqlite_house.shipped, lessons.materials, lessons.LIMITS, Silent())
+
+    standing = {lesson.id: set() for lesson in claim.lessons}
+    for lesson in claim.lessons:
+        standing[lesson.id].add(lesson.set_aside)
+    assert [standing[each] for each in ids[:3]] == [{"disputed"}, {"disputed"}, {"not_parted"}]
+    assert all(len(verdicts) == 1 for verdicts in standing.values())
+    assert claim.take(claim.learned).labels.tolist() == [0, 1] * outcome.rows
+    assert len(claim.marks({1})[0]) == 30
+
+
 def test_a_rehearsal_changes_nothing(house):
     give(house.repository, sevens(20), [7] * 20, visitors(20))
 

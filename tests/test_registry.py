@@ -261,21 +261,21 @@ def test_there_is_no_going_back_to_what_was_never_served(registry, to):
 # --- feedback
 
 
-def test_feedback_comes_waiting_first_and_whole_numbers_stay_out(registry, repository):
+def test_feedback_comes_waiting_first(registry, repository):
     registry.seed(b"shipped", {})
     old, older = labelled(repository, minute=1), labelled(repository, minute=0)
     registry.promote(b"t", {}, parent=1, replaces=1, marks=[mark(old), mark(older)])
     new, newer = labelled(repository, minute=2), labelled(repository, None, minute=3)
-    labelled(repository, None, true_number="2026")
+    number = labelled(repository, None, minute=4, true_number="2026")
     labelled(repository, None, labelled_at=None)
 
     found = list(registry.feedback(limit=10))
 
-    assert [each.id for each in found] == [new.id, newer.id, old.id, older.id]
-    assert [each.is_processed for each in found] == [False, False, True, True]
-    assert [each.true_label for each in found] == [7, None, 7, 7]
-    assert registry.waiting() == 2
-    assert registry.waiting_numbers() == 1
+    assert [each.id for each in found] == [new.id, newer.id, number.id, old.id, older.id]
+    assert [each.is_processed for each in found] == [False, False, False, True, True]
+    assert [each.true_label for each in found] == [7, None, None, 7, 7]
+    assert [each.true_number for each in found] == [None, None, "2026", None, None]
+    assert registry.waiting() == 3
 
 
 def test_feedback_is_read_to_its_limit_across_chunks(registry, repository):
@@ -284,6 +284,23 @@ def test_feedback_is_read_to_its_limit_across_chunks(registry, repository):
 
     assert len({each.id for each in registry.feedback(limit=5_000)}) == 1_101
     assert len(list(registry.feedback(limit=700))) == 700
+
+
+def test_only_a_chunk_of_pictures_is_in_memory_at_a_time(registry, repository, monkeypatch):
+    template = labelled(repository)
+    repository.add_all([replace(template, id=uuid.uuid4()) for _ in range(34)])
+    monkeypatch.setattr("mnist.registry.CHUNK", 10)
+    sizes, read = [], registry._chunk
+
+    def counted(*arguments):
+        chunk = read(*arguments)
+        sizes.append(len(chunk))
+        return chunk
+
+    monkeypatch.setattr(registry, "_chunk", counted)
+
+    assert len({each.id for each in registry.feedback(limit=100)}) == 35
+    assert sizes == [10, 10, 10, 5, 0]
 
 
 def test_a_person_can_see_which_version_learned_from_them(registry, repository):

@@ -56,6 +56,14 @@ def test_a_killed_run_leaves_no_lock(database_url):
     pytest.fail("the lock outlived its run")
 
 
+def test_the_lock_file_stays_because_another_run_may_have_it_open_already(sqlite_url):
+    lock = Path(f"{sqlite_url.database}.retrain.lock")
+    with run_lock(connect(sqlite_url)):
+        held = lock.stat().st_ino
+
+    assert lock.stat().st_ino == held
+
+
 def test_databases_do_not_lock_each_other(sqlite_url, tmp_path):
     other = URL.create("sqlite", database=str(tmp_path / "other.db"))
     with run_lock(connect(sqlite_url)), run_lock(connect(other)):
