@@ -87,7 +87,14 @@ def as_postgresql(value: Any) -> Any:
 
 def fill(engine: Engine, count: int) -> None:
     create_tables(engine)
-    rows = tqdm(drawings(count), desc=f"{engine.dialect.name} {count:,}", total=count, unit_scale=True, leave=False, disable=None)
+    rows = tqdm(
+        drawings(count),
+        desc=f"{engine.dialect.name} {count:,}",
+        total=count,
+        unit_scale=True,
+        leave=False,
+        disable=None,
+    )
     raw = engine.raw_connection()
     cursor = raw.cursor()
     if engine.dialect.name == "sqlite":

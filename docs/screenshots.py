@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import random
 import sys
 import tempfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
 from playwright.sync_api import BrowserContext, sync_playwright  # noqa: E402
-from sqlalchemy import URL  # noqa: E402
+from sqlalchemy import URL, text  # noqa: E402
 
+from mnist.classifier import SHIPPED_WEIGHTS, Classifier  # noqa: E402
+from mnist.database import connect  # noqa: E402
+from mnist.images import encode_png  # noqa: E402
+from mnist.recognition import Recogniser  # noqa: E402
+from mnist.repository import Drawing, Repository  # noqa: E402
+from mnist.strokes import digits, held_out_styles  # noqa: E402
 from tests.browser.conftest import CHROMIUM, FLAGS, Visitor  # noqa: E402
 from tests.browser.server import running_app  # noqa: E402
 from tests.browser.strokes import DIGITS  # noqa: E402
@@ -37,12 +47,65 @@ def take(context: BrowserContext, address: str, name: str) -> None:
     print(f"docs/images/{name}.png")
 
 
+def fill(url: URL) -> None:
+    """Some weeks of drawings by many people, most of them labelled, some of them wrongly."""
+    chance = random.Random(1)
+    drawn = digits(400, 5, held_out_styles(), 1)
+    engine = connect(url)
+    classifier = Classifier.load(SHIPPED_WEIGHTS, version=1)
+    reader = Recogniser(classifier, Repository(engine), max_bytes=10**6, max_pixels=10**6)
+    drawings = []
+    for number, (frame, label) in enumerate(zip(drawn.frames.numpy(), drawn.labels.tolist(), strict=True)):
+        picture = np.pad(cv2.resize(frame, (140, 140), interpolation=cv2.INTER_CUBIC), 10)
+        at = datetime.now(UTC) - timedelta(days=20 * chance.random() ** 1.5)
+        is_labelled, is_wrong = chance.random() < 0.6, chance.random() < 0.04
+        drawings.append(
+            reader.reread(
+                Drawing(
+                    image=encode_png(picture),
+                    source=chance.choices(("canvas", "upload", "camera", "api"), (6, 1, 1, 1))[0],
+                    session_id=f"person {number % 17}",
+                    predicted_digit=None,
+                    confidence=0,
+                    probabilities=(),
+                    verdict="",
+                    model_version=0,
+                    created_at=at,
+                    true_label=(label + is_wrong) % 10 if is_labelled else None,
+                    labelled_at=at + timedelta(minutes=1) if is_labelled else None,
+                )
+            )
+        )
+    Repository(engine).add_all(drawings)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE predictions SET feedback_processed = true, set_aside = 'disputed' "
+                "WHERE labelled_at IS NOT NULL AND true_label <> predicted_digit"
+            )
+        )
+    engine.dispose()
+
+
+def take_administration(context: BrowserContext, address: str) -> None:
+    page = context.new_page()
+    page.goto(f"{address}/administration")
+    page.get_by_label("Password").first.fill("picture")
+    page.keyboard.press("Enter")
+    page.get_by_text("Disputed labels").wait_for()
+    for title, name in (("History", "history"), ("Insight", "insight"), ("Administration", "administration")):
+        page.get_by_test_id("stTopNavLink").filter(has_text=title).click()
+        page.wait_for_timeout(5000)
+        page.screenshot(path=IMAGES / f"{name}.png")
+        print(f"docs/images/{name}.png")
+
+
 def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         url = URL.create("sqlite", database=f"{folder}/mnist.db")
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        with running_app(url, Path(folder) / "log") as address:
+        with running_app(url, Path(folder) / "log", ADMIN_PASSWORD="") as address:
             for name, device, scheme in (
                 ("page-light", LAPTOP, "light"),
                 ("page-dark", LAPTOP, "dark"),
@@ -52,6 +115,11 @@ def main() -> None:
                 context = browser.new_context(**device, color_scheme=scheme)
                 take(context, address, name)
                 context.close()
+        fill(url)
+        with running_app(url, Path(folder) / "log", ADMIN_PASSWORD="picture") as address:
+            context = browser.new_context(**LAPTOP, color_scheme="light")
+            take_administration(context, address)
+            context.close()
         browser.close()
 
 

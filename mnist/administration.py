@@ -14,6 +14,7 @@ from mnist.repository import Drawing, UnknownPrediction, as_drawing, as_values, 
 from mnist.storage import Storage, change
 
 CHUNK = 200  # drawings in memory at a time
+MANY = 1_000
 
 
 class Administration(Storage):
@@ -49,9 +50,10 @@ class Administration(Storage):
             return change(session, delete(PredictionRow).where(PredictionRow.id.in_(ids)))
 
     def waiting_for_review(self) -> int:
-        """Labels that a retraining disputed and nobody has decided about yet."""
+        """Labels that a retraining disputed and nobody has decided about yet; counted up to MANY."""
+        disputed = select(PredictionRow.labelled_at).where(TO_REVIEW).limit(MANY).subquery()
         with self._session() as session:
-            return session.scalar(select(func.count()).select_from(PredictionRow).where(TO_REVIEW)) or 0
+            return session.scalar(select(func.count()).select_from(disputed)) or 0
 
     def to_review(self, *, limit: int) -> list[Drawing]:
         """The disputed ones, the latest label first."""

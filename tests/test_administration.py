@@ -74,7 +74,7 @@ def test_anybodys_drawings_are_deleted(repository, administration):
     assert repository.recent(limit=5) == [mine]
 
 
-def test_disputed_labels_wait_until_somebody_decides(repository, administration, execute, database_url):
+def test_disputed_labels_wait_until_somebody_decides(repository, administration, execute, database_url, monkeypatch):
     early, late = drawing(true_label=7, labelled_at=NOON), drawing(true_label=8, labelled_at=NOON + timedelta(hours=1))
     repository.add_all([early, late, drawing(true_label=1, labelled_at=NOON)])
     execute("UPDATE predictions SET feedback_processed = true")
@@ -83,6 +83,9 @@ def test_disputed_labels_wait_until_somebody_decides(repository, administration,
     assert administration.waiting_for_review() == 2
     assert [each.id for each in administration.to_review(limit=5)] == [late.id, early.id]
     assert [each.id for each in administration.to_review(limit=1)] == [late.id]
+
+    monkeypatch.setattr(administration_module, "MANY", 1)
+    assert administration.waiting_for_review() == 1  # "or more"
 
     engine = connect(database_url)
     Registry(engine).review(late.id, accept=False)

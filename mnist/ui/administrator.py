@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from mnist import services
+from mnist.administration import MANY
 from mnist.recognition import Recogniser
 from mnist.repository import Drawing, StorageUnavailable, UnknownPrediction
 from mnist.sign_in import TooManyAttempts
@@ -87,7 +88,8 @@ def _show_disputed(drawing: Drawing, waiting: int) -> None:
                     on_click=_decide,
                     args=(drawing, accept),
                 )
-        st.caption(f"{waiting} {'waits' if waiting == 1 else 'wait'}. The next retraining follows your decision.")
+        number = f"{waiting:,}{' or more' if waiting == MANY else ''} {'waits' if waiting == 1 else 'wait'}"
+        st.caption(f"{number}. The next retraining follows your decision.")
 
 
 def _decide(drawing: Drawing, accept: bool) -> None:
