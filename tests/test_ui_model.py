@@ -8,7 +8,7 @@ import pytest
 from mnist.classifier import SHIPPED_WEIGHTS
 from mnist.registry import Version
 from mnist.ui.charts import as_percent, versions_chart
-from mnist.ui.model import figures, table
+from mnist.ui.model import feedback, figures, table
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SHIPPED = Version(
@@ -47,6 +47,14 @@ def test_every_version_says_what_came_of_it_and_why():
     assert [row["state"] for row in rows] == ["was turned down", "answers now", "was replaced"]
     assert [row["why"] for row in rows] == ["MNIST falls", "passed the examination", "came with the application"]
     assert (rows[1]["corrections"], rows[1]["people"], rows[1]["set aside"]) == (412, 38, 21)
+
+
+def test_what_became_of_the_feedback_is_told():
+    assert feedback(SHIPPED) is None
+    assert feedback(PROMOTED) == (
+        "Of 433 labels it learned 412 (95 %); 0 by people it never learns from were its examination; "
+        "21 were set aside: 1 blank, 20 disputed."
+    )
 
 
 def test_the_chart_shows_served_versions_only_oldest_first():

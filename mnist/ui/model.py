@@ -28,7 +28,10 @@ def show() -> None:
     if not versions:
         st.info("No version is in the database yet; the first start puts the shipped one there.")
         return
-    _show_figures(next(version for version in versions if version.status == "active"))
+    active = next(version for version in versions if version.status == "active")
+    _show_figures(active)
+    if told := feedback(active):
+        st.caption(told)
     if administrator.is_signed_in():
         retraining.show(versions)
     st.subheader("Versions", anchor=False, divider="gray")
@@ -57,6 +60,19 @@ def _show_figures(active: Version) -> None:
         ):
             if measured.get(key) is not None:
                 st.metric(name, as_percent(measured[key], digits=2), help=words, border=True)
+
+
+def feedback(version: Version) -> str | None:
+    """What became of the labels that a retraining read, in one line; None where none was read."""
+    learned, held_out = version.metrics.get("rows", 0), version.metrics.get("held_out", 0)
+    set_aside = version.metrics.get("set_aside", {})
+    if (total := learned + held_out + sum(set_aside.values())) == 0:
+        return None
+    reasons = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in sorted(set_aside.items()))
+    return (
+        f"Of {total:,} labels it learned {learned:,} ({as_percent(learned / total, digits=0)}); {held_out:,} by people it "
+        f"never learns from were its examination; {sum(set_aside.values()):,} were set aside{f': {reasons}' if reasons else ''}."
+    )
 
 
 def figures(versions: Sequence[Version]) -> list[dict[str, Any]]:
