@@ -68,11 +68,11 @@ def feedback(version: Version) -> str | None:
     set_aside = version.metrics.get("set_aside", {})
     if (total := learned + held_out + sum(set_aside.values())) == 0:
         return None
-    reasons = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in sorted(set_aside.items()))
-    return (
-        f"Of {total:,} labels it learned {learned:,} ({as_percent(learned / total, digits=0)}); {held_out:,} by people it "
-        f"never learns from were its examination; {sum(set_aside.values()):,} were set aside{f': {reasons}' if reasons else ''}."
-    )
+    told = f"Of {total:,} labels it learned {learned:,} ({as_percent(learned / total, digits=0)})"
+    told += f"; {held_out:,} by people it never learns from were its examination"
+    told += f"; {sum(set_aside.values()):,} were set aside"
+    reasons = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in sorted(set_aside.items())]
+    return f"{told}{': ' if reasons else ''}{', '.join(reasons)}."
 
 
 def figures(versions: Sequence[Version]) -> list[dict[str, Any]]:
