@@ -33,14 +33,16 @@ class Source:
 class Recipe:
     """How to fit; the defaults train the shipped network from scratch."""
 
-    epochs: int = 12
+    epochs: int = 24
     batch: int = 256
     peak_rate: float = 6e-3
     warm_up: float = 0.15  # share of the steps
     weight_decay: float = 0.05
     label_smoothing: float = 0.02
     average: float = 0.998  # weight of the past in the moving average of the weights, a step
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    augmentation: Augmentation = field(
+        default_factory=lambda: Augmentation(12, shear=0.22, scale=0.13, shift=1.5, elastic=1.0, thickness=0.35)
+    )
     gentle_end: float = 0.3  # the augmentation shrinks to this share towards the end
     minutes: float = math.inf  # on a slow machine the cycle is shortened so that it ends in time; costs repeatability
 
@@ -176,8 +178,8 @@ class Plan:
 
     recipe: Recipe = field(default_factory=Recipe)
     widths: tuple[int, int, int] = (24, 56, 80)
-    strokes: int = 110_000  # drawings in the pool of stroke-drawn digits …
-    outliers: int = 32_000  # … and of things that are no digit
+    strokes: int = 200_000  # drawings in the pool of stroke-drawn digits …
+    outliers: int = 60_000  # … and of things that are no digit
     strokes_per_epoch: int = 48_000
     outliers_per_epoch: int = 15_000
     trained_styles: int = 8_000  # for validation, as are …
