@@ -330,8 +330,11 @@ def test_a_persons_review_holds_against_later_runs(registry, repository, databas
     registry.review(revoked.id, accept=False)
     registry.mark([mark(trusted, "disputed"), mark(revoked)])
 
-    assert row(database_url, trusted) == (True, 2, None)
+    assert row(database_url, trusted) == (True, None, None)
     assert row(database_url, revoked) == (True, 2, "revoked")
+    assert registry.contribution("a visitor") is None
+    registry.promote(b"u", {}, parent=1, replaces=2, marks=[Mark(trusted.id, trusted.labelled_at, None, reviewed=True)])
+    assert registry.contribution("a visitor") == Contribution(3, labels=1)
     with pytest.raises(UnknownPrediction):
         registry.review(waiting.id, accept=True)
 
