@@ -344,8 +344,11 @@ def _mark(session: Session, marks: Iterable[Mark], version: int | None) -> None:
         if reviewed:  # nobody has taken it back meanwhile
             still.append(PredictionRow.set_aside.is_(None))
         for first in range(0, len(read), CHUNK):
-            chunk = tuple_(PredictionRow.id, PredictionRow.labelled_at).in_(read[first : first + CHUNK])
-            marked = update(PredictionRow).where(chunk, *still)
+            chunk = read[first : first + CHUNK]
+            # Ids alone first: SQLite looks only these up; for the pairs it would read the whole table every time.
+            is_one = PredictionRow.id.in_([drawing_id for drawing_id, _ in chunk])
+            as_read = tuple_(PredictionRow.id, PredictionRow.labelled_at).in_(chunk)
+            marked = update(PredictionRow).where(is_one, as_read, *still)
             session.execute(
                 marked.values(feedback_processed=True, processed_by=version, set_aside=why or None),
                 execution_options={"synchronize_session": False},
