@@ -7,12 +7,15 @@ from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from sqlalchemy import text, update
 
 from mnist.classifier import read_weights
 from mnist.database import PredictionRow, connect
 from mnist.gate import read_right
+from mnist.images import decode, encode_png
 from mnist.learning import Shipped, rehearse, retrain
 from mnist.registry import Registry
 from mnist.repository import Repository
@@ -236,14 +239,20 @@ def test_a_number_is_believed_as_a_whole_or_not_at_all(sqlite_house):
     zeros, ones = drawings(30, 47, 0), drawings(30, 48, 1)
     pairs = [lessons.side_by_side(*pair) for pair in zip(zeros, ones, strict=True)]
     wrong = [f"0{label}" for label in lessons.wrong_labels(ones[:2])]
-    ids = give(sqlite_house.repository, pairs, [*wrong, "012", *["01"] * 27], ["vandal", "vandal", *visitors(28)])
+    three = np.array(
+        decode(lessons.side_by_side(zeros[3], ones[3], zeros[4]))
+    )  # two of them touch, and so two are seen
+    height, width = three.shape[:2]
+    pairs[3] = encode_png(cv2.line(three, (width // 5, height // 2), (width // 2, height // 2), (255,) * 4, 9))
+    labels = [*wrong, "012", "01", *["01"] * 26]
+    ids = give(sqlite_house.repository, pairs, labels, ["vandal", "vandal", *visitors(28)])
 
     outcome, claim = rehearse(sqlite_house.registry, sqlite_house.shipped, lessons.materials, lessons.LIMITS, Silent())
 
     standing = {lesson.id: set() for lesson in claim.lessons}
     for lesson in claim.lessons:
         standing[lesson.id].add(lesson.set_aside)
-    assert [standing[each] for each in ids[:3]] == [{"disputed"}, {"disputed"}, {"not_parted"}]
+    assert [standing[each] for each in ids[:4]] == [{"disputed"}, {"disputed"}, {"not_parted"}, {"not_parted"}]
     assert all(len(verdicts) == 1 for verdicts in standing.values())
     assert claim.take(claim.learned).labels.tolist() == [0, 1] * outcome.rows
     assert len(claim.marks({1})[0]) == 30
