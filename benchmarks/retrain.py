@@ -142,7 +142,7 @@ def run_command(house: House, *options: str) -> Command:
     environment = {
         **os.environ,
         "DATABASE_URL": house.url.render_as_string(),
-        "RETRAIN_THREADS": "2",
+        "RETRAIN_THREADS": str(torch.get_num_threads()),
         "RETRAIN_MAX_LABELS": "1000000",
     }
     started = time.perf_counter()

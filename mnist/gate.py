@@ -92,14 +92,15 @@ def objections(base: Sheet, active: Sheet, candidate: Sheet) -> list[str]:
             found.append(f"held-out feedback gets worse: {lost} lost, {won} won (p = {chance:.2f})")
     elif lost > won:
         found.append(f"held-out feedback gets worse: {lost} lost, {won} won")
-    if candidate.calibration_error > max(base.calibration_error, active.calibration_error) + CALIBRATION_MAY_LOSE:
-        found.append(
-            f"calibration error rises from {active.calibration_error:.2%} to {candidate.calibration_error:.2%}"
-        )
-    if candidate.refused > max(base.refused, active.refused) + REFUSALS_MAY_RISE:
-        found.append(f"digits refused rise from {active.refused:.2%} to {candidate.refused:.2%}")
-    if candidate.caught < min(base.caught, active.caught) - CATCH_MAY_FALL:
-        found.append(f"non-digits caught fall from {active.caught:.1%} to {candidate.caught:.1%}")
+    calibration_before = min(base.calibration_error, active.calibration_error)
+    if candidate.calibration_error > calibration_before + CALIBRATION_MAY_LOSE:
+        found.append(f"calibration error rises from {calibration_before:.2%} to {candidate.calibration_error:.2%}")
+    refused_before = min(base.refused, active.refused)
+    if candidate.refused > refused_before + REFUSALS_MAY_RISE:
+        found.append(f"digits refused rise from {refused_before:.2%} to {candidate.refused:.2%}")
+    caught_before = max(base.caught, active.caught)
+    if candidate.caught < caught_before - CATCH_MAY_FALL:
+        found.append(f"non-digits caught fall from {caught_before:.1%} to {candidate.caught:.1%}")
     return found
 
 

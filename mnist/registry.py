@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Select, Update, and_, false, func, insert, select, text, tuple_, update
+from sqlalchemy import Select, Update, and_, case, false, func, insert, select, text, tuple_, update
 from sqlalchemy.orm import Session
 
 from mnist.database import ModelRow, PredictionRow
@@ -250,13 +250,16 @@ class Registry(Storage):
     def review(self, drawing_id: uuid.UUID, *, accept: bool) -> None:
         """A person decides about a label that was learned or set aside; from the next run on, their word holds.
 
+        What was set aside and is accepted counts as learned by nobody yet, so that the next version gets the credit.
         Raises UnknownPrediction when there is no such drawing, or no run has looked at it yet.
         """
         decided = update(PredictionRow).where(
             PredictionRow.id == drawing_id, PredictionRow.feedback_processed.is_(True)
         )
+        learned_by = case((PredictionRow.set_aside.is_(None), PredictionRow.processed_by))
+        verdict = {"set_aside": None, "processed_by": learned_by} if accept else {"set_aside": REVOKED}
         with self._session() as session:
-            if change(session, decided.values(reviewed=True, set_aside=None if accept else REVOKED)) == 0:
+            if change(session, decided.values(reviewed=True, **verdict)) == 0:
                 raise UnknownPrediction(f"There is no drawing {drawing_id} that a retraining has looked at.")
 
 
@@ -341,8 +344,11 @@ def _mark(session: Session, marks: Iterable[Mark], version: int | None) -> None:
         if reviewed:  # nobody has taken it back meanwhile
             still.append(PredictionRow.set_aside.is_(None))
         for first in range(0, len(read), CHUNK):
-            chunk = tuple_(PredictionRow.id, PredictionRow.labelled_at).in_(read[first : first + CHUNK])
-            marked = update(PredictionRow).where(chunk, *still)
+            chunk = read[first : first + CHUNK]
+            # Ids alone first: SQLite looks only these up; for the pairs it would read the whole table every time.
+            is_one = PredictionRow.id.in_([drawing_id for drawing_id, _ in chunk])
+            as_read = tuple_(PredictionRow.id, PredictionRow.labelled_at).in_(chunk)
+            marked = update(PredictionRow).where(is_one, as_read, *still)
             session.execute(
                 marked.values(feedback_processed=True, processed_by=version, set_aside=why or None),
                 execution_options={"synchronize_session": False},

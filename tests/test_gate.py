@@ -67,11 +67,30 @@ def test_a_loss_within_its_tolerance_passes(change):
     assert objections(BASE, BASE, replace(BASE, **change)) == []
 
 
-def test_small_losses_do_not_add_up_because_the_base_is_compared_too():
-    slipped = replace(BASE, mnist=0.9962)
+@pytest.mark.parametrize(
+    ("slipped", "further"),
+    [
+        ({"mnist": 0.9962}, {"mnist": 0.9954}),
+        ({"classes": (0.993,) * 10}, {"classes": (0.989,) * 10}),
+        ({"calibration_error": 0.0065}, {"calibration_error": 0.009}),
+        ({"refused": 0.0045}, {"refused": 0.006}),
+        ({"caught": 0.89}, {"caught": 0.88}),
+    ],
+)
+def test_small_losses_do_not_add_up_because_the_base_is_compared_too(slipped, further):
+    slipped, further = replace(BASE, **slipped), replace(BASE, **further)
 
-    assert objections(BASE, slipped, replace(BASE, mnist=0.9954))
-    assert objections(slipped, BASE, replace(BASE, mnist=0.9954))
+    assert objections(BASE, BASE, slipped) == []
+    assert objections(slipped, slipped, further) == []
+    assert objections(BASE, slipped, further)
+    assert objections(slipped, BASE, further)
+
+
+def test_held_out_feedback_is_compared_with_the_version_that_serves():
+    learned = with_held_out(lost=0, won=8)
+
+    assert objections(BASE, learned, BASE)
+    assert objections(learned, BASE, BASE) == []
 
 
 @pytest.mark.parametrize(

@@ -4,19 +4,26 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+import torch
 from sqlalchemy import text, update
 
-from mnist.classifier import read_weights
+from mnist.classifier import read_weights, write_weights
 from mnist.database import PredictionRow, connect
 from mnist.gate import read_right
+from mnist.images import decode, encode_png
 from mnist.learning import Shipped, rehearse, retrain
+from mnist.network import DigitNetwork
 from mnist.registry import Registry
 from mnist.repository import Repository
 from mnist.run_lock import AnotherRun, run_lock
+from mnist.tuning import tune
 from tests import lessons
 from tests.lessons import Silent, drawings, give, sevens, visitors
 
@@ -177,8 +184,10 @@ def test_a_persons_review_goes_above_the_programs_doubt(sqlite_house):
     _, claim = rehearse(sqlite_house.registry, sqlite_house.shipped, lessons.materials, lessons.LIMITS, Silent())
 
     standing = {lesson.id: lesson.set_aside for lesson in claim.lessons}
-    assert standing[odd] in (None, "held_out")
+    assert standing[odd] is None
     assert {standing[each] for each in ids[1:]} == {"disputed"}
+    marks, new = claim.marks({1})
+    assert ([mark.id for mark in marks], new) == ([odd], 1)
 
 
 def test_a_label_that_an_administrator_changed_is_learned_once_and_waits_no_longer(house):
@@ -234,14 +243,20 @@ def test_a_number_is_believed_as_a_whole_or_not_at_all(sqlite_house):
     zeros, ones = drawings(30, 47, 0), drawings(30, 48, 1)
     pairs = [lessons.side_by_side(*pair) for pair in zip(zeros, ones, strict=True)]
     wrong = [f"0{label}" for label in lessons.wrong_labels(ones[:2])]
-    ids = give(sqlite_house.repository, pairs, [*wrong, "012", *["01"] * 27], ["vandal", "vandal", *visitors(28)])
+    three = np.array(
+        decode(lessons.side_by_side(zeros[3], ones[3], zeros[4]))
+    )  # two of them touch, and so two are seen
+    height, width = three.shape[:2]
+    pairs[3] = encode_png(cv2.line(three, (width // 5, height // 2), (width // 2, height // 2), (255,) * 4, 9))
+    labels = [*wrong, "012", "01", *["01"] * 26]
+    ids = give(sqlite_house.repository, pairs, labels, ["vandal", "vandal", *visitors(28)])
 
     outcome, claim = rehearse(sqlite_house.registry, sqlite_house.shipped, lessons.materials, lessons.LIMITS, Silent())
 
     standing = {lesson.id: set() for lesson in claim.lessons}
     for lesson in claim.lessons:
         standing[lesson.id].add(lesson.set_aside)
-    assert [standing[each] for each in ids[:3]] == [{"disputed"}, {"disputed"}, {"not_parted"}]
+    assert [standing[each] for each in ids[:4]] == [{"disputed"}, {"disputed"}, {"not_parted"}, {"not_parted"}]
     assert all(len(verdicts) == 1 for verdicts in standing.values())
     assert claim.take(claim.learned).labels.tolist() == [0, 1] * outcome.rows
     assert len(claim.marks({1})[0]) == 30
@@ -263,6 +278,64 @@ def test_a_second_run_is_turned_away(house):
         house.run()
 
 
+# --- what a run starts from, and what it is compared with
+
+
+def taught(house) -> int:
+    """A version that has learned sevens becomes active, without a label in the database."""
+    tuned = tune(lessons.base(), lessons.frames(sevens(40), 7), lessons.materials(), lessons.RECIPE, seed=0)
+    return house.registry.promote(write_weights(tuned, lessons.CALIBRATION), {}, parent=1, replaces=1, marks=[])
+
+
+def learn_nothing(monkeypatch) -> list[DigitNetwork]:
+    """Have every run propose the network that it starts from; returns these."""
+    bases = []
+
+    def tune(base, *rest, **more):
+        bases.append(base)
+        return base
+
+    monkeypatch.setattr("mnist.learning.tune", tune)
+    return bases
+
+
+def test_a_run_starts_from_the_base_and_is_compared_with_the_active_version(sqlite_house, monkeypatch):
+    bases = learn_nothing(monkeypatch)
+    sqlite_house.registry.seed(sqlite_house.shipped.weights, {})
+    assert taught(sqlite_house) == 2
+    give(sqlite_house.repository, sevens(40, seed=6), [7] * 40, visitors(40))
+
+    outcome = sqlite_house.run()
+
+    [base] = bases
+    for name, tensor in lessons.base().state_dict().items():
+        assert torch.equal(tensor, base.state_dict()[name]), name
+    assert outcome.before["user_drawn"] > outcome.after["user_drawn"] + 0.4
+    assert (outcome.outcome, sqlite_house.active()) == ("rejected", 2)
+    assert any("held-out feedback gets worse" in why for why in outcome.why)
+
+
+def test_a_new_release_is_taught_everything_again_without_new_labels(sqlite_house, monkeypatch):
+    give(sqlite_house.repository, sevens(40), [7] * 40, visitors(40))
+    assert sqlite_house.run().version == 2
+    monkeypatch.setattr("mnist.gate.objections", lambda *sheets: [])
+    sqlite_house.shipped = Shipped(write_weights(lessons.base(), replace(lessons.CALIBRATION, unsure=0.7)), {})
+
+    outcome = sqlite_house.run()
+
+    assert (outcome.outcome, outcome.version, outcome.new_rows) == ("promoted", 4, 0)
+    assert [version.parent for version in sqlite_house.registry.versions()] == [3, None, 1, None]
+    assert sqlite_house.run().outcome == "nothing_to_do"
+
+
+def test_weights_that_nobody_can_read_do_not_stop_the_next_version(sqlite_house):
+    sqlite_house.registry.seed(sqlite_house.shipped.weights, {})
+    sqlite_house.registry.promote(b"broken", {}, parent=1, replaces=1, marks=[])
+    give(sqlite_house.repository, sevens(40), [7] * 40, visitors(40))
+
+    assert sqlite_house.run().outcome == "promoted"
+
+
 # --- killed at the worst moments
 
 CHILD = """
@@ -272,6 +345,7 @@ from sqlalchemy import event, make_url
 from sqlalchemy.orm import Session
 from mnist.database import connect
 from mnist.learning import Shipped, retrain
+from mnist.network import DigitNetwork
 from mnist.registry import Registry
 from tests import lessons
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import URL, create_engine, text, update
+from sqlalchemy import URL, create_engine, event, text, update
 
 from mnist.database import PredictionRow, connect
 from mnist.registry import ActiveVersionChanged, Contribution, Mark, NoSuchVersion, Registry
@@ -216,6 +216,21 @@ def test_marks_of_many_rows_reach_every_one_of_them(registry, repository):
     assert registry.waiting() == 1
 
 
+def test_marking_reads_no_other_rows(sqlite_url):
+    registry = Registry(connect(sqlite_url))
+    registry.seed(b"shipped", {})
+    marking = []
+    event.listen(
+        registry._engine, "before_cursor_execute", lambda _, cursor, said, values, *more: marking.append((said, values))
+    )
+    registry.mark([Mark(uuid.uuid4(), NOON), Mark(uuid.uuid4(), NOON)])
+
+    [(said, values)] = [each for each in marking if each[0].startswith("UPDATE predictions")]
+    with registry._engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {said}", values).all()
+    assert "SEARCH predictions USING INDEX" in plan[0][3]
+
+
 # --- going back
 
 
@@ -330,8 +345,11 @@ def test_a_persons_review_holds_against_later_runs(registry, repository, databas
     registry.review(revoked.id, accept=False)
     registry.mark([mark(trusted, "disputed"), mark(revoked)])
 
-    assert row(database_url, trusted) == (True, 2, None)
+    assert row(database_url, trusted) == (True, None, None)
     assert row(database_url, revoked) == (True, 2, "revoked")
+    assert registry.contribution("a visitor") is None
+    registry.promote(b"u", {}, parent=1, replaces=2, marks=[Mark(trusted.id, trusted.labelled_at, None, reviewed=True)])
+    assert registry.contribution("a visitor") == Contribution(3, labels=1)
     with pytest.raises(UnknownPrediction):
         registry.review(waiting.id, accept=True)
 

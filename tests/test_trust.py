@@ -50,6 +50,13 @@ def test_a_correction_that_nobody_shares_is_quarantined():
     assert found == [None] * 10 + ["disputed"]
 
 
+def test_a_correction_that_known_images_bear_out_needs_nobodys_support():
+    one, known = frames(sevens(1), 7), together(lessons.materials().mnist, frames(sevens(60, seed=6), 7))
+
+    assert judge(one, ["a visitor"], lessons.base(), lessons.materials().mnist, CAPS) == ["disputed"]
+    assert judge(one, ["a visitor"], lessons.base(), known, CAPS) == [None]
+
+
 def test_one_persons_own_labels_do_not_support_each_other():
     vandal = misnamed(read_surely(3, 20))
 
@@ -93,6 +100,25 @@ def test_no_digit_outweighs_the_others():
     found = verdicts(given, visitors(15), Caps(per_session=100, per_label=5))
 
     assert found == [None] * 5 + ["label_cap"] * 7 + [None] * 3
+
+
+def test_where_there_are_many_labels_a_digit_may_have_three_times_its_share():
+    given = together(read_surely(0, 30), read_surely(1, 15), read_surely(3, 15))
+
+    found = verdicts(given, visitors(60), Caps(per_session=100, per_label=5))
+
+    assert found == [None] * 18 + ["label_cap"] * 12 + [None] * 30
+
+
+def test_who_is_in_dispute_has_no_vote_about_the_others():
+    honest, drawn = frames(sevens(30), 7), frames(sevens(60, seed=6), 7)
+    logits = logits_of(lessons.base(), drawn.frames)[:, :7]
+    lies = Labelled(drawn.frames, logits.argmin(dim=1))
+
+    found = verdicts(together(honest, lies), visitors(30) + ["vandal"] * 60)
+
+    assert found[30:].count(None) <= 2
+    assert found[:30].count(None) >= 27
 
 
 def test_what_was_set_aside_does_not_use_up_a_cap():

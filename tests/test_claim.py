@@ -1,0 +1,118 @@
+"""What a run reads of the labels in a database, and which of them it may learn."""
+
+from collections import defaultdict
+from dataclasses import replace
+
+import pytest
+
+from mnist.claim import Claim, hash_of
+from mnist.database import connect
+from mnist.learning import Shipped, rehearse, retrain
+from mnist.registry import Registry
+from mnist.repository import Repository
+from mnist.trust import Caps
+from tests import lessons
+from tests.lessons import Silent, drawings, give, sevens, visitors
+
+OF_THE_EXAM = next(name for name in map(str, range(99)) if hash_of("hold-out", name) % 5 == 0)
+
+
+@pytest.fixture
+def engine(sqlite_url):
+    engine = connect(sqlite_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def repository(engine):
+    return Repository(engine)
+
+
+def claimed(engine, limits=lessons.LIMITS) -> Claim:
+    shipped = Shipped(lessons.shipped(), {})
+    return rehearse(Registry(engine), shipped, lessons.materials, limits, Silent())[1]
+
+
+def verdicts(claim: Claim) -> dict[str, set[str | None]]:
+    """By person."""
+    found = defaultdict(set)
+    for lesson in claim.lessons:
+        found[lesson.person].add(lesson.set_aside)
+    return found
+
+
+def test_a_fifth_of_the_people_is_held_out_with_all_that_they_draw(engine, repository):
+    pictures = [picture for seed in range(20, 23) for picture in sevens(40, seed=seed)]
+    give(repository, pictures, [7] * 120, visitors(120, people=40))
+
+    first = verdicts(claimed(engine))
+    give(repository, sevens(40, seed=24), [7] * 40, visitors(40, people=40))
+    later = verdicts(claimed(engine))
+
+    examined = {person for person, found in first.items() if "held_out" in found}
+    assert 3 <= len(examined) <= 14
+    assert all(None not in first[person] for person in examined)
+    assert {person for person, found in later.items() if "held_out" in found} == examined
+
+
+def test_what_is_held_out_or_practised_on_is_never_tuned_on(engine, repository, monkeypatch):
+    lessons.widen(monkeypatch)
+    give(repository, [*sevens(60), *sevens(60, seed=6)], [7] * 120, visitors(120, people=60))
+    seen = {}
+
+    def tune(base, feedback, *rest, **more):
+        seen["tuned"] = {frame.tobytes() for frame in feedback.frames.numpy()}
+        return base
+
+    def blend(base, tuned, calibration, practice, *rest):
+        seen["practice"] = {frame.tobytes() for frame in practice.frames.numpy()}
+        return base, 0.0, calibration
+
+    monkeypatch.setattr("mnist.learning.tune", tune)
+    monkeypatch.setattr("mnist.learning.blend", blend)
+    claim = claimed(engine)
+    held_out = {frame.tobytes() for frame in claim.take(claim.held_out).frames.numpy()}
+
+    retrain(
+        Registry(engine), engine, Shipped(lessons.shipped(), {}), lessons.materials, lessons.LIMITS, Silent()
+    )  # candidate and base are one and the same: rejected
+
+    assert held_out
+    assert seen["practice"]
+    assert seen["tuned"]
+    assert not held_out & (seen["tuned"] | seen["practice"])
+    assert not seen["practice"] & seen["tuned"]
+    assert len(seen["practice"] | seen["tuned"]) == len(claim.learned)
+
+
+def test_wrong_labels_do_not_sit_in_the_exam(engine, repository):
+    wrong = drawings(10, 41, 0)
+    give(repository, wrong, lessons.wrong_labels(wrong), [OF_THE_EXAM] * 10)
+    give(repository, drawings(5, 45, 1), [1] * 5, [OF_THE_EXAM] * 5)
+
+    claim = claimed(engine)
+
+    assert [lesson.set_aside for lesson in claim.lessons[:10]] == ["disputed"] * 10
+    assert claim.lessons[-1].set_aside == "held_out"
+
+
+def test_the_caps_of_the_settings_hold(engine, repository):
+    pictures = [*drawings(8, 41, 0), *drawings(8, 41, 1)]
+    give(repository, pictures, [0] * 8 + [1] * 8, ["eager"] * 8 + visitors(8))
+    limits = replace(lessons.LIMITS, caps=Caps(per_session=3, per_label=5))
+
+    rehearsed = claimed(engine, limits)
+    run = retrain(
+        Registry(engine), engine, Shipped(lessons.shipped(), {}), lessons.materials, limits, Silent(), lessons.RECIPE
+    )
+
+    assert verdicts(rehearsed)["eager"] == {None, "session_cap"}
+    assert rehearsed.counts(0)["set_aside"]["session_cap"] == run.set_aside["session_cap"] == 5
+    assert run.set_aside["label_cap"] > 0
+
+
+def test_no_more_labels_are_read_than_a_run_may_take_on(engine, repository):
+    give(repository, sevens(12), [7] * 12, visitors(12))
+
+    assert len(claimed(engine, replace(lessons.LIMITS, most_rows=9)).lessons) == 9
