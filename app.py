@@ -18,6 +18,7 @@ from starlette.middleware import Middleware
 from mnist import services
 from mnist.api import make_routes
 from mnist.classifier import UnusableWeights
+from mnist.images import give_memory_back
 from mnist.sockets import answer_without_delay
 from mnist.visitors import VisitorCookie
 
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 @asynccontextmanager
 async def _warm_up(_app: st.App) -> AsyncIterator[dict[str, Any]]:
     answer_without_delay()
+    give_memory_back()
     try:
         # The first visitor should not wait for the network to load.
         await asyncio.to_thread(services.recogniser)

@@ -8,10 +8,10 @@ import secrets
 import time
 
 from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
-from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from mnist.addresses import network_of
+from mnist.rate import SteadyStorage
 
 WRONG_ATTEMPTS: tuple[RateLimitItem, ...] = (RateLimitItemPerMinute(5), RateLimitItemPerHour(30))  # of one client
 TICKET_SECONDS = 3600
@@ -27,7 +27,7 @@ class SignIn:
     def __init__(self, password: str | None) -> None:
         """password: None switches administration off."""
         self._digest = _digest(password) if password else None
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._limiter = MovingWindowRateLimiter(SteadyStorage())
         self._secret = secrets.token_bytes(32)
 
     @property

@@ -30,7 +30,7 @@ MULTIPART = "multipart/form-data"
 JSON = "application/json"
 MAX_PARTS = 16  # of a form: a file, a label, and what else a page's form may hold
 ENVELOPE = 64 * 2**10  # bytes of a JSON or multipart body around the picture itself
-HELD_BYTES = 256 * 2**20  # of all uploads that are under way or being worked on, in one process
+HELD_BYTES = 64 * 2**20  # of all uploads that are under way or being worked on, in one process
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -195,8 +195,8 @@ def _read_form(content_type: str | None, body: bytes, *, with_label: bool = Fals
 
         return add
 
-    parser = FormParser(MULTIPART, keep(fields), keep(files), boundary=boundary, config=config)
     try:
+        parser = FormParser(MULTIPART, keep(fields), keep(files), boundary=boundary, config=config)
         parser.write(body)
         parser.finalize()
     except (FormParserError, ValueError) as error:

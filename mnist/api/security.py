@@ -11,10 +11,10 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Request
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from mnist.addresses import network_of
+from mnist.rate import SteadyStorage
 from mnist.sign_in import SignIn, TooManyAttempts
 
 MAX_SESSION = 64  # characters
@@ -30,19 +30,6 @@ class Caller:
     session_id: str
 
 
-class _SteadyStorage(MemoryStorage):
-    """Starts over when the clock is set back; else it would turn clients away until the old time comes again."""
-
-    _latest = 0.0
-
-    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        now = time.time()
-        if now < self._latest - 1:
-            self.reset()
-        self._latest = now
-        return super().acquire_entry(key, limit, expiry, amount)
-
-
 class Gate:
     """Lets callers in, each at most so many times a minute."""
 
@@ -50,7 +37,7 @@ class Gate:
         """rate_limit: requests per minute and client address in this process; 0 = no limit."""
         self._key = api_key.encode() if api_key else None
         self._limit = RateLimitItemPerMinute(rate_limit) if rate_limit else None
-        self._limiter = MovingWindowRateLimiter(_SteadyStorage())
+        self._limiter = MovingWindowRateLimiter(SteadyStorage())
 
     def admit(self, address: str, offered: tuple[str | None, ...], session: str | None) -> Caller:
         """Raises HTTPException: 429 over the rate limit, 401 without the key, 422 for a session that is no name."""
