@@ -13,6 +13,9 @@ from sqlalchemy.exc import ArgumentError
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Heroku and others still hand out the scheme that SQLAlchemy dropped; MySQL and MariaDB are spoken to in one way.
+_DRIVERS = {"postgres": "postgresql", **dict.fromkeys(("mysql", "mariadb", "mariadb+pymysql"), "mysql+pymysql")}
+
 
 class BadSetting(ValueError):
     """An environment variable has a value that can't be used; the message names it and says what is expected."""
@@ -78,8 +81,7 @@ def _database_url(environment: Mapping[str, str]) -> URL:
             raise BadSetting(
                 "DATABASE_URL can't be read. Write it as postgresql://user:password@host:5432/name or sqlite:///file.db."
             ) from None
-        # Heroku and others still hand out the scheme that SQLAlchemy dropped.
-        return parsed.set(drivername="postgresql") if parsed.drivername == "postgres" else parsed
+        return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
     if host := environment.get("DB_HOST"):
         return URL.create(
             "postgresql+psycopg2",

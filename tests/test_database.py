@@ -1,9 +1,12 @@
-"""The schema in SQL and the schema in Python, on a real PostgreSQL."""
+"""The schema in SQL and the schema in Python, on real servers."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import IntegrityError
 
 from mnist.database import Base, connect, create_tables
 
@@ -16,6 +19,8 @@ CONSTRAINTS = """
     SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
     WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2"""
 INDEXES = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2"
+
+A_MODEL = "INSERT INTO models VALUES (:version, NULL, '2026-11-20 12:00:00', :status, '', '{}')"
 
 
 def schema(engine: Engine) -> list[list[Any]]:
@@ -47,12 +52,48 @@ def test_making_the_tables_again_changes_nothing(database_url):
     engine = connect(database_url)
     create_tables(engine)
     with engine.begin() as connection:
-        connection.execute(text("INSERT INTO models VALUES (1, NULL, '2026-11-20T12:00:00+00:00', 'active', '', '{}')"))
+        connection.execute(text(A_MODEL), {"version": 1, "status": "active"})
 
     create_tables(engine)
 
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM models")).scalar() == 1
+    engine.dispose()
+
+
+def test_processes_that_start_at_once_make_the_tables_once(database_url):
+    failures, start = [], threading.Barrier(4)
+
+    def make() -> None:
+        engine = connect(database_url)
+        start.wait()
+        try:
+            create_tables(engine)
+        except Exception as error:
+            failures.append(error)
+        engine.dispose()
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failures == []
+
+
+def test_the_database_itself_refuses_a_second_active_version(database_url):
+    engine = connect(database_url)
+    create_tables(engine)
+    with engine.begin() as connection:
+        for version, status in enumerate(["retired", "active", "retired", "rejected", "rejected"], 1):
+            connection.execute(text(A_MODEL), {"version": version, "status": status})
+
+    with pytest.raises(IntegrityError), engine.begin() as connection:
+        connection.execute(text(A_MODEL), {"version": 6, "status": "active"})
+    with pytest.raises(IntegrityError), engine.begin() as connection:
+        connection.execute(text("UPDATE models SET status = 'active' WHERE version = 1"))
+
     engine.dispose()
 
 

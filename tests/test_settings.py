@@ -48,6 +48,13 @@ def test_the_old_scheme_of_postgresql_is_understood():
     assert Settings.from_environment({"DATABASE_URL": "postgres://u:p@h/n"}).database_url.drivername == "postgresql"
 
 
+@pytest.mark.parametrize("scheme", ["mysql", "mysql+pymysql", "mariadb", "mariadb+pymysql"])
+def test_mysql_and_mariadb_are_spoken_to_by_the_package_that_the_extra_installs(scheme):
+    url = Settings.from_environment({"DATABASE_URL": f"{scheme}://u:p@h/n"}).database_url
+
+    assert url.render_as_string(hide_password=False) == "mysql+pymysql://u:p@h/n"
+
+
 def test_an_unreadable_url_is_told_without_its_password():
     with pytest.raises(BadSetting) as told:
         Settings.from_environment({"DATABASE_URL": "postgresql//me:secret@host"})
