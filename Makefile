@@ -37,7 +37,7 @@ format: $(BIN)/.ready-dev  ## put the code into its format
 	@$(BIN)/ruff format .
 
 bench: $(BIN)/.ready-dev  ## run every benchmark; each prints a ratio against a baseline of the same run
-	@set -e; for benchmark in benchmarks/*.py; do \
+	@set -e; for benchmark in $$(grep -l __main__ benchmarks/*.py); do \
 	  name=$$(basename "$$benchmark" .py); echo "==> benchmarks.$$name"; $(BIN)/python -m "benchmarks.$$name"; done
 
 screenshots: $(BIN)/.ready-dev browser  ## make the README's pictures anew from the real application

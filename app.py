@@ -39,5 +39,11 @@ app = st.App(
     Path(__file__).parent / "mnist" / "ui" / "page.py",
     lifespan=_warm_up,
     middleware=[Middleware(VisitorCookie)],
-    routes=make_routes(services.recogniser, services.settings(), services.metrics()),
+    routes=make_routes(
+        services.recogniser,
+        services.settings(),
+        services.metrics(),
+        services.administration,
+        services.sign_in,
+    ),
 )

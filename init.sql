@@ -1,6 +1,14 @@
 -- PostgreSQL schema, run by the database container at its first start. The same tables as mnist/database.py makes by
 -- itself; tests/test_database.py holds the two equal on a real server.
 
+-- The schema's revision, as Alembic keeps it. Beside older tables it stays empty: the application brings those up itself.
+CREATE TABLE IF NOT EXISTS alembic_version (
+    version_num VARCHAR(32) NOT NULL,
+    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+INSERT INTO alembic_version
+    SELECT '0002' WHERE to_regclass('predictions') IS NULL AND NOT EXISTS (SELECT FROM alembic_version);
+
 CREATE TABLE IF NOT EXISTS models (
     version    INTEGER                  NOT NULL PRIMARY KEY,
     parent     INTEGER REFERENCES models (version),

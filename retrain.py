@@ -84,12 +84,13 @@ def run(options: argparse.Namespace) -> int:
         Caps(per_session=settings.labels_per_session, per_label=settings.labels_per_digit),
         settings.retrain_max_labels,
     )
-    watcher = Bar() if sys.stderr.isatty() else Lines()
+    watcher = Machine() if options.progress else Bar() if sys.stderr.isatty() else Lines()
     if options.dry_run:
         outcome, claim = rehearse(registry, shipped, lambda: gather(settings.mnist_dir), limits, watcher)
         return say(options, outcome.as_json(), f"{left_out(claim)}{outcome.summary}", 0)
     outcome = retrain(registry, engine, shipped, lambda: gather(settings.mnist_dir), limits, watcher)
-    return say(options, outcome.as_json(), summary(outcome), REJECTED if outcome.outcome == "rejected" else PROMOTED)
+    told = {**outcome.as_json(), "summary": summary(outcome)}
+    return say(options, told, summary(outcome), REJECTED if outcome.outcome == "rejected" else PROMOTED)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -100,6 +101,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--min-feedback", type=number, metavar="N", help="do nothing with fewer new labels (default 10)"
     )
     parser.add_argument("--json", action="store_true", help="print exactly one JSON object")
+    parser.add_argument("--progress", action="store_true", help="tell the progress as lines of JSON on stderr")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--dry-run", action="store_true", help="show what would be learned and left out; change nothing")
     what.add_argument(
@@ -190,6 +192,16 @@ class Lines:
     def step(self, done: int, steps: int) -> None:
         if done == steps:
             log.info("learned in %s steps", steps)
+
+
+class Machine:
+    """Progress for the page that started this run."""
+
+    def stage(self, what: str) -> None:
+        print(json.dumps({"stage": what}), file=sys.stderr, flush=True)
+
+    def step(self, done: int, steps: int) -> None:
+        print(json.dumps({"done": done, "steps": steps}), file=sys.stderr, flush=True)
 
 
 class Bar:

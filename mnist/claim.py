@@ -69,10 +69,9 @@ class Claim:
         for lesson in self.lessons:
             unlearned = lesson.set_aside is None and lesson.processed_by not in served
             new += unlearned or (lesson.set_aside is None and lesson.was_set_aside is not None)
-            if not lesson.is_settled and (
-                not lesson.is_processed or lesson.set_aside != lesson.was_set_aside or unlearned
-            ):
-                marks.append(Mark(lesson.id, lesson.labelled_at, lesson.set_aside))
+            changed = lesson.set_aside != lesson.was_set_aside and not lesson.is_settled
+            if not lesson.is_processed or unlearned or changed:
+                marks.append(Mark(lesson.id, lesson.labelled_at, lesson.set_aside, lesson.is_reviewed))
         return marks, new
 
     def counts(self, new: int) -> dict[str, Any]:

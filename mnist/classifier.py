@@ -175,6 +175,7 @@ def read_weights(source: Path | str | bytes) -> tuple[DigitNetwork, Calibration]
         )
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise UnusableWeights(f"The weights do not fit the network: {error}") from error
-    if not all(torch.isfinite(tensor).all() for tensor in state.values()) or not calibration.temperature > 0:
+    numbers = [*state.values(), torch.tensor([calibration.temperature, calibration.not_a_digit, calibration.unsure])]
+    if not all(torch.isfinite(tensor).all() for tensor in numbers) or not calibration.temperature > 0:
         raise UnusableWeights("The weights hold values that are not finite numbers.")
     return network.eval(), calibration

@@ -11,36 +11,49 @@ from sqlalchemy import (
     JSON,
     URL,
     CheckConstraint,
+    Column,
     Connection,
     DateTime,
     Engine,
     ExceptionContext,
-    Float,
     ForeignKey,
     Index,
     LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
     SmallInteger,
     String,
+    Table,
     TypeDecorator,
     create_engine,
     event,
     false,
+    insert,
+    inspect,
+    select,
     text,
 )
 from sqlalchemy.dialects.mysql import DATETIME
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DisconnectionError, IntegrityError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from mnist.waiting import CONNECT_SECONDS, limit_waiting, patiently
+
 BUSY_SECONDS = 5  # how long a writer waits for another one's lock
-CONNECT_SECONDS = 3  # a person waits for the page meanwhile
 _CREATE_LOCK = 0x6D6E697374  # "mnist"
+REVISIONS = ("0001", "0002")  # the files of mnist/migrations/versions; this file describes the last one
 # Two sessions that differ in capitals only are two; and emoji are text.
 _MYSQL = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 _MYSQL_CHECK_FAILED = (4025, 3819)  # MariaDB's number and MySQL's
 _Bytes = LargeBinary(2**32 - 1)  # the length matters to MySQL alone, whose BLOB ends at 64 kB
 
-_TO_REVIEW = text("set_aside = 'disputed' AND NOT reviewed")
+
+TO_REVIEW = text("set_aside = 'disputed' AND NOT reviewed")  # whoever asks in these very words finds the index
+
+
+class UnusableSchema(RuntimeError):
+    """The database holds tables of another program, or of a later release; nothing was changed."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -113,8 +126,8 @@ class PredictionRow(Base):
             "predictions_to_review",
             "labelled_at",
             "id",
-            postgresql_where=_TO_REVIEW,
-            sqlite_where=_TO_REVIEW,
+            postgresql_where=TO_REVIEW,
+            sqlite_where=TO_REVIEW,
         ),
         _MYSQL,
     )
@@ -125,7 +138,7 @@ class PredictionRow(Base):
     session_id: Mapped[str | None] = mapped_column(String(64))
     image: Mapped[bytes] = mapped_column(_Bytes)
     predicted_digit: Mapped[int | None] = mapped_column(SmallInteger)
-    confidence: Mapped[float] = mapped_column(Float(53))
+    confidence: Mapped[float]
     probabilities: Mapped[list[float]] = mapped_column(JSON)
     verdict: Mapped[str] = mapped_column(String(16))
     model_version: Mapped[int]
@@ -180,17 +193,31 @@ class ModelRow(Base):
     metrics: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
+# Alembic's own table, as it would make it, so that a new database needs no Alembic.
+_REVISION = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+_TABLES = frozenset({*Base.metadata.tables, _REVISION.name})
+
+
 def connect(url: URL) -> Engine:
     """Make an engine; nothing connects until it is used, so the database may be away.
 
     SQLite: write-ahead logging lets readers go on while one writes. PostgreSQL: a connection that broke meanwhile is
-    replaced before use. MySQL: the same, and transactions see each other as in PostgreSQL; the level that is usual
-    there locks the gap where a new row goes, so that two who save at once can block each other for good.
+    replaced before use, and one that gives no answer is given up. MySQL: the former, and transactions see each
+    other as in PostgreSQL; the level that is usual there locks the gap where a new row goes, so that two who save at
+    once can block each other for good.
     """
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
         event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "checkout", _check_file)
         return engine
+    if url.get_backend_name() == "postgresql":
+        limit_waiting()
     is_mysql = url.get_backend_name() == "mysql"
     engine = create_engine(
         url,
@@ -207,20 +234,29 @@ def connect(url: URL) -> Engine:
 
 
 def create_tables(engine: Engine) -> None:
-    """Make what is missing of the schema (and SQLite's folder); harmless where all is there.
+    """Make the schema (and SQLite's folder), or bring an older release's up to date; harmless where all is there.
 
-    Raises SQLAlchemyError when the database can't be reached, OSError when SQLite's folder can't be made.
+    Raises SQLAlchemyError when the database can't be reached, OSError when SQLite's folder can't be made, and
+    UnusableSchema where the tables are not this program's, or a later one's.
     """
     if engine.dialect.name == "sqlite" and engine.url.database:
         Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":  # two processes that start at once would both find a table missing
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATE_LOCK})
-        elif engine.dialect.name == "sqlite":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        elif engine.dialect.name == "mysql":
-            take_mysql_lock(connection, "tables")
-        Base.metadata.create_all(connection)
+    with engine.connect() as connection:  # the usual case: it only reads, and waits for nobody
+        if _stands(connection) == (_TABLES, REVISIONS[-1]):
+            return
+    with patiently(), engine.begin() as connection:
+        lock_schema(connection)
+        bring_up(connection)
+
+
+def lock_schema(connection: Connection) -> None:
+    """Wait until no other process makes or changes tables, and keep them from it until the transaction ends."""
+    if connection.dialect.name == "postgresql":  # two processes that start at once would both find a table missing
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATE_LOCK})
+    elif connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    elif connection.dialect.name == "mysql":
+        take_mysql_lock(connection, "tables")
 
 
 def take_mysql_lock(connection: Connection, name: str, *, wait: int = 60) -> None:
@@ -241,9 +277,80 @@ def _name_refusals(context: ExceptionContext) -> None:
         raise IntegrityError(context.statement, context.parameters, error) from error
 
 
-def _configure_sqlite(connection: Any, _record: object) -> None:
+def _stands(connection: Connection) -> tuple[frozenset[str], str | None]:
+    """Which of our tables are there, and at which revision."""
+    tables = _TABLES.intersection(inspect(connection).get_table_names())
+    revision = connection.scalar(select(_REVISION.c.version_num)) if _REVISION.name in tables else None
+    return tables, revision
+
+
+def bring_up(connection: Connection) -> None:
+    """Make or upgrade the tables, in a transaction that has `lock_schema`. Raises UnusableSchema."""
+    tables, revision = _stands(connection)
+    if revision is not None and revision not in REVISIONS:
+        raise UnusableSchema(
+            f"The database was made or upgraded by a later release (its revision is {revision}, this program knows "
+            f"{REVISIONS[-1]}). Install that release, or restore a backup from before its upgrade."
+        )
+    if PredictionRow.__tablename__ in tables and revision != REVISIONS[-1]:
+        if revision is None:
+            _recognise(connection)
+        from mnist.migrations import upgrade  # here: a process that has nothing to change need not load Alembic
+
+        upgrade(connection, revision)
+    # The revision comes first: MySQL commits each table by itself, and tables without one count as the first release's.
+    _REVISION.metadata.create_all(connection)
+    if _stands(connection)[1] is None:
+        connection.execute(insert(_REVISION).values(version_num=REVISIONS[-1]))
+    Base.metadata.create_all(connection)  # all of it in an empty database, else what is missing
+
+
+def is_common(connection: Connection) -> bool:
+    """Whether the drawings lie in the one table that the common digit applications make."""
+    return {"predicted_digit", "true_label"} <= _columns(connection) and not _is_ours(connection)
+
+
+def _is_ours(connection: Connection) -> bool:
+    return {"probabilities", "set_aside", "reviewed"} <= _columns(connection)
+
+
+def _columns(connection: Connection) -> set[str]:
+    found = inspect(connection)
+    table = PredictionRow.__tablename__
+    return {column["name"] for column in found.get_columns(table)} if found.has_table(table) else set()
+
+
+def _recognise(connection: Connection) -> None:
+    """Make sure that tables without a revision are the first release's. Raises UnusableSchema."""
+    if is_common(connection):
+        raise UnusableSchema(
+            "The database has the table “predictions” of another digit application. Make a backup, then run "
+            "`python -m mnist.upgrade`: it takes over the drawings and labels, and keeps the old table."
+        )
+    if not _is_ours(connection):
+        raise UnusableSchema("The database has a table “predictions” that this program did not make.")
+
+
+def _configure_sqlite(connection: Any, record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")  # what a person was told is stored survives a power cut
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+    if name := connection.execute("PRAGMA database_list").fetchone()[2]:
+        record.info["file"] = Path(name), _identity(Path(name))
+
+
+def _check_file(_connection: object, record: Any, _proxy: object) -> None:
+    # SQLite goes on writing into a file that was deleted or replaced by a backup; nobody would find it again.
+    path, identity = record.info.get("file", (None, None))
+    if path is not None and _identity(path) != identity:
+        raise DisconnectionError("The database file was deleted or replaced.")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino

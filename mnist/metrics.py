@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -163,6 +164,27 @@ class Metrics:
         """Which version answers from now on."""
         self._version.set(version)
         self._trained_at.set(trained_at.timestamp() if trained_at else float("nan"))
+
+    def latency(self, share: float) -> float | None:
+        """Seconds within which this share of this process's recognitions was done; None before the first.
+
+        Interpolated within a bucket, as histogram_quantile() of Prometheus does.
+        """
+        totals: dict[float, float] = {}
+        for family in self._recognitions.collect():
+            for sample in family.samples:
+                if sample.name.endswith("_bucket"):
+                    edge = float(sample.labels["le"])
+                    totals[edge] = totals.get(edge, 0.0) + sample.value
+        wanted = share * totals.get(float("inf"), 0.0)
+        if wanted == 0:
+            return None
+        low, below = 0.0, 0.0
+        for edge, total in sorted(totals.items()):
+            if total >= wanted:
+                return low if math.isinf(edge) else low + (edge - low) * (wanted - below) / (total - below)
+            low, below = edge, total
+        return low
 
     def show_accuracy(self, count: Callable[[], Sequence[Tally]]) -> None:
         """Export the accuracy over the latest labels. count may raise when the database is away."""

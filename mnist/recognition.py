@@ -18,7 +18,7 @@ from mnist.metrics import ACCURACY_WINDOW, Metrics
 from mnist.model_card import ModelCard
 from mnist.preprocess import BlankDrawing
 from mnist.reading import Framed, frame, read
-from mnist.repository import Drawing, Repository, StorageUnavailable, UnknownPrediction, Wanted, parse_label, utc_now
+from mnist.repository import Drawing, Repository, StorageUnavailable, UnknownPrediction, parse_label, utc_now
 
 log = logging.getLogger(__name__)
 
@@ -144,6 +144,16 @@ class Recogniser:
         self._metrics.count_feedback(is_right=drawing.truth == drawing.guess)
         return replace(found, drawing=drawing, is_stored=True)
 
+    def reread(self, drawing: Drawing) -> Drawing:
+        """What the network that answers now makes of a drawing; nothing is stored or counted.
+
+        Raises BadImage or BlankDrawing where the picture can't be read.
+        """
+        pixels = decode(drawing.image, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
+        [found] = self._look_at([_Asked(_Picture(drawing.image, frame(pixels)), drawing.source, drawing.session_id)])
+        kept = ("id", "created_at", "true_label", "true_number", "labelled_at")
+        return replace(found.drawing, **{name: getattr(drawing, name) for name in kept})
+
     def correct(self, drawing: Drawing, label: int | str | None) -> None:
         """Store what a person says a drawing is, and the drawing too if the database was away when it was made.
 
@@ -169,11 +179,6 @@ class Recogniser:
         """The latest drawings, newest first. Raises StorageUnavailable."""
         with self._counting_errors("read"):
             return self._repository.recent(limit=limit, session_id=session_id)
-
-    def history(self, wanted: Wanted, *, limit: int, before: Drawing | None = None) -> list[Drawing]:
-        """A page of somebody's drawings, newest first, from the one after `before`. Raises StorageUnavailable."""
-        with self._counting_errors("read"):
-            return self._repository.page(wanted, limit=limit, before=before)
 
     def find(self, drawing_id: uuid.UUID) -> Drawing:
         """Raises UnknownPrediction or StorageUnavailable."""
@@ -209,11 +214,23 @@ class Recogniser:
         return [replace(each, is_stored=is_stored) for each in found]
 
     def _classify(self, asked: Sequence[_Asked]) -> list[Recognition]:
-        """One pass of the network over all pictures; nothing is stored yet."""
+        """One pass of the network over all pictures; counted, but not stored yet."""
         if not asked:
             return []
         with self._metrics.time_stage("inference"):
-            predictions = iter(self._classifier.predict(np.concatenate([each.picture.framed.frames for each in asked])))
+            found = self._look_at(asked)
+        for drawing in (each.drawing for each in found):
+            self._metrics.count_prediction(
+                digit=drawing.predicted_digit,
+                verdict=drawing.verdict,
+                source=drawing.source,
+                version=drawing.model_version,
+                confidence=drawing.confidence,
+            )
+        return found
+
+    def _look_at(self, asked: Sequence[_Asked]) -> list[Recognition]:
+        predictions = iter(self._classifier.predict(np.concatenate([each.picture.framed.frames for each in asked])))
         found = []
         for each in asked:
             framed = each.picture.framed
@@ -230,13 +247,6 @@ class Recogniser:
                 probabilities=prediction.probabilities,
                 verdict=prediction.verdict,
                 model_version=prediction.model_version,
-            )
-            self._metrics.count_prediction(
-                digit=drawing.predicted_digit,
-                verdict=drawing.verdict,
-                source=drawing.source,
-                version=drawing.model_version,
-                confidence=drawing.confidence,
             )
             found.append(Recognition(drawing, prediction, framed.whole.frame, is_stored=False, digits=reading.digits))
         return found

@@ -59,11 +59,15 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a run made of one label; it applies only if the label is still the one that the run read."""
+    """What a run made of one label; it applies only if the label is still the one that the run read.
+
+    Whoever changes a label gives it a new time, and whoever reviews it leaves `reviewed` set: that is how it is known.
+    """
 
     id: uuid.UUID
     labelled_at: datetime
     set_aside: str | None = None  # None: learned from
+    reviewed: bool = False  # as it was read
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,16 +334,22 @@ def _insert(session: Session, weights: bytes, metrics: Mapping[str, Any], *, par
 
 
 def _mark(session: Session, marks: Iterable[Mark], version: int | None) -> None:
-    """Rows whose label changed after it was read keep waiting; what a person reviewed stays as decided."""
+    """Rows whose label changed, or that a person reviewed, after they were read stay as they are.
 
-    def reason(mark: Mark) -> str:
-        return mark.set_aside or ""
+    What an administrator labelled anew is reviewed, but no run has looked at it yet, so that it is marked, too.
+    """
 
-    for why, group in groupby(sorted(marks, key=reason), key=reason):
+    def kind(mark: Mark) -> tuple[str, bool]:
+        return mark.set_aside or "", mark.reviewed
+
+    for (why, reviewed), group in groupby(sorted(marks, key=kind), key=kind):
         read = [(mark.id, mark.labelled_at) for mark in group]
+        still = [PredictionRow.reviewed.is_(reviewed)]
+        if reviewed:  # nobody has taken it back meanwhile
+            still.append(PredictionRow.set_aside.is_(None))
         for first in range(0, len(read), CHUNK):
             chunk = tuple_(PredictionRow.id, PredictionRow.labelled_at).in_(read[first : first + CHUNK])
-            marked = update(PredictionRow).where(chunk, PredictionRow.reviewed.is_(False))
+            marked = update(PredictionRow).where(chunk, *still)
             session.execute(
                 marked.values(feedback_processed=True, processed_by=version, set_aside=why or None),
                 execution_options={"synchronize_session": False},

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import and_, case, delete, func, insert, select, text, tuple_, update
+from sqlalchemy import and_, case, delete, func, insert, select, text, update
 
 from mnist.database import PredictionRow
 from mnist.storage import Storage, change
@@ -62,16 +62,12 @@ class Drawing:
     @property
     def guess(self) -> str | None:
         """What the network read, as text; None when it read no digit."""
-        if self.predicted_number is not None:
-            return self.predicted_number
-        return None if self.predicted_digit is None else str(self.predicted_digit)
+        return as_text(self.predicted_digit, self.predicted_number)
 
     @property
     def truth(self) -> str | None:
         """What a person said it is, as text; None when unlabelled, or labelled as no digit."""
-        if self.true_number is not None:
-            return self.true_number
-        return None if self.true_label is None else str(self.true_label)
+        return as_text(self.true_label, self.true_number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +77,6 @@ class Accuracy:
     model_version: int
     labelled: int
     right: int  # of those
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which drawings a page of the history shows; every part narrows the choice."""
-
-    session_id: str
-    state: str = "any"  # or "unlabelled", "right", "wrong"
-    digit: int | None = None  # read as this digit
 
 
 def parse_label(label: int | str | None) -> tuple[int | None, str | None]:
@@ -104,6 +91,13 @@ def parse_label(label: int | str | None) -> tuple[int | None, str | None]:
     if isinstance(label, str) and label.isascii() and label.isdecimal() and len(label) <= MAX_NUMBER:
         return (int(label), None) if len(label) == 1 else (None, label)
     raise BadLabel(f"The label is {label!r}; it must be a digit from 0 to 9, or null for “not a digit”.")
+
+
+def as_text(digit: int | None, number: str | None) -> str | None:
+    """A digit or a whole number, as text; None for neither."""
+    if number is not None:
+        return number
+    return None if digit is None else str(digit)
 
 
 class Repository(Storage):
@@ -131,13 +125,13 @@ class Repository(Storage):
         }
         with self._session() as session:
             if change(session, update(PredictionRow).where(PredictionRow.id == drawing.id).values(grown)) == 0:
-                session.execute(insert(PredictionRow).values(_values(drawing)))
+                session.execute(insert(PredictionRow).values(as_values(drawing)))
 
     def add_all(self, drawings: Sequence[Drawing]) -> None:
         """Store new drawings in one transaction: all of them, or none."""
         if drawings:
             with self._session() as session:
-                session.execute(insert(PredictionRow), [_values(drawing) for drawing in drawings])
+                session.execute(insert(PredictionRow), [as_values(drawing) for drawing in drawings])
 
     def correct(self, drawing_id: uuid.UUID, label: int | str | None) -> bool:
         """Say what a stored drawing is: 0–9, a string of digits for a whole number, None for "not a digit".
@@ -167,7 +161,7 @@ class Repository(Storage):
             row = session.get(PredictionRow, drawing_id)
             if row is None:
                 raise UnknownPrediction(f"There is no drawing {drawing_id}.")
-            return _drawing(row)
+            return as_drawing(row)
 
     def recent(self, *, limit: int, session_id: str | None = None) -> list[Drawing]:
         """The latest drawings, newest first; of one session when it is named."""
@@ -175,23 +169,7 @@ class Repository(Storage):
         if session_id is not None:
             wanted = wanted.where(PredictionRow.session_id == session_id)
         with self._session() as session:
-            return [_drawing(row) for row in session.scalars(wanted)]
-
-    def page(self, wanted: Wanted, *, limit: int, before: Drawing | None = None) -> list[Drawing]:
-        """Drawings newest first, from the one after `before`; no matter how far back, a page costs the same."""
-        query = select(PredictionRow).where(PredictionRow.session_id == wanted.session_id)
-        if wanted.digit is not None:
-            query = query.where(PredictionRow.predicted_digit == wanted.digit)
-        if wanted.state == "unlabelled":
-            query = query.where(PredictionRow.labelled_at.is_(None))
-        elif wanted.state in ("right", "wrong"):
-            query = query.where(PredictionRow.labelled_at.is_not(None), _IS_RIGHT.is_(wanted.state == "right"))
-        place = tuple_(PredictionRow.created_at, PredictionRow.id)
-        if before is not None:
-            query = query.where(place < (before.created_at, before.id))
-        query = query.order_by(PredictionRow.created_at.desc(), PredictionRow.id.desc()).limit(limit)
-        with self._session() as session:
-            return [_drawing(row) for row in session.scalars(query)]
+            return [as_drawing(row) for row in session.scalars(wanted)]
 
     def delete(self, session_id: str, drawing_id: uuid.UUID | None = None) -> int:
         """Remove a session's drawings, or one of them, for good. Returns how many there were."""
@@ -206,7 +184,7 @@ class Repository(Storage):
         window = (
             select(
                 PredictionRow.model_version,
-                _IS_RIGHT.label("is_right"),
+                IS_RIGHT.label("is_right"),
             )
             .where(PredictionRow.labelled_at.is_not(None))
             .order_by(PredictionRow.labelled_at.desc())
@@ -225,17 +203,17 @@ class Repository(Storage):
 
 
 # Of a labelled row: "not a digit" is right where no digit was read.
-_IS_RIGHT = and_(
+IS_RIGHT = and_(
     PredictionRow.predicted_digit.is_not_distinct_from(PredictionRow.true_label),
     PredictionRow.predicted_number.is_not_distinct_from(PredictionRow.true_number),
 )
 _COLUMNS = tuple(Drawing.__dataclass_fields__)
 
 
-def _values(drawing: Drawing) -> dict[str, Any]:
+def as_values(drawing: Drawing) -> dict[str, Any]:
     return {name: getattr(drawing, name) for name in _COLUMNS}
 
 
-def _drawing(row: PredictionRow) -> Drawing:
+def as_drawing(row: PredictionRow) -> Drawing:
     convert: dict[str, Callable[[Any], Any]] = {"probabilities": tuple, "image": bytes}
     return Drawing(**{name: convert.get(name, lambda value: value)(getattr(row, name)) for name in _COLUMNS})

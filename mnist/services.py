@@ -8,14 +8,18 @@ import threading
 import torch
 from sqlalchemy import Engine
 
+from mnist.administration import Administration
+from mnist.background import BackgroundRetraining
 from mnist.classifier import SHIPPED_WEIGHTS
 from mnist.database import connect
+from mnist.history import History
 from mnist.metrics import Metrics
 from mnist.recognition import Recogniser
 from mnist.registry import Registry
 from mnist.repository import Repository
 from mnist.serving import ActiveClassifier
 from mnist.settings import Settings
+from mnist.sign_in import SignIn
 
 SHIPPED_VERSION = 1
 
@@ -41,6 +45,27 @@ def engine() -> Engine:
 def registry() -> Registry:
     """The versions of the network, for pages that show them."""
     return Registry(engine())
+
+
+@functools.cache
+def history() -> History:
+    return History(engine())
+
+
+@functools.cache
+def administration() -> Administration:
+    return Administration(engine())
+
+
+@functools.cache
+def sign_in() -> SignIn:
+    """One for the process, so that wrong attempts on every way in are counted together."""
+    return SignIn(settings().admin_password)
+
+
+@functools.cache
+def background() -> BackgroundRetraining:
+    return BackgroundRetraining()
 
 
 def recogniser() -> Recogniser:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -92,15 +93,28 @@ class ActiveClassifier:
             classifier = Classifier.load(weights, version)
         except UnusableWeights as error:
             self._unusable = version  # not asked for again, nor told again
+            if self._taken is None:  # a start: the shipped network would forget what people have taught
+                self._take_last_good(version)
             log.error("Version %s can't be served, version %s goes on: %s", version, self.version, error)
             return
         active = self._registry.active()
         if active is None or active.version != version:  # exchanged meanwhile; the next question will tell
             return
-        card = card_of(active)
+        self._unusable = None
+        self._take(classifier, active)
+
+    def _take_last_good(self, before: int) -> None:
+        for earlier in self._registry.versions():
+            if earlier.status == "retired" and earlier.version < before:
+                with suppress(UnusableWeights):
+                    self._take(Classifier.load(self._registry.weights(earlier.version), earlier.version), earlier)
+                    return
+
+    def _take(self, classifier: Classifier, version: Version) -> None:
+        card = card_of(version)
         self._serving = (classifier, card)
-        self._taken, self._unusable = version, None
-        log.info("Version %s answers from now on.", version)
+        self._taken = version.version
+        log.info("Version %s answers from now on.", version.version)
         self._changed(card)
 
     def _keep_asking(self) -> None:

@@ -13,8 +13,10 @@ from sqlalchemy.exc import ArgumentError
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Heroku and others still hand out the scheme that SQLAlchemy dropped; MySQL and MariaDB are spoken to in one way.
-_DRIVERS = {"postgres": "postgresql", **dict.fromkeys(("mysql", "mariadb", "mariadb+pymysql"), "mysql+pymysql")}
+_DRIVERS = {
+    **dict.fromkeys(("postgres", "postgresql"), "postgresql+psycopg2"),
+    **dict.fromkeys(("mysql", "mariadb", "mariadb+pymysql"), "mysql+pymysql"),
+}
 
 
 class BadSetting(ValueError):
@@ -34,6 +36,7 @@ class Settings:
     upload_seconds: int
     rate_limit: int  # API requests per minute and client; 0: no limit
     api_key: str | None = field(repr=False)  # None: the API is open
+    admin_password: str | None = field(repr=False)  # None: administration is off
     cors_origins: tuple[str, ...]  # web pages that may call the API; ("*",): any
     request_log: bool
     retrain_min_feedback: int  # new labels below which a retraining does nothing
@@ -62,6 +65,7 @@ class Settings:
             upload_seconds=_positive(environment, "UPLOAD_SECONDS", 30),
             rate_limit=_whole(environment, "RATE_LIMIT", 600),
             api_key=(environment.get("API_KEY") or "").strip() or None,
+            admin_password=(environment.get("ADMIN_PASSWORD") or "").strip() or None,
             cors_origins=tuple((environment.get("CORS_ORIGINS") or "*").replace(",", " ").split()),
             request_log=_switch(environment, "REQUEST_LOG"),
             retrain_min_feedback=_positive(environment, "RETRAIN_MIN_FEEDBACK", 10),
@@ -81,6 +85,7 @@ def _database_url(environment: Mapping[str, str]) -> URL:
             raise BadSetting(
                 "DATABASE_URL can't be read. Write it as postgresql://user:password@host:5432/name or sqlite:///file.db."
             ) from None
+        # Heroku and others still hand out "postgres"; without a driver SQLAlchemy takes one we don't install.
         return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
     if host := environment.get("DB_HOST"):
         return URL.create(

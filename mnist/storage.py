@@ -10,7 +10,7 @@ from sqlalchemy import CursorResult, Delete, Engine, Update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from mnist.database import create_tables
+from mnist.database import UnusableSchema, create_tables
 
 
 class StorageUnavailable(RuntimeError):
@@ -42,6 +42,8 @@ class Storage:
                 yield session
         except IntegrityError:  # the caller's data is at fault, not the database
             raise
+        except UnusableSchema as error:
+            raise StorageUnavailable(str(error)) from error
         except (SQLAlchemyError, OSError) as error:
             self._tables_ready = False
             raise StorageUnavailable(f"The database can't be used now ({type(error).__name__}).") from error

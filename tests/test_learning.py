@@ -4,13 +4,14 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from mnist.classifier import read_weights
-from mnist.database import connect
+from mnist.database import PredictionRow, connect
 from mnist.gate import read_right
 from mnist.learning import Shipped, rehearse, retrain
 from mnist.registry import Registry
@@ -178,6 +179,29 @@ def test_a_persons_review_goes_above_the_programs_doubt(sqlite_house):
     standing = {lesson.id: lesson.set_aside for lesson in claim.lessons}
     assert standing[odd] in (None, "held_out")
     assert {standing[each] for each in ids[1:]} == {"disputed"}
+
+
+def test_a_label_that_an_administrator_changed_is_learned_once_and_waits_no_longer(house):
+    ids = give(house.repository, sevens(40), [7] * 40, visitors(40))
+    house.run()
+    learned = {each.id for each in house.registry.feedback(100) if each.set_aside is None}
+    anew = next(each for each in ids if each in learned)
+    changes = {"reviewed": True, "feedback_processed": False, "processed_by": None, "set_aside": None}
+    changes |= {"true_label": 1, "labelled_at": lessons.NOON + timedelta(days=9)}
+    with house.engine.begin() as connection:
+        connection.execute(update(PredictionRow).where(PredictionRow.id == anew).values(changes))
+    give(house.repository, sevens(20, seed=8), [7] * 20, visitors(20))
+
+    outcome = house.run()
+
+    [after] = [each for each in house.registry.feedback(100) if each.id == anew]
+    assert (after.is_processed, after.processed_by, after.set_aside) == (True, outcome.version, None)
+    assert (after.true_label, after.reviewed, house.registry.waiting()) == (1, True, 0)
+    _, claim = rehearse(house.registry, house.shipped, lessons.materials, lessons.LIMITS, Silent())
+    assert anew in {claim.lessons[row].id for row in claim.learned}
+    served = {version.version for version in house.registry.versions() if version.status != "rejected"}
+    if outcome.outcome == "promoted":
+        assert claim.marks(served) == ([], 0)
 
 
 def test_blank_pictures_and_what_is_no_digit_are_left_out(sqlite_house):

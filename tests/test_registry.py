@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import URL, create_engine, text
+from sqlalchemy import URL, create_engine, text, update
 
-from mnist.database import connect
+from mnist.database import PredictionRow, connect
 from mnist.registry import ActiveVersionChanged, Contribution, Mark, NoSuchVersion, Registry
 from mnist.repository import AlreadyProcessed, Drawing, Repository, UnknownPrediction
 from mnist.storage import StorageUnavailable
@@ -336,6 +336,62 @@ def test_a_persons_review_holds_against_later_runs(registry, repository, databas
     assert row(database_url, revoked) == (True, 2, "revoked")
     with pytest.raises(UnknownPrediction):
         registry.review(waiting.id, accept=True)
+
+
+def relabel(database_url: URL, drawing: Drawing, label: int, minute: int) -> None:
+    """What an administrator does: the label counts as new, and as a person's word."""
+    engine = create_engine(database_url)
+    changes = {
+        "true_label": label,
+        "labelled_at": NOON + timedelta(minutes=minute),
+        "reviewed": True,
+        "feedback_processed": False,
+        "processed_by": None,
+        "set_aside": None,
+    }
+    with engine.begin() as connection:
+        connection.execute(update(PredictionRow).where(PredictionRow.id == drawing.id).values(changes))
+    engine.dispose()
+
+
+def test_a_label_that_an_administrator_changed_is_marked_once_by_the_run_that_read_it(
+    registry, repository, database_url
+):
+    registry.seed(b"shipped", {})
+    learned, held_out = labelled(repository), labelled(repository)
+    registry.promote(b"two", {}, parent=1, replaces=1, marks=[mark(learned), mark(held_out)])
+    relabel(database_url, learned, 3, minute=50)
+    relabel(database_url, held_out, 3, minute=50)
+    read = {each.id: each for each in registry.feedback(limit=10)}
+    assert [(each.true_label, each.is_processed, each.reviewed) for each in read.values()] == [(3, False, True)] * 2
+
+    marks = [
+        Mark(learned.id, read[learned.id].labelled_at, None, reviewed=True),
+        Mark(held_out.id, read[held_out.id].labelled_at, "held_out", reviewed=True),
+    ]
+    registry.promote(b"three", {}, parent=1, replaces=2, marks=marks)
+
+    assert registry.waiting() == 0
+    assert row(database_url, learned) == (True, 3, None)
+    assert row(database_url, held_out) == (True, 3, "held_out")
+
+
+def test_what_an_administrator_does_during_a_run_holds_against_its_marks(registry, repository, database_url):
+    registry.seed(b"shipped", {})
+    relabelled, twice, revoked = labelled(repository), labelled(repository), labelled(repository)
+    relabel(database_url, twice, 3, minute=50)
+    relabel(database_url, revoked, 3, minute=50)
+    marks = [Mark(each.id, each.labelled_at, None, each.reviewed) for each in registry.feedback(limit=10)]
+    registry.mark([Mark(revoked.id, NOON + timedelta(minutes=50), None, reviewed=True)])
+
+    relabel(database_url, relabelled, 4, minute=0)  # even if the time of the label stayed what it was
+    relabel(database_url, twice, 4, minute=51)
+    registry.review(revoked.id, accept=False)
+    registry.promote(b"two", {}, parent=1, replaces=1, marks=marks)
+
+    assert row(database_url, relabelled) == (False, None, None)
+    assert row(database_url, twice) == (False, None, None)
+    assert row(database_url, revoked) == (True, None, "revoked")
 
 
 def test_a_database_that_is_away_is_told_in_one_exception():

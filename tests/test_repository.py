@@ -18,7 +18,6 @@ from mnist.repository import (
     Repository,
     StorageUnavailable,
     UnknownPrediction,
-    Wanted,
     parse_label,
 )
 
@@ -229,45 +228,6 @@ def test_a_session_sees_its_own_drawings_only(repository):
     repository.save(theirs)
 
     assert repository.recent(limit=10, session_id="me") == [mine]
-
-
-def test_the_history_goes_back_page_by_page_without_gaps(repository):
-    # Three drawings of one moment: the place between pages must not depend on the time alone.
-    moments = [0, 1, 1, 1, 2, 3]
-    drawings = [drawing(created_at=NOON + timedelta(minutes=minute)) for minute in moments]
-    for kept in (*drawings, drawing(session_id="somebody else")):
-        repository.save(kept)
-
-    seen, page = [], repository.page(Wanted("a visitor"), limit=2)
-    while page:
-        seen += page
-        page = repository.page(Wanted("a visitor"), limit=2, before=page[-1])
-
-    assert sorted(each.id for each in seen) == sorted(each.id for each in drawings)
-    assert [each.created_at for each in seen] == sorted((each.created_at for each in drawings), reverse=True)
-
-
-@pytest.mark.parametrize(("wanted", "found"), [
-    ({"state": "unlabelled"}, ["open"]),
-    ({"state": "right"}, ["right", "right none"]),
-    ({"state": "wrong"}, ["wrong", "wrong number"]),
-    ({"digit": 1}, ["open", "right", "wrong"]),
-    ({"digit": 1, "state": "wrong"}, ["wrong"]),
-])  # fmt: skip
-def test_the_history_can_be_narrowed(repository, wanted, found):
-    kept = {
-        "open": drawing(),
-        "right": drawing(true_label=1, labelled_at=NOON),
-        "wrong": drawing(true_label=7, labelled_at=NOON),
-        "right none": drawing(predicted_digit=None, labelled_at=NOON),
-        "wrong number": drawing(predicted_digit=None, predicted_number="12", true_number="13", labelled_at=NOON),
-    }
-    for each in kept.values():
-        repository.save(each)
-
-    page = repository.page(Wanted("a visitor", **wanted), limit=10)
-
-    assert {each.id for each in page} == {kept[name].id for name in found}
 
 
 def test_deleting_takes_a_sessions_drawings_and_nobody_elses(repository):

@@ -1,5 +1,6 @@
 """What answers while versions change in the database."""
 
+import io
 import time
 from pathlib import Path
 
@@ -159,3 +160,45 @@ def test_every_drawing_is_stored_with_the_version_that_read_it(registry, make, d
     assert read == [(7, 2), (0, 1)]
     assert recogniser.model.version == 2
     engine.dispose()
+
+
+@pytest.mark.parametrize("damage", [b"damaged", b"other format", b"not finite"])
+def test_a_start_with_unusable_weights_falls_back_to_the_last_version_that_works(
+    registry, make, database_url, caplog, damage
+):
+    registry.seed(weights(0), {})
+    for answer in (4, 7, 9):
+        registry.promote(weights(answer), {}, parent=1, replaces=registry.active_number(), marks=[])
+    bad = {
+        b"damaged": weights(9)[:-500],
+        b"other format": _saved({"format": 99}),
+        b"not finite": _not_finite(),
+    }[damage]
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE models SET weights = :bad WHERE version IN (3, 4)"), {"bad": bad})
+    engine.dispose()
+    told = []
+
+    classifier = make(registry)
+    classifier.follow(lambda card: told.append(card.version))
+
+    assert answers(classifier) == {(4, 2)}
+    assert told == [2]
+    [line] = [record.message for record in caplog.records if "can't be served" in record.message]
+    assert "Version 4 can't be served, version 2 goes on" in line
+
+    mended = registry.promote(weights(5), {}, parent=1, replaces=4, marks=[])
+    classifier.refresh()
+    assert answers(classifier) == {(5, mended)}
+
+
+def _saved(content: object) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def _not_finite() -> bytes:
+    network = DigitNetwork((4, 4, 4))
+    return write_weights(network, Calibration(temperature=1.0, not_a_digit=float("nan"), unsure=0.8))

@@ -44,8 +44,11 @@ def test_a_url_goes_before_the_parts():
     assert Settings.from_environment(environment).database_url.database == "other.db"
 
 
-def test_the_old_scheme_of_postgresql_is_understood():
-    assert Settings.from_environment({"DATABASE_URL": "postgres://u:p@h/n"}).database_url.drivername == "postgresql"
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres"])  # the second is old, and still handed out
+def test_a_url_without_a_driver_takes_the_one_that_is_installed(scheme):
+    url = Settings.from_environment({"DATABASE_URL": f"{scheme}://u:p@h/n"}).database_url
+
+    assert url.get_dialect().import_dbapi().__name__ == "psycopg2"
 
 
 @pytest.mark.parametrize("scheme", ["mysql", "mysql+pymysql", "mariadb", "mariadb+pymysql"])

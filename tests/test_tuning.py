@@ -1,12 +1,24 @@
 """Tuning: what is learned, what is kept, and what lies between."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from mnist.data import Labelled
 from mnist.gate import read_right
-from mnist.tuning import TuningRecipe, balance, blend, features_of, gather, interpolate, recalibrate, tune
+from mnist.tuning import (
+    TuningRecipe,
+    balance,
+    blend,
+    expected_accuracy,
+    features_of,
+    gather,
+    interpolate,
+    recalibrate,
+    tune,
+)
 from tests import lessons
 from tests.lessons import CALIBRATION, RECIPE, base, frames, materials, sevens
 
@@ -66,7 +78,8 @@ def test_interpolation_goes_from_one_end_to_the_other(tuned):
     assert torch.allclose(interpolate(base(), tuned, 0.5).state_dict()[name], (ends[0] + ends[1]) / 2)
 
 
-def test_practice_drawings_choose_the_mix():
+def test_practice_drawings_choose_the_mix(monkeypatch):
+    lessons.widen(monkeypatch)
     learned = interpolate(base(), base(), 0.0)
     with torch.no_grad():
         learned.layers.head.bias[7] += 0.5  # a little more of what the practice asks for
@@ -89,6 +102,28 @@ def test_a_mix_that_forgets_is_not_chosen():
 
     assert share == 0.0
     assert accuracy(network, materials().mnist_validation) == accuracy(base(), materials().mnist_validation)
+
+
+def test_a_mix_that_expects_to_misread_more_of_what_it_knew_is_not_chosen(monkeypatch):
+    slipping = interpolate(base(), base(), 0.0)
+    with torch.no_grad():
+        slipping.layers.head.bias[0] += 1.5  # no temperature makes up for that
+    lessons.widen(monkeypatch)
+
+    def chosen() -> float:
+        practice = frames(lessons.drawings(20, 60, 0), 0)
+        return blend(base(), slipping, CALIBRATION, practice, materials(), TuningRecipe(shares=(0.0, 1.0)))[1]
+
+    assert chosen() == 1.0
+    monkeypatch.setattr("mnist.tuning.EXPECTED_TOLERANCE", 0.0005)
+    assert chosen() == 0.0
+
+
+def test_expected_accuracy_is_the_mean_chance_of_the_right_digit():
+    logits = torch.zeros(2, 11)
+    logits[0, 3] = 2 * torch.log(torch.tensor(9.0))  # at a temperature of 2: 9 against nine times 1
+
+    assert expected_accuracy(replace(CALIBRATION, temperature=2.0), logits, torch.tensor([3, 5])) == pytest.approx(0.3)
 
 
 def test_without_practice_only_a_part_of_the_way_is_gone():

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Mount
 
+from mnist.administration import Administration
 from mnist.api import answers
 from mnist.api.bodies import Uploads
 from mnist.api.health import health_routes
@@ -29,6 +30,7 @@ from mnist.preprocess import BlankDrawing
 from mnist.recognition import Recogniser
 from mnist.repository import AlreadyProcessed, BadLabel, StorageUnavailable, UnknownPrediction
 from mnist.settings import Settings
+from mnist.sign_in import SignIn
 
 log = logging.getLogger(__name__)
 
@@ -59,15 +61,28 @@ as `Authorization: Bearer <key>` or `X-API-Key: <key>`; then `X-Session-Id` (up 
 apart."""
 
 
-def make_routes(recogniser: Callable[[], Recogniser], settings: Settings, metrics: Metrics) -> list[BaseRoute]:
+def make_routes(
+    recogniser: Callable[[], Recogniser],
+    settings: Settings,
+    metrics: Metrics,
+    administration: Callable[[], Administration],
+    sign_in: Callable[[], SignIn],
+) -> list[BaseRoute]:
     """All that answers beside the page.
 
     recogniser: may raise UnusableWeights or FileNotFoundError as long as there is no network; the API answers 503 then.
     """
-    return [Mount("/api", make_api(recogniser, settings, metrics)), *health_routes(recogniser, metrics)]
+    api = make_api(recogniser, settings, metrics, administration, sign_in)
+    return [Mount("/api", api), *health_routes(recogniser, metrics)]
 
 
-def make_api(recogniser: Callable[[], Recogniser], settings: Settings, metrics: Metrics) -> FastAPI:
+def make_api(
+    recogniser: Callable[[], Recogniser],
+    settings: Settings,
+    metrics: Metrics,
+    administration: Callable[[], Administration],
+    sign_in: Callable[[], SignIn],
+) -> FastAPI:
     """The application under /api."""
     write_requests(settings.request_log)
     api = FastAPIOffline(
@@ -80,6 +95,8 @@ def make_api(recogniser: Callable[[], Recogniser], settings: Settings, metrics: 
         separate_input_output_schemas=False,
     )
     api.state.recogniser = recogniser
+    api.state.administration = administration
+    api.state.sign_in = sign_in
     api.state.settings = settings
     api.state.gate = Gate(settings.api_key, settings.rate_limit)
     api.state.uploads = Uploads(settings.upload_seconds)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import chain
 from typing import Annotated, Any, TypeVar
 
 import anyio.to_thread
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from pydantic import BaseModel
+from starlette.responses import StreamingResponse
 
 from mnist.api import bodies
 from mnist.api.answers import (
@@ -24,9 +27,10 @@ from mnist.api.answers import (
 )
 from mnist.api.bodies import ENVELOPE, JSON, MULTIPART, RAW_TYPES, base64_length
 from mnist.api.journal import FACTS
-from mnist.api.security import Caller, admit
+from mnist.api.security import Caller, admit, admit_administrator
 from mnist.preprocess import BlankDrawing
 from mnist.recognition import Recogniser
+from mnist.transfer import write_archive
 
 SOURCE = "api"
 
@@ -181,6 +185,24 @@ async def show_model(request: Request, caller: Admitted) -> Response:
             trained_from=model.trained_from,
             metrics=model.metrics,
         )
+    )
+
+
+@router.get(
+    "/export",
+    response_class=Response,
+    responses={200: {"content": {"application/zip": {}}}, **_errors(404, 422)},
+)
+async def export(request: Request, ticket: str = "") -> Response:
+    """All labelled drawings as one zip file, for the administrator: Authorization: Bearer <ADMIN_PASSWORD>."""
+    await anyio.to_thread.run_sync(admit_administrator, request, ticket, limiter=request.app.state.workers)
+    pieces = write_archive(request.app.state.administration().labelled())
+    first = await anyio.to_thread.run_sync(next, pieces)  # a database that is away still gets its own answer
+    name = f"drawings-{datetime.now(UTC):%Y-%m-%d}.zip"
+    return StreamingResponse(
+        chain([first], pieces),
+        media_type="application/zip",
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
     )
 
 

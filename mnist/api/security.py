@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import math
 import time
 from dataclasses import dataclass
@@ -14,6 +13,9 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
+
+from mnist.addresses import network_of
+from mnist.sign_in import SignIn, TooManyAttempts
 
 MAX_SESSION = 64  # characters
 
@@ -28,6 +30,19 @@ class Caller:
     session_id: str
 
 
+class _SteadyStorage(MemoryStorage):
+    """Starts over when the clock is set back; else it would turn clients away until the old time comes again."""
+
+    _latest = 0.0
+
+    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        now = time.time()
+        if now < self._latest - 1:
+            self.reset()
+        self._latest = now
+        return super().acquire_entry(key, limit, expiry, amount)
+
+
 class Gate:
     """Lets callers in, each at most so many times a minute."""
 
@@ -35,7 +50,7 @@ class Gate:
         """rate_limit: requests per minute and client address in this process; 0 = no limit."""
         self._key = api_key.encode() if api_key else None
         self._limit = RateLimitItemPerMinute(rate_limit) if rate_limit else None
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._limiter = MovingWindowRateLimiter(_SteadyStorage())
 
     def admit(self, address: str, offered: tuple[str | None, ...], session: str | None) -> Caller:
         """Raises HTTPException: 429 over the rate limit, 401 without the key, 422 for a session that is no name."""
@@ -55,7 +70,7 @@ class Gate:
     def _count(self, address: str) -> None:
         if self._limit is None:
             return
-        client = _network(address)
+        client = network_of(address)
         if not self._limiter.hit(self._limit, client):
             wait = math.ceil(self._limiter.get_window_stats(self._limit, client).reset_time - time.time())
             raise HTTPException(
@@ -76,20 +91,34 @@ def admit(
     return gate.admit(client_address(request), offered, request.headers.get("x-session-id"))
 
 
+def admit_administrator(request: Request, ticket: str) -> None:
+    """Raises HTTPException unless the request brings the administrator's password, or a ticket from the page."""
+    sign_in: SignIn = request.app.state.sign_in()
+    if not sign_in.is_on:
+        raise HTTPException(404, "Administration is off here: the server has no ADMIN_PASSWORD.")
+    if ticket and sign_in.accepts(ticket):
+        return
+    scheme, _, password = request.headers.get("authorization", "").partition(" ")
+    # Header text is the wire's bytes read as Latin-1.
+    password = password.strip().encode("latin-1", "replace").decode("utf-8", "replace")
+    try:
+        if scheme.lower() == "bearer" and sign_in.admits(password, client_address(request)):
+            return
+    except TooManyAttempts as error:
+        raise HTTPException(429, str(error), {"Retry-After": "60"}) from None
+    raise HTTPException(
+        401,
+        "The administrator's password is missing or wrong, or the link is too old. Send Authorization: Bearer "
+        "<ADMIN_PASSWORD>, or take a new link from the page Administration.",
+        {"WWW-Authenticate": "Bearer"},
+    )
+
+
 def client_address(request: Request) -> str:
     """The client's address as the server knows it: behind a trusted proxy, the one that the proxy forwards."""
     host = request.client.host if request.client else "unknown"
     # On a socket that serves both families IPv4 clients look like ::ffff:192.0.2.1.
     return host[7:] if host.startswith("::ffff:") and "." in host else host[:MAX_SESSION]
-
-
-def _network(address: str) -> str:
-    """What one client can't easily leave: an IPv4 address, or the /64 that an IPv6 customer has for himself."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
 
 
 def _same(key: bytes, offered: str) -> bool:

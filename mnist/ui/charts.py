@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import altair as alt
+
+from mnist.insight import CLASSES, Cell, Share
 
 
 def probability_bars(probabilities: Sequence[float], *, ink: str) -> alt.LayerChart:
@@ -52,6 +55,101 @@ def versions_chart(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
         )
         .properties(height=220, width="container")
     )
+
+
+def days_chart(days: Mapping[tuple[date, str], int]) -> alt.Chart:
+    """Drawings a day, by source. days: (day, source) → how many."""
+    rows = [{"day": day.isoformat(), "source": source, "drawings": count} for (day, source), count in days.items()]
+    return (
+        alt.Chart(alt.Data(values=rows))
+        .mark_bar()
+        .encode(
+            x=alt.X("yearmonthdate(day):T", title=None, axis=alt.Axis(format="%d %b")),
+            y=alt.Y("drawings:Q", title="drawings"),
+            color=alt.Color("source:N", title=None, legend=alt.Legend(orient="top")),
+            tooltip=["day:N", "source:N", "drawings:Q"],
+        )
+        .properties(height=200, width="container")
+    )
+
+
+def accuracy_chart(days: Mapping[tuple[date, int], Share]) -> alt.Chart:
+    """Share read right by day of the label and version. days: (day, version) → share."""
+    rows = [
+        {"day": day.isoformat(), "version": f"v{version}", "share": share.value, "labels": share.count}
+        for (day, version), share in sorted(days.items())
+    ]
+    return (
+        alt.Chart(alt.Data(values=rows))
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("yearmonthdate(day):T", title=None, axis=alt.Axis(format="%d %b")),
+            y=alt.Y("share:Q", title="read right", scale=alt.Scale(zero=False), axis=alt.Axis(format=".0%")),
+            color=alt.Color("version:N", title=None, legend=alt.Legend(orient="top")),
+            tooltip=["day:N", "version:N", "labels:Q", alt.Tooltip("share:Q", format=".1%")],
+        )
+        .properties(height=200, width="container")
+    )
+
+
+CELL = "cell"  # the chart's selection: which field was clicked
+
+
+def confusion_chart(cells: Sequence[Cell], *, ink: str) -> alt.LayerChart:
+    """What people said, down, against what was read, across; a click on a field selects it."""
+    order = [name for name in CLASSES if any(name in (cell.truth, cell.guess) for cell in cells)]
+    rows = [
+        {"truth": cell.truth, "guess": cell.guess, "drawings": cell.count, "wrong": cell.truth != cell.guess}
+        for cell in cells
+    ]
+    picked = alt.selection_point(name=CELL, fields=["truth", "guess"])
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        x=alt.X("guess:N", sort=order, title="read as", axis=alt.Axis(labelAngle=0, orient="top")),
+        y=alt.Y("truth:N", sort=order, title="it is"),
+        tooltip=[
+            alt.Tooltip("truth:N", title="It is"),
+            alt.Tooltip("guess:N", title="Read as"),
+            alt.Tooltip("drawings:Q", title="Drawings"),
+        ],
+    )
+    fields = (
+        base.mark_rect(cursor="pointer")
+        .encode(
+            color=alt.Color(
+                "wrong:N", legend=None, scale=alt.Scale(domain=[False, True], range=["#2e9e5b", "#d9534f"])
+            ),
+            opacity=alt.Opacity("drawings:Q", legend=None, scale=alt.Scale(type="sqrt", range=[0.15, 0.85])),
+        )
+        .add_params(picked)
+    )
+    counts = base.mark_text(fontSize=11, color=ink).encode(text="drawings:Q")
+    return (fields + counts).properties(height=alt.Step(26), width="container")
+
+
+def reliability_chart(bins: Sequence[tuple[float, Share]]) -> alt.LayerChart:
+    """Share read right against confidence; on the line, confidence means what it says."""
+    rows = [{"confidence": mean, "share": share.value, "labels": share.count} for mean, share in bins]
+    least = min([0.5, *(row["confidence"] for row in rows), *(row["share"] for row in rows)])
+    scale = alt.Scale(domain=[least, 1])
+    line = (
+        alt.Chart(alt.Data(values=[{"at": least}, {"at": 1}]))
+        .mark_line(strokeDash=[4, 4], color="#7c8494")
+        .encode(x=alt.X("at:Q", scale=scale, title=""), y=alt.Y("at:Q", scale=scale, title=""))
+    )
+    points = (
+        alt.Chart(alt.Data(values=rows))
+        .mark_line(point=alt.OverlayMarkDef(size=70))
+        .encode(
+            x=alt.X("confidence:Q", title="confidence", scale=scale, axis=alt.Axis(format=".0%")),
+            y=alt.Y("share:Q", title="read right", scale=scale, axis=alt.Axis(format=".0%")),
+            tooltip=[
+                alt.Tooltip("confidence:Q", format=".1%"),
+                alt.Tooltip("share:Q", title="read right", format=".1%"),
+                alt.Tooltip("labels:Q"),
+            ],
+        )
+    )
+    return (line + points).properties(height=240, width="container")
 
 
 def as_percent(share: float, digits: int = 1) -> str:

@@ -7,15 +7,17 @@ import uuid
 import streamlit as st
 
 from mnist import services
-from mnist.repository import AlreadyProcessed, Drawing, StorageUnavailable, UnknownPrediction
-from mnist.ui import gallery, style, visitor
-from mnist.ui.answer import NOT_A_DIGIT
+from mnist.images import BadImage
+from mnist.preprocess import BlankDrawing
+from mnist.repository import AlreadyProcessed, BadLabel, Drawing, StorageUnavailable, UnknownPrediction, parse_label
+from mnist.ui import administrator, gallery, style, visitor
+from mnist.ui.answer import NOT_A_DIGIT, as_text
 from mnist.ui.charts import as_percent, probability_bars
 
 
 def show(name: str) -> None:
     """name: the drawing's id, as somebody's address bar has it."""
-    st.button("All my drawings", icon=":material/arrow_back:", type="tertiary", on_click=st.query_params.clear)
+    st.button("All drawings", icon=":material/arrow_back:", type="tertiary", on_click=st.query_params.clear)
     try:
         drawing = services.recogniser().find(uuid.UUID(name))
     except (ValueError, UnknownPrediction):
@@ -34,39 +36,77 @@ def show(name: str) -> None:
         state, text = gallery.verdict(drawing)
         st.html(
             f'<div class="answer"><span class="digit{" number" if drawing.predicted_number else ""}">'
-            f'{drawing.guess or "?"}</span><span class="sure">{as_percent(drawing.confidence)} sure'
+            f'{gallery.guess_of(drawing)}</span><span class="sure">{as_percent(drawing.confidence)} sure'
             f'<small class="{state}">{text}</small></span></div>'
         )
         if drawing.predicted_number is None:
             st.altair_chart(probability_bars(drawing.probabilities, ink=style.ink()))
-        if drawing.session_id == visitor.session_id():
-            _show_actions(drawing)
+        is_administrator = administrator.is_signed_in()
+        if is_administrator or drawing.session_id == visitor.session_id():
+            _show_actions(drawing, is_administrator)
 
 
-def _show_actions(drawing: Drawing) -> None:
-    if drawing.feedback_processed:
+def _show_actions(drawing: Drawing, is_administrator: bool) -> None:
+    if drawing.feedback_processed and not is_administrator:
         st.caption("A retraining has looked at this label, so it can’t be changed any more.")
     else:
         st.caption("It is:")
         with st.container(horizontal=True, gap="small", key="labels"):
             for label in (*range(10), None):
                 st.button(NOT_A_DIGIT if label is None else str(label), on_click=_label, args=(drawing, label))
-    with st.popover("Delete this drawing", icon=":material/delete:"):
-        st.button("Yes, delete it", type="primary", on_click=_delete, args=(drawing,))
+        _ask_for_number(drawing)
+    with st.container(horizontal=True):
+        st.button("Read again", icon=":material/replay:", on_click=_read_again, args=(drawing,))
+        with st.popover("Delete this drawing", icon=":material/delete:"):
+            st.button("Yes, delete it", type="primary", on_click=_delete, args=(drawing,))
+    again = st.session_state.get("read_again")
+    if again is not None and again.id == drawing.id:
+        st.info(
+            f"Version {again.model_version} reads it as **{as_text(again.guess)}**, "
+            f"{as_percent(again.confidence)} sure. What was read at first is kept."
+        )
     if problem := st.session_state.pop("detail_problem", None):
         st.error(problem)
 
 
-def _label(drawing: Drawing, label: int | None) -> None:
+def _ask_for_number(drawing: Drawing) -> None:
+    if drawing.predicted_number is None and drawing.true_number is None:
+        return
+    with st.form("number", border=False):
+        typed = st.text_input("Or a number of several digits", value=drawing.truth or "", max_chars=12)
+        if st.form_submit_button("Store it"):
+            try:
+                parse_label(typed)
+            except BadLabel:
+                st.error("Type the number with digits only, for example 2026.")
+            else:
+                _label(drawing, typed)
+                st.rerun()
+
+
+def _label(drawing: Drawing, label: int | str | None) -> None:
     try:
-        services.recogniser().correct_by_id(drawing.id, label)
+        if administrator.is_signed_in():
+            services.administration().relabel(drawing.id, label)
+        else:
+            services.recogniser().correct_by_id(drawing.id, label)
     except (AlreadyProcessed, StorageUnavailable, UnknownPrediction) as error:
         st.session_state["detail_problem"] = f"Not stored: {error}"
 
 
+def _read_again(drawing: Drawing) -> None:
+    try:
+        st.session_state["read_again"] = services.recogniser().reread(drawing)
+    except (BadImage, BlankDrawing) as error:
+        st.session_state["detail_problem"] = f"Not read: {error}"
+
+
 def _delete(drawing: Drawing) -> None:
     try:
-        services.recogniser().delete(visitor.session_id(), drawing.id)
+        if administrator.is_signed_in():
+            services.administration().delete([drawing.id])
+        else:
+            services.recogniser().delete(visitor.session_id(), drawing.id)
     except StorageUnavailable as error:
         st.session_state["detail_problem"] = f"Not deleted: {error}"
     else:

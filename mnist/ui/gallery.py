@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 import streamlit as st
@@ -13,6 +13,22 @@ from mnist.repository import Drawing
 
 def show(drawings: Sequence[Drawing]) -> None:
     st.html(as_html(drawings))
+
+
+def show_with_buttons(drawings: Sequence[Drawing], open_: Callable[[Drawing], None], *, key: str = "pictures") -> None:
+    """The same for an administrator: links would leave the visit, and with it the signing in."""
+    with st.container(horizontal=True, gap="small", key=key):
+        for drawing in drawings:
+            with st.container(width=112, gap="small"):
+                st.image(drawing.image, width=104)
+                said = f" → {truth_of(drawing)}" if drawing.is_labelled else ""
+                st.button(
+                    f"{guess_of(drawing)}{said}",
+                    key=f"{key}_{drawing.id}",
+                    width="stretch",
+                    on_click=open_,
+                    args=(drawing,),
+                )
 
 
 def as_html(drawings: Sequence[Drawing]) -> str:
@@ -25,20 +41,28 @@ def data_url(picture: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(picture).decode()
 
 
+def guess_of(drawing: Drawing) -> str:
+    return escape(drawing.guess or "?")
+
+
+def truth_of(drawing: Drawing) -> str:
+    return escape(drawing.truth or "not a digit")
+
+
 def verdict(drawing: Drawing) -> tuple[str, str]:
     """How the label compares with the reading: a CSS class and words."""
     if not drawing.is_labelled:
         return "open", "not labelled"
-    truth = drawing.truth or "not a digit"
-    return ("right", f"✓ it is {truth}") if drawing.truth == drawing.guess else ("wrong", f"✗ it is {truth}")
+    is_right = drawing.truth == drawing.guess
+    return ("right", f"✓ it is {truth_of(drawing)}") if is_right else ("wrong", f"✗ it is {truth_of(drawing)}")
 
 
 def _figure(drawing: Drawing) -> str:
-    read = escape(drawing.guess or "?")
+    read = guess_of(drawing)
     state, text = verdict(drawing)
     return (
         f'<a href="history?drawing={drawing.id}" target="_self">'
         f'<figure><img alt="Drawing read as {read}" loading="lazy" src="{data_url(drawing.image)}">'
-        f'<figcaption>read as <b>{read}</b><br><span class="{state}">{escape(text)}</span></figcaption>'
+        f'<figcaption>read as <b>{read}</b><br><span class="{state}">{text}</span></figcaption>'
         "</figure></a>"
     )

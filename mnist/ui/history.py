@@ -1,15 +1,22 @@
-"""A visitor's drawings, page by page; one of them on a page of its own; and the way to delete them."""
+"""Drawings page by page, a visitor's own or, for an administrator, everybody's; one on a page of its own; deletion."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 import streamlit as st
 
 from mnist import services
-from mnist.repository import Drawing, StorageUnavailable, Wanted
-from mnist.ui import detail, gallery, visitor
+from mnist.history import SEARCHED, Place, Wanted
+from mnist.repository import Drawing, StorageUnavailable
+from mnist.ui import administrator, detail, gallery, visitor
 
 PAGE = 24
 STATES = {"any": "All", "unlabelled": "Not labelled", "right": "Right", "wrong": "Wrong"}
+VERDICTS = {"digit": "sure", "unsure": "unsure", "not_a_digit": "not a digit"}
+SOURCES = ("canvas", "upload", "camera", "api")
 
 
 def show() -> None:
@@ -18,55 +25,109 @@ def show() -> None:
         return
     if deleted := st.session_state.pop("deleted", None):
         st.toast(deleted)
-    st.title("Your drawings", anchor=False)
-    st.caption("What you drew in this browser. Nobody else sees this list.")
-    wanted = _ask()
-    pages: list[Drawing | None] = st.session_state.setdefault("history_pages", [None])
+    sees_all = _choose_whose()
+    wanted = _ask(None if sees_all else visitor.session_id())
+    pages: list[Place | None] = st.session_state.setdefault("history_pages", [None])
     try:
-        # One more than is shown tells whether there is a next page.
-        drawings = services.recogniser().history(wanted, limit=PAGE + 1, before=pages[-1])
+        page = services.history().page(wanted, limit=PAGE, before=pages[-1])
     except StorageUnavailable:
         st.info("The list can’t be shown: the database can’t be reached.", icon=":material/cloud_off:")
         return
-    if not drawings:
-        is_filtered = wanted != Wanted(wanted.session_id)
-        st.info(
-            "Nothing matches. Choose another filter." if is_filtered else "Nothing yet. What you draw appears here."
-        )
+    if page.drawings:
+        if administrator.is_signed_in():
+            gallery.show_with_buttons(page.drawings, open_drawing)
+        else:
+            gallery.show(page.drawings)
+    elif page.older is not None:
+        st.info(f"Nothing matches among the {SEARCHED:,} drawings back to {page.older[0]:%Y-%m-%d}. Older ones may.")
+    elif wanted != Wanted(wanted.session_id) or len(pages) > 1:
+        st.info("Nothing matches. Choose another filter.")
+    else:
+        st.info("Nothing yet. What you draw appears here.")
         return
-    gallery.show(drawings[:PAGE])
     with st.container(horizontal=True):
         st.button("Newer", icon=":material/chevron_left:", disabled=len(pages) == 1, on_click=_go_newer)
         st.button(
             "Older",
             icon=":material/chevron_right:",
-            disabled=len(drawings) <= PAGE,
+            disabled=page.older is None,
             on_click=_go_older,
-            args=(drawings[:PAGE][-1],),
+            args=(page.older,),
         )
-    _offer_to_delete_all()
+    if not sees_all:
+        _offer_to_delete_all()
 
 
-def _ask() -> Wanted:
+def open_drawing(drawing: Drawing) -> None:
+    st.query_params["drawing"] = str(drawing.id)
+
+
+def _choose_whose() -> bool:
+    """Whether everybody's drawings are shown."""
+    if not administrator.is_signed_in():
+        st.title("Your drawings", anchor=False)
+        st.caption("What you drew in this browser. Nobody else sees this list.")
+        return False
+    st.title("Drawings", anchor=False)
+    whose = st.segmented_control(
+        "Whose", ["Everybody’s", "Mine"], default="Everybody’s", required=True, on_change=_first_page
+    )
+    return whose != "Mine"
+
+
+def _ask(session_id: str | None) -> Wanted:
     """The filters; changing one goes back to the first page."""
-
-    def first_page() -> None:
-        st.session_state["history_pages"] = [None]
-
     with st.container(horizontal=True, vertical_alignment="bottom"):
         state = st.segmented_control(
-            "Label", options=list(STATES), format_func=STATES.__getitem__, default="any", on_change=first_page
+            "Label", options=list(STATES), format_func=STATES.__getitem__, default="any", on_change=_first_page
         )
-        digit = st.selectbox("Read as", options=["any", *range(10)], width=120, on_change=first_page)
-    return Wanted(visitor.session_id(), state or "any", digit if isinstance(digit, int) else None)
+        digit = _choose("Read as", range(10))
+        with st.popover("More", icon=":material/filter_list:"):
+            verdict = _choose("Verdict", VERDICTS, VERDICTS.__getitem__)
+            source = _choose("Source", SOURCES)
+            version = _choose("Read by version", _versions())
+            days = st.date_input("Days (UTC)", value=(), format="YYYY-MM-DD", on_change=_first_page)  # type: ignore[arg-type]
+    since, until = _moments(days)
+    return Wanted(session_id, state or "any", digit, verdict, source, version, since, until)
+
+
+def _choose(name: str, options: Any, as_text: Callable[[Any], str] = str) -> Any:
+    """One of the options, or None for any of them."""
+    return st.selectbox(
+        name,
+        [None, *options],
+        format_func=lambda one: "any" if one is None else as_text(one),
+        width=120,
+        on_change=_first_page,
+    )
+
+
+def _versions() -> list[int]:
+    try:
+        return [version.version for version in services.registry().versions() if version.status != "rejected"]
+    except StorageUnavailable:
+        return []
+
+
+def _moments(days: Any) -> tuple[datetime | None, datetime | None]:
+    """The first moment of the first day, and the first one after the last; a range that is half chosen is one day."""
+    chosen = list(days) if isinstance(days, tuple) else [days]
+    if not chosen or chosen[0] is None:
+        return None, None
+    midnights = [datetime.combine(day, time(), UTC) for day in chosen]
+    return midnights[0], midnights[-1] + timedelta(days=1)
+
+
+def _first_page() -> None:
+    st.session_state["history_pages"] = [None]
 
 
 def _go_newer() -> None:
     st.session_state["history_pages"].pop()
 
 
-def _go_older(last: Drawing) -> None:
-    st.session_state["history_pages"].append(last)
+def _go_older(place: Place) -> None:
+    st.session_state["history_pages"].append(place)
 
 
 def _offer_to_delete_all() -> None:
@@ -82,5 +143,5 @@ def _delete_all() -> None:
         st.session_state["deleted"] = "Nothing was deleted: the database can’t be reached. Try again later."
         return
     st.session_state["deleted"] = f"{count} drawings are deleted."
-    st.session_state["history_pages"] = [None]
+    _first_page()
     visitor.forget()

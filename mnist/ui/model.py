@@ -10,13 +10,14 @@ import streamlit as st
 from mnist import services
 from mnist.registry import Version
 from mnist.repository import StorageUnavailable
+from mnist.ui import administrator, retraining
 from mnist.ui.charts import as_percent, versions_chart
 
 STATUS = {"active": "answers now", "retired": "was replaced", "rejected": "was turned down"}
 
 
 def show() -> None:
-    st.title("The network", anchor=False)
+    st.title("Model", anchor=False)
     card = services.recogniser().model
     st.caption(f"Version {card.version} answers now. It was trained from {card.trained_from}.")
     try:
@@ -28,6 +29,8 @@ def show() -> None:
         st.info("No version is in the database yet; the first start puts the shipped one there.")
         return
     _show_figures(next(version for version in versions if version.status == "active"))
+    if administrator.is_signed_in():
+        retraining.show(versions)
     st.subheader("Versions", anchor=False, divider="gray")
     if len(versions) == 1:
         st.caption("Only the network that came with the application, so far. Retraining on corrections adds versions.")

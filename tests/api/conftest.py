@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sqlalchemy import URL
+from sqlalchemy import URL, Engine
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from mnist.administration import Administration
 from mnist.api import make_routes
 from mnist.calibration import Calibration
 from mnist.classifier import Classifier
@@ -26,6 +27,7 @@ from mnist.network import DigitNetwork
 from mnist.recognition import Recogniser
 from mnist.repository import Repository
 from mnist.settings import Settings
+from mnist.sign_in import SignIn
 from tests.browser.server import running_app
 
 
@@ -57,15 +59,20 @@ def classifier() -> Classifier:
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Repository]:
-    """What the API under test stores."""
+def api_engine(tmp_path: Path) -> Iterator[Engine]:
     engine = connect(URL.create("sqlite", database=str(tmp_path / "mnist.db")))
-    yield Repository(engine)
+    yield engine
     engine.dispose()
 
 
 @pytest.fixture
-def serve(classifier: Classifier, kept: Repository) -> Iterator[Callable[..., TestClient]]:
+def kept(api_engine: Engine) -> Repository:
+    """What the API under test stores."""
+    return Repository(api_engine)
+
+
+@pytest.fixture
+def serve(classifier: Classifier, kept: Repository, api_engine: Engine) -> Iterator[Callable[..., TestClient]]:
     """Makes a client of an API with the given settings; tests stay under the rate limit unless they set it."""
     opened: list[TestClient] = []
 
@@ -79,7 +86,9 @@ def serve(classifier: Classifier, kept: Repository) -> Iterator[Callable[..., Te
             max_pixels=settings.max_image_pixels,
             metrics=metrics,
         )
-        application = Starlette(routes=make_routes(lambda: recogniser, settings, metrics))
+        sign_in = SignIn(settings.admin_password)
+        routes = make_routes(lambda: recogniser, settings, metrics, lambda: Administration(api_engine), lambda: sign_in)
+        application = Starlette(routes=routes)
         client = TestClient(application, client=(address, 50000), raise_server_exceptions=False)
         client.__enter__()
         opened.append(client)

@@ -17,6 +17,7 @@ from mnist.api.application import make_api
 from mnist.classifier import UnusableWeights
 from mnist.metrics import Metrics
 from mnist.settings import Settings
+from mnist.sign_in import SignIn
 from tests.api.conftest import as_base64, blank, seven
 
 PNG = {"Content-Type": "image/png"}
@@ -27,7 +28,7 @@ def broken(error: Exception, **changes: object) -> TestClient:
     def recogniser():
         raise error
 
-    routes = make_routes(recogniser, replace(OPEN, **changes), Metrics())
+    routes = make_routes(recogniser, replace(OPEN, **changes), Metrics(), recogniser, lambda: SignIn(None))
     return TestClient(Starlette(routes=routes), raise_server_exceptions=False)
 
 
@@ -51,6 +52,7 @@ def test_the_document_names_every_call_its_bodies_and_its_errors(client):
         ("POST", "/predictions/{drawing_id}/feedback"),
         ("POST", "/feedback"),
         ("GET", "/model"),
+        ("GET", "/export"),
     }
     predict = document["paths"]["/predict"]["post"]
     assert set(predict["requestBody"]["content"]) == {
@@ -158,7 +160,7 @@ def documented(classifier, tmp_path_factory):
 
     engine = connect(URL.create("sqlite", database=str(tmp_path_factory.mktemp("schema") / "mnist.db")))
     recogniser = Recogniser(classifier, Repository(engine), max_bytes=2**20, max_pixels=10**6)
-    api = make_api(lambda: recogniser, replace(OPEN, max_upload_bytes=2**20), Metrics())
+    api = make_api(lambda: recogniser, replace(OPEN, max_upload_bytes=2**20), Metrics(), None, lambda: SignIn(None))
     yield schemathesis.openapi.from_asgi("/openapi.json", api)
     engine.dispose()
 

@@ -1,8 +1,10 @@
 """Who is let in, how often, and under which name."""
 
+import time
 import uuid
 
 import pytest
+from fastapi import HTTPException
 
 from mnist.api.security import Gate
 from tests.api.conftest import as_base64, blank, seven
@@ -141,3 +143,17 @@ def test_a_page_of_another_site_may_call_unless_sites_are_named(serve):
     assert allowed(serve(), "null") == "*"
     assert allowed(named, "https://a.example") == "https://a.example"
     assert allowed(named, "https://b.example") is None
+
+
+def test_a_clock_that_is_set_back_turns_nobody_away_for_longer_than_the_minute(monkeypatch):
+    gate = Gate(None, rate_limit=3)
+    now = 1_000_000.0
+    monkeypatch.setattr(time, "time", lambda: now)
+    for _ in range(3):
+        gate.admit("192.0.2.1", (), None)
+
+    now -= 3600
+    for _ in range(3):
+        gate.admit("192.0.2.1", (), None)
+    with pytest.raises(HTTPException):  # the limit holds all the same
+        gate.admit("192.0.2.1", (), None)

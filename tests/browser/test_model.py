@@ -44,7 +44,7 @@ def test_a_new_version_answers_on_the_open_page_and_thanks_its_teachers(visit, d
         expect(visitor.page.get_by_text("helped to train version 2")).to_be_visible()
         assert [each.model_version for each in stored(database_url)] == [2, 1]
 
-        visitor.page.goto(f"{address}/network")
+        visitor.page.goto(f"{address}/model")
         expect(visitor.page.get_by_text(re.compile("Version 2 answers now"))).to_be_visible()
         expect(visitor.page.get_by_text("98.00 %")).to_be_visible()
         expect(visitor.page.get_by_test_id("stDataFrame")).to_be_visible()

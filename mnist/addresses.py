@@ -1,0 +1,14 @@
+"""Client addresses: what counts as one client."""
+
+from __future__ import annotations
+
+import ipaddress
+
+
+def network_of(address: str) -> str:
+    """What one client can't easily leave: an IPv4 address, or the /64 that an IPv6 customer has for himself."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address

@@ -1,0 +1,98 @@
+"""What only an administrator asks of the database: change anybody's label, delete, review, carry labels elsewhere."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, func, insert, select, tuple_, update
+
+from mnist.database import TO_REVIEW, PredictionRow
+from mnist.history import Place
+from mnist.repository import Drawing, UnknownPrediction, as_drawing, as_values, parse_label, utc_now
+from mnist.storage import Storage, change
+
+CHUNK = 200  # drawings in memory at a time
+
+
+class Administration(Storage):
+    """Every method raises StorageUnavailable when the database can't do its part."""
+
+    def relabel(self, drawing_id: uuid.UUID, label: int | str | None) -> None:
+        """Say what a drawing is, above everybody's word; the next retraining learns it, whatever was learned before.
+
+        label: 0–9, a string of digits for a whole number, or None for "not a digit".
+        Raises BadLabel or UnknownPrediction.
+        """
+        true_label, true_number = parse_label(label)
+        decided = (
+            update(PredictionRow)
+            .where(PredictionRow.id == drawing_id)
+            .values(
+                true_label=true_label,
+                true_number=true_number,
+                labelled_at=utc_now(),
+                feedback_processed=False,
+                processed_by=None,
+                set_aside=None,
+                reviewed=True,
+            )
+        )
+        with self._session() as session:
+            if change(session, decided) == 0:
+                raise UnknownPrediction(f"There is no drawing {drawing_id}.")
+
+    def delete(self, ids: Sequence[uuid.UUID]) -> int:
+        """Remove drawings for good. Returns how many there were."""
+        with self._session() as session:
+            return change(session, delete(PredictionRow).where(PredictionRow.id.in_(ids)))
+
+    def waiting_for_review(self) -> int:
+        """Labels that a retraining disputed and nobody has decided about yet."""
+        with self._session() as session:
+            return session.scalar(select(func.count()).select_from(PredictionRow).where(TO_REVIEW)) or 0
+
+    def to_review(self, *, limit: int) -> list[Drawing]:
+        """The disputed ones, the latest label first."""
+        latest = (
+            select(PredictionRow)
+            .where(TO_REVIEW)
+            .order_by(PredictionRow.labelled_at.desc(), PredictionRow.id.desc())
+            .limit(limit)
+        )
+        with self._session() as session:
+            return [as_drawing(row) for row in session.scalars(latest)]
+
+    def labelled(self) -> Iterator[Drawing]:
+        """Every labelled drawing, oldest label first, CHUNK of them in memory at a time."""
+        last: Place | None = None
+        while True:
+            chunk = self._labelled_after(last)
+            yield from chunk
+            if len(chunk) < CHUNK:
+                return
+            last = _place(chunk[-1])
+
+    def _labelled_after(self, last: Place | None) -> list[Drawing]:
+        wanted = select(PredictionRow).where(PredictionRow.labelled_at.is_not(None))
+        if last is not None:
+            wanted = wanted.where(tuple_(PredictionRow.labelled_at, PredictionRow.id) > last)
+        wanted = wanted.order_by(PredictionRow.labelled_at, PredictionRow.id).limit(CHUNK)
+        with self._session() as session:
+            return [as_drawing(row) for row in session.scalars(wanted)]
+
+    def add_new(self, drawings: Sequence[Drawing]) -> int:
+        """Store those that are not there yet, in one transaction. Returns how many were new."""
+        with self._session() as session:
+            ids = [drawing.id for drawing in drawings]
+            known = set(session.scalars(select(PredictionRow.id).where(PredictionRow.id.in_(ids))))
+            new = {drawing.id: as_values(drawing) for drawing in drawings if drawing.id not in known}
+            if new:
+                session.execute(insert(PredictionRow), list(new.values()))
+            return len(new)
+
+
+def _place(drawing: Drawing) -> tuple[datetime, uuid.UUID]:
+    assert drawing.labelled_at is not None
+    return drawing.labelled_at, drawing.id

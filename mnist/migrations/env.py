@@ -1,0 +1,29 @@
+"""How Alembic reaches the database: by the application's own connection, or by the settings from the command line."""
+
+from __future__ import annotations
+
+from alembic import context
+from sqlalchemy import Connection
+
+from mnist.database import Base, connect, lock_schema
+from mnist.settings import Settings
+from mnist.waiting import patiently
+
+
+def run(connection: Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        render_as_batch=True,  # SQLite can change few things of a table that is there
+    )
+    context.run_migrations()
+
+
+if (given := context.config.attributes.get("connection")) is not None:
+    run(given)
+else:
+    engine = connect(Settings.from_environment().database_url)
+    with patiently(), engine.begin() as own:
+        lock_schema(own)
+        run(own)
+    engine.dispose()

@@ -1,0 +1,240 @@
+"""Carry labelled drawings to another machine: one zip file with a table and the pictures, written and read as a stream.
+
+python -m mnist.transfer export labelled.zip
+python -m mnist.transfer import labelled.zip
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import io
+import sys
+import tempfile
+import uuid
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from mnist.images import BadImage
+from mnist.preprocess import BlankDrawing
+from mnist.repository import BadLabel, Drawing, parse_label
+
+TABLE = "drawings.csv"
+COLUMNS = (
+    "id",
+    "file",
+    "created_at",  # ISO 8601, UTC; so is labelled_at
+    "source",
+    "person",  # a digest of the session: which drawings are one person's, and nothing that opens them
+    "label",  # 0–9 or a whole number; empty: "not a digit"
+    "labelled_at",
+    "read_as",  # by the network; empty: not read as a digit
+    "confidence",  # 0–1
+    "verdict",
+    "model_version",
+)
+MOST_BYTES = 10 * 2**20  # of one picture
+TOGETHER = 100  # drawings stored in one transaction
+NAMED = 20  # refused drawings that are told one by one
+
+
+class BadArchive(ValueError):
+    """The file is not one that an export wrote; nothing was taken from it."""
+
+
+@dataclass(slots=True)
+class Imported:
+    """What came of an import."""
+
+    added: int = 0
+    known: int = 0  # were here already
+    refused: int = 0
+    reasons: list[str] = field(default_factory=list)  # of the first refused ones
+
+    @property
+    def summary(self) -> str:
+        """One line for a person."""
+        text = f"{self.added} drawings added, {self.known} were here already"
+        return f"{text}, {self.refused} could not be used: {'; '.join(self.reasons)}" if self.refused else text
+
+
+def write_archive(drawings: Iterable[Drawing]) -> Iterator[bytes]:
+    """A zip file, piece by piece: drawings/<id>.png for every drawing, and drawings.csv at the end.
+
+    In memory are one picture and, above 1 MB on disk, the table.
+    """
+    pieces = _Pieces()
+    with (
+        tempfile.SpooledTemporaryFile(2**20, mode="w+", encoding="utf-8", newline="") as spooled,
+        zipfile.ZipFile(pieces, "w") as archive,
+    ):
+        table = csv.DictWriter(spooled, COLUMNS)
+        table.writeheader()
+        for drawing in drawings:
+            row = _row(drawing)
+            archive.writestr(row["file"], drawing.image)  # PNG is compressed already
+            table.writerow(row)
+            yield pieces.take()
+        spooled.seek(0)
+        with archive.open(TABLE, "w") as member:
+            while text := spooled.read(2**16):
+                member.write(text.encode())
+                yield pieces.take()
+    yield pieces.take()
+
+
+def read_archive(file: BinaryIO) -> Iterator[Drawing | str]:
+    """The drawings of an archive, as far as they can be told from it; a reason where one can't be used.
+
+    Nothing that was read by a network is taken over: it was another one. Raises BadArchive.
+    """
+    try:
+        archive = zipfile.ZipFile(file)
+        table = archive.open(TABLE)
+    except (zipfile.BadZipFile, KeyError, OSError) as error:
+        raise BadArchive(f"This is no zip file with a {TABLE} in it. Take one that an export wrote.") from error
+    with archive, table:
+        try:
+            rows = csv.DictReader(io.TextIOWrapper(table, encoding="utf-8", newline=""))
+            if missing := set(COLUMNS) - set(rows.fieldnames or ()):
+                columns = ", ".join(sorted(missing))
+                raise BadArchive(f"{TABLE} lacks the columns {columns}. Take a file that an export wrote.")
+            for number, row in enumerate(rows, start=2):
+                yield _drawing_or_reason(archive, row, number)
+        except (csv.Error, UnicodeDecodeError, zipfile.BadZipFile, OSError) as error:
+            raise BadArchive(f"{TABLE} can't be read: {error}") from error
+
+
+def take_over(
+    file: BinaryIO, reread: Callable[[Drawing], Drawing], add_new: Callable[[list[Drawing]], int]
+) -> Imported:
+    """Read an archive into the database: each drawing as the present network reads it, with its label as it was.
+
+    reread: Recogniser.reread; add_new: Administration.add_new. Known drawings are left as they are.
+    Raises BadArchive or StorageUnavailable; what was stored before stays, and importing again goes on.
+    """
+    imported = Imported()
+    entries = read_archive(file)
+    while batch := list(islice(entries, TOGETHER)):
+        usable = []
+        for entry in batch:
+            try:
+                if isinstance(entry, str):
+                    raise ValueError(entry)
+                usable.append(reread(entry))
+            except (ValueError, BlankDrawing, BadImage) as error:
+                imported.refused += 1
+                if imported.refused <= NAMED:
+                    imported.reasons.append(str(error) if isinstance(entry, str) else f"{entry.id}: {error}")
+        added = add_new(usable)
+        imported.added += added
+        imported.known += len(usable) - added
+    return imported
+
+
+class _Pieces(io.RawIOBase):
+    """A file that can only be written to, and hands out what was written since it was last asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self._written += data
+        return len(data)
+
+    def take(self) -> bytes:
+        written, self._written = bytes(self._written), bytearray()
+        return written
+
+
+def _row(drawing: Drawing) -> dict[str, str]:
+    assert drawing.labelled_at is not None
+    return {
+        "id": str(drawing.id),
+        "file": f"drawings/{drawing.id}.png",
+        "created_at": drawing.created_at.isoformat(),
+        "source": drawing.source,
+        "person": "" if drawing.session_id is None else hashlib.sha256(drawing.session_id.encode()).hexdigest()[:32],
+        "label": drawing.truth or "",
+        "labelled_at": drawing.labelled_at.isoformat(),
+        "read_as": drawing.guess or "",
+        "confidence": f"{drawing.confidence:.6f}",
+        "verdict": drawing.verdict,
+        "model_version": str(drawing.model_version),
+    }
+
+
+def _drawing_or_reason(archive: zipfile.ZipFile, row: dict[str, str], number: int) -> Drawing | str:
+    try:
+        return _drawing(archive, row)
+    except (ValueError, KeyError, TypeError, zipfile.BadZipFile, OSError) as error:
+        return f"line {number}: {error}"
+
+
+def _drawing(archive: zipfile.ZipFile, row: dict[str, str]) -> Drawing:
+    if archive.getinfo(row["file"]).file_size > MOST_BYTES:
+        raise ValueError(f"{row['file']} has more than {MOST_BYTES // 2**20} MB")
+    try:
+        true_label, true_number = parse_label(row["label"] or None)
+    except BadLabel as error:
+        raise ValueError(str(error)) from None
+    return Drawing(
+        id=uuid.UUID(row["id"]),
+        image=archive.read(row["file"]),
+        source=row["source"][:16],
+        session_id=row["person"][:64] or None,
+        created_at=_moment(row["created_at"]),
+        labelled_at=_moment(row["labelled_at"]),
+        true_label=true_label,
+        true_number=true_number,
+        predicted_digit=None,
+        confidence=0.0,
+        probabilities=(),
+        verdict="",
+        model_version=0,
+    )
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return moment
+
+
+def main(arguments: list[str] | None = None) -> int:
+    from mnist import services
+    from mnist.storage import StorageUnavailable
+
+    parser = argparse.ArgumentParser(prog="python -m mnist.transfer", description="Carry labelled drawings elsewhere.")
+    parser.add_argument("action", choices=("export", "import"))
+    parser.add_argument("file", type=Path, help="a zip file")
+    options = parser.parse_args(arguments)
+    administration = services.administration()
+    try:
+        if options.action == "export":
+            with options.file.open("wb") as file:
+                for piece in write_archive(administration.labelled()):
+                    file.write(piece)
+            print(f"{options.file}: {options.file.stat().st_size / 2**20:.1f} MB")
+        else:
+            with options.file.open("rb") as file:
+                print(take_over(file, services.recogniser().reread, administration.add_new).summary)
+    except (BadArchive, StorageUnavailable, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,145 @@
+"""What the latest drawings and labels tell: how many come, how well they are read, where the network errs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from mnist import insight, services
+from mnist.history import LATEST_DRAWINGS, LATEST_LABELS, Label
+from mnist.repository import Drawing, StorageUnavailable
+from mnist.ui import administrator, gallery, style, visitor
+from mnist.ui.charts import (
+    CELL,
+    accuracy_chart,
+    as_percent,
+    confusion_chart,
+    days_chart,
+    reliability_chart,
+)
+
+SHOWN = 12
+
+
+def show() -> None:
+    st.title("Insight", anchor=False)
+    st.caption("How much is drawn here, and how well it is read, by what people said.")
+    try:
+        days = services.history().drawings_a_day()
+        labels = services.history().labels()
+    except StorageUnavailable:
+        st.info("There is nothing to show: the database can’t be reached.", icon=":material/cloud_off:")
+        return
+    if not days:
+        st.info("Nothing yet. As soon as people draw, this page shows how much, and how well it is read.")
+        return
+    _show_figures(labels)
+    st.subheader("Drawings a day", anchor=False, divider="gray")
+    st.altair_chart(days_chart(days))
+    if sum(days.values()) == LATEST_DRAWINGS:
+        st.caption(f"The latest {LATEST_DRAWINGS:,} drawings, back to {min(days)[0]}.")
+    if not labels:
+        st.info("No drawing is labelled yet. A tap on the right digit, below an answer, makes the rest of this page.")
+        return
+    _show_accuracy(labels)
+    _show_confusion(labels)
+    _show_reliability(labels)
+    _show_hardest(labels)
+
+
+def _show_figures(labels: Sequence[Label]) -> None:
+    share = insight.accuracy(labels)
+    half, most = services.metrics().latency(0.5), services.metrics().latency(0.95)
+    with st.container(horizontal=True):
+        if share.count:
+            st.metric("Read right", as_percent(share.value), border=True, help="Of the latest labelled drawings.")
+        st.metric("Labels", f"{share.count:,}", border=True, help=f"The latest {LATEST_LABELS:,} are looked at.")
+        if half is not None and most is not None:
+            st.metric(
+                "Answer in",
+                f"{1000 * half:.0f} ms",
+                f"95 % in {1000 * most:.0f} ms",
+                delta_color="off",
+                delta_arrow="off",
+                border=True,
+                help="From a picture’s bytes to its stored answer, in this process since it started.",
+            )
+
+
+def _show_accuracy(labels: Sequence[Label]) -> None:
+    st.subheader("Read right, by day and version", anchor=False, divider="gray")
+    st.altair_chart(accuracy_chart(insight.accuracy_by_day(labels)))
+    by_version = insight.accuracy_by_version(labels)
+    st.caption(
+        " · ".join(
+            f"version {version}: {as_percent(share.value)} of {share.count:,}"
+            for version, share in sorted(by_version.items())
+        )
+    )
+
+
+def _show_confusion(labels: Sequence[Label]) -> None:
+    st.subheader("What is taken for what", anchor=False, divider="gray")
+    cells = insight.confusion(labels)
+    clicked = st.altair_chart(
+        confusion_chart(cells, ink=style.ink()), on_select="rerun", selection_mode=CELL, key="confusion"
+    )
+    mistakes = sorted((cell for cell in cells if cell.truth != cell.guess), key=lambda cell: -cell.count)
+    chosen = st.selectbox(
+        "Drawings of one field: click it above, or choose a mistake",
+        [None, *((cell.truth, cell.guess) for cell in mistakes)],
+        format_func=lambda pair: "–" if pair is None else f"{pair[0]} read as {pair[1]}",
+    )
+    points = clicked["selection"].get(CELL, []) if clicked else []
+    if points:
+        chosen = (points[0]["truth"], points[0]["guess"])
+    if chosen is None:
+        return
+    _show_drawings(insight.in_cell(labels, *chosen), "None of them is yours.", key="cell")
+
+
+def _show_reliability(labels: Sequence[Label]) -> None:
+    st.subheader("Whether its confidence can be believed", anchor=False, divider="gray")
+    bins = insight.reliability(labels)
+    if not bins:
+        st.caption(f"This needs at least {insight.FEW} labels of similar confidence.")
+        return
+    st.altair_chart(reliability_chart(bins))
+
+
+def _show_hardest(labels: Sequence[Label]) -> None:
+    st.subheader("The surest mistakes", anchor=False, divider="gray")
+    wrong = insight.hardest(labels, LATEST_LABELS)
+    if not wrong:
+        st.caption("Every labelled drawing was read right.")
+        return
+    _show_drawings(wrong, "None of them is yours.", key="hardest")
+
+
+def _show_drawings(labels: Sequence[Label], empty: str, *, key: str) -> None:
+    """The visitor's own ones among them; all of them for an administrator."""
+    is_administrator = administrator.is_signed_in()
+    session_id = None if is_administrator else visitor.session_id()
+    try:
+        ids = [label.drawing_id for label in labels]
+        drawings = services.history().some(ids, most=SHOWN, session_id=session_id)
+    except StorageUnavailable:
+        st.info("The drawings can’t be shown: the database can’t be reached.", icon=":material/cloud_off:")
+        return
+    if not drawings:
+        st.caption(f"{empty} Other people’s drawings are shown to the administrator only.")
+    elif is_administrator:
+        gallery.show_with_buttons(drawings, _open, key=key)
+    else:
+        gallery.show(drawings)
+
+
+def _open(drawing: Drawing) -> None:
+    st.session_state["open_drawing"] = drawing
+
+
+def open_chosen(page: object) -> None:
+    """Go to the drawing that a button of this page was pressed for; a callback can't."""
+    if (drawing := st.session_state.pop("open_drawing", None)) is not None:
+        st.switch_page(page, query_params={"drawing": str(drawing.id)})  # type: ignore[arg-type]

@@ -1,0 +1,81 @@
+"""What an administrator does to the network: retrain it, and go back to an earlier version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from mnist import services
+from mnist.registry import NoSuchVersion, Version
+from mnist.repository import StorageUnavailable
+
+
+def show(versions: Sequence[Version]) -> None:
+    st.subheader("Retraining", anchor=False, divider="gray")
+    _show_retraining()
+    _offer_to_roll_back(versions)
+
+
+def _show_retraining() -> None:
+    """Looks again every second while a retraining runs; nothing else of the page waits for it."""
+    progress = services.background().progress
+    is_running = progress is not None and progress.is_running
+
+    @st.fragment(run_every=1 if is_running else None)
+    def watch() -> None:
+        now = services.background().progress
+        if is_running and (now is None or not now.is_running):
+            st.rerun()  # it has ended: the versions below have changed
+        st.button(
+            "Retrain now",
+            type="primary",
+            icon=":material/school:",
+            disabled=is_running,
+            help="Learns from the corrections as retrain.py does, behind the same gate.",
+            on_click=services.background().start,
+            key="retrain",
+        )
+        if now is None:
+            st.caption(_waiting())
+        elif now.is_running:
+            st.progress(now.share, text=f"{now.stage} …")
+        elif now.failed:
+            st.error(now.result)
+        else:
+            st.success(now.result)
+        if not is_running and now is not None and now.is_running:
+            st.rerun()  # just started: begin to look every second
+
+    watch()
+
+
+def _waiting() -> str:
+    try:
+        waiting = services.registry().waiting()
+    except StorageUnavailable:
+        return "The database can’t be reached."
+    return f"{waiting} new {'label waits' if waiting == 1 else 'labels wait'} to be learned."
+
+
+def _offer_to_roll_back(versions: Sequence[Version]) -> None:
+    if problem := st.session_state.pop("rollback_problem", None):
+        st.error(problem)
+    if done := st.session_state.pop("rolled_back", None):
+        st.success(done)
+    earlier = [version.version for version in versions if version.status == "retired"]
+    if not earlier:
+        return
+    with st.popover("Serve another version", icon=":material/history:"):
+        st.write("What later versions learned is set aside until somebody reviews it.")
+        to = st.selectbox("Version", earlier, format_func=lambda number: f"v{number}")
+        st.button("Serve it", type="primary", on_click=_roll_back, args=(to,))
+
+
+def _roll_back(to: int) -> None:
+    try:
+        version = services.registry().roll_back(to)
+    except (StorageUnavailable, NoSuchVersion) as error:
+        st.session_state["rollback_problem"] = f"Nothing was changed: {error}"
+    else:
+        st.session_state["rolled_back"] = f"Version {version.version} serves again, within a few seconds."

@@ -1,0 +1,50 @@
+-- PostgreSQL schema, run by the database container at its first start. The same tables as mnist/database.py makes by
+-- itself; tests/test_database.py holds the two equal on a real server.
+
+CREATE TABLE IF NOT EXISTS models (
+    version    INTEGER                  NOT NULL PRIMARY KEY,
+    parent     INTEGER REFERENCES models (version),
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    status     VARCHAR(16)              NOT NULL,
+    weights    BYTEA                    NOT NULL,
+    metrics    JSON                     NOT NULL,
+    CONSTRAINT status_is_known CHECK (status IN ('active', 'retired', 'rejected'))
+);
+
+-- Never two active versions, whatever happens in the application.
+CREATE UNIQUE INDEX IF NOT EXISTS one_active_model ON models (status) WHERE status = 'active';
+
+CREATE TABLE IF NOT EXISTS predictions (
+    id                 UUID                     NOT NULL PRIMARY KEY,
+    created_at         TIMESTAMP WITH TIME ZONE NOT NULL,
+    source             VARCHAR(16)              NOT NULL, -- canvas, upload, camera, api
+    session_id         VARCHAR(64),
+    image              BYTEA                    NOT NULL, -- PNG, as it was drawn
+    predicted_digit    SMALLINT,
+    confidence         DOUBLE PRECISION         NOT NULL,
+    probabilities      JSON                     NOT NULL, -- ten, indexed by digit
+    verdict            VARCHAR(16)              NOT NULL, -- digit, unsure, not_a_digit
+    model_version      INTEGER                  NOT NULL,
+    predicted_number   VARCHAR(12),                       -- several digits side by side: "2026"
+    true_label         SMALLINT,
+    true_number        VARCHAR(12),
+    labelled_at        TIMESTAMP WITH TIME ZONE,          -- set with no label: a person said "not a digit"
+    feedback_processed BOOLEAN                  NOT NULL DEFAULT false,
+    processed_by       INTEGER,                           -- the model version made of it
+    set_aside          VARCHAR(16),                       -- why no version learned from it: disputed, duplicate, …
+    reviewed           BOOLEAN                  NOT NULL DEFAULT false, -- a person decided that; retraining keeps it
+    CONSTRAINT predicted_digit_is_a_digit CHECK (predicted_digit BETWEEN 0 AND 9),
+    CONSTRAINT true_label_is_a_digit CHECK (true_label BETWEEN 0 AND 9),
+    CONSTRAINT confidence_is_a_probability CHECK (confidence BETWEEN 0 AND 1),
+    CONSTRAINT a_label_has_its_time CHECK (true_label IS NULL OR labelled_at IS NOT NULL),
+    CONSTRAINT only_a_run_sets_aside CHECK (set_aside IS NULL OR feedback_processed)
+);
+
+CREATE INDEX IF NOT EXISTS predictions_by_time ON predictions (created_at, id);
+CREATE INDEX IF NOT EXISTS predictions_by_session ON predictions (session_id, created_at, id);
+CREATE INDEX IF NOT EXISTS predictions_to_learn_from ON predictions (feedback_processed, labelled_at, id)
+    WHERE labelled_at IS NOT NULL;
+-- Holds all that the accuracy of the latest labels needs, so that no pictures are read for it.
+CREATE INDEX IF NOT EXISTS predictions_labelled
+    ON predictions (labelled_at, model_version, predicted_digit, predicted_number, true_label, true_number)
+    WHERE labelled_at IS NOT NULL;

@@ -1,0 +1,113 @@
+"""What an administrator does, on SQLite and on a real PostgreSQL."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import URL, text
+
+from mnist import administration as administration_module
+from mnist.administration import Administration
+from mnist.database import connect
+from mnist.registry import Registry
+from mnist.repository import AlreadyProcessed, BadLabel, UnknownPrediction
+from tests.test_repository import NOON, drawing
+
+
+@pytest.fixture
+def administration(database_url: URL) -> Iterator[Administration]:
+    engine = connect(database_url)
+    yield Administration(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def execute(database_url: URL) -> Iterator:
+    engine = connect(database_url)
+
+    def run(statement: str) -> None:
+        with engine.begin() as connection:
+            connection.execute(text(statement))
+
+    yield run
+    engine.dispose()
+
+
+def test_an_administrator_changes_a_label_that_was_learned_and_it_is_learned_again(
+    repository, administration, execute, database_url
+):
+    kept = drawing(true_label=7, labelled_at=NOON)
+    repository.save(kept)
+    execute("UPDATE predictions SET feedback_processed = true, processed_by = 2, set_aside = 'disputed'")
+    with pytest.raises(AlreadyProcessed):
+        repository.correct(kept.id, 1)
+
+    administration.relabel(kept.id, 1)
+
+    found = repository.find(kept.id)
+    assert (found.true_label, found.feedback_processed, found.processed_by) == (1, False, None)
+    assert found.labelled_at > NOON
+    engine = connect(database_url)
+    [feedback] = Registry(engine).feedback(10)
+    assert (feedback.reviewed, feedback.set_aside) == (True, None)  # an administrator's word is not disputed
+    engine.dispose()
+
+
+def test_a_wrong_label_or_an_unknown_drawing_is_refused(repository, administration):
+    kept = drawing()
+    repository.save(kept)
+
+    with pytest.raises(BadLabel):
+        administration.relabel(kept.id, 10)
+    with pytest.raises(UnknownPrediction):
+        administration.relabel(uuid.uuid4(), 1)
+    assert not repository.find(kept.id).is_labelled
+
+
+def test_anybodys_drawings_are_deleted(repository, administration):
+    mine, theirs = drawing(), drawing(session_id="somebody else")
+    repository.add_all([mine, theirs])
+
+    assert administration.delete([theirs.id, uuid.uuid4()]) == 1
+    assert repository.recent(limit=5) == [mine]
+
+
+def test_disputed_labels_wait_until_somebody_decides(repository, administration, execute, database_url):
+    early, late = drawing(true_label=7, labelled_at=NOON), drawing(true_label=8, labelled_at=NOON + timedelta(hours=1))
+    repository.add_all([early, late, drawing(true_label=1, labelled_at=NOON)])
+    execute("UPDATE predictions SET feedback_processed = true")
+    execute("UPDATE predictions SET set_aside = 'disputed' WHERE true_label > 1")
+
+    assert administration.waiting_for_review() == 2
+    assert [each.id for each in administration.to_review(limit=5)] == [late.id, early.id]
+    assert [each.id for each in administration.to_review(limit=1)] == [late.id]
+
+    engine = connect(database_url)
+    Registry(engine).review(late.id, accept=False)
+    Registry(engine).review(early.id, accept=True)
+    engine.dispose()
+    assert administration.waiting_for_review() == 0
+    assert administration.to_review(limit=5) == []
+
+
+def test_all_labelled_drawings_come_in_chunks_without_gaps(repository, administration, monkeypatch):
+    monkeypatch.setattr(administration_module, "CHUNK", 2)
+    labelled = [drawing(labelled_at=NOON + timedelta(minutes=number // 3)) for number in range(7)]
+    repository.add_all([*labelled, drawing()])
+
+    found = [each.id for each in administration.labelled()]
+
+    assert len(found) == 7
+    assert set(found) == {each.id for each in labelled}
+
+
+def test_only_new_drawings_are_added(repository, administration):
+    known, new = drawing(true_label=1, labelled_at=NOON), drawing()
+    repository.save(known)
+
+    assert administration.add_new([replace(known, true_label=9), new, new]) == 1
+    assert administration.add_new([]) == 0
+    assert repository.find(known.id).true_label == 1
+    assert len(repository.recent(limit=5)) == 2

@@ -1,0 +1,132 @@
+"""Looking back, on SQLite and on a real PostgreSQL."""
+
+import uuid
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+import pytest
+from sqlalchemy import URL
+
+from mnist import history as history_module
+from mnist.database import connect
+from mnist.history import History, Page, Wanted
+from tests.test_repository import NOON, drawing
+
+
+@pytest.fixture
+def history(database_url: URL) -> Iterator[History]:
+    engine = connect(database_url)
+    yield History(engine)
+    engine.dispose()
+
+
+def test_the_history_goes_back_page_by_page_without_gaps(repository, history):
+    # Three drawings of one moment: the place between pages must not depend on the time alone.
+    moments = [0, 1, 1, 1, 2, 3]
+    drawings = [drawing(created_at=NOON + timedelta(minutes=minute)) for minute in moments]
+    for kept in (*drawings, drawing(session_id="somebody else")):
+        repository.save(kept)
+
+    seen, place = [], None
+    while (page := history.page(Wanted("a visitor"), limit=2, before=place)).older:
+        seen += page.drawings
+        place = page.older
+    seen += page.drawings
+
+    assert sorted(each.id for each in seen) == sorted(each.id for each in drawings)
+    assert [each.created_at for each in seen] == sorted((each.created_at for each in drawings), reverse=True)
+
+
+@pytest.mark.parametrize(("wanted", "found"), [
+    ({"state": "unlabelled"}, ["open", "unsure", "photo"]),
+    ({"state": "right"}, ["right", "right none"]),
+    ({"state": "wrong"}, ["wrong", "wrong number"]),
+    ({"digit": 1}, ["open", "right", "wrong", "unsure", "photo"]),
+    ({"digit": 1, "state": "wrong"}, ["wrong"]),
+    ({"verdict": "unsure"}, ["unsure"]),
+    ({"source": "camera"}, ["photo"]),
+    ({"version": 2}, ["photo"]),
+    ({"since": NOON + timedelta(days=1), "until": NOON + timedelta(days=2)}, ["photo"]),
+    ({"until": NOON}, []),
+])  # fmt: skip
+def test_the_history_can_be_narrowed(repository, history, wanted, found):
+    kept = {
+        "open": drawing(),
+        "right": drawing(true_label=1, labelled_at=NOON),
+        "wrong": drawing(true_label=7, labelled_at=NOON),
+        "right none": drawing(predicted_digit=None, labelled_at=NOON),
+        "wrong number": drawing(predicted_digit=None, predicted_number="12", true_number="13", labelled_at=NOON),
+        "unsure": drawing(verdict="unsure"),
+        "photo": drawing(source="camera", model_version=2, created_at=NOON + timedelta(days=1)),
+    }
+    for each in kept.values():
+        repository.save(each)
+
+    page = history.page(Wanted("a visitor", **wanted), limit=10)
+
+    assert {each.id for each in page.drawings} == {kept[name].id for name in found}
+
+
+def test_everybodys_drawings_come_where_no_session_is_named(repository, history):
+    repository.add_all([drawing(), drawing(session_id="somebody else"), drawing(session_id=None)])
+
+    assert len(history.page(Wanted(), limit=10).drawings) == 3
+    assert len(history.page(Wanted("somebody else"), limit=10).drawings) == 1
+
+
+def test_a_rare_match_is_found_over_several_pages_each_of_bounded_work(repository, history, monkeypatch):
+    monkeypatch.setattr(history_module, "SEARCHED", 4)
+    rare = drawing(created_at=NOON - timedelta(days=1), source="camera")
+    repository.add_all([rare, *(drawing(created_at=NOON + timedelta(minutes=minute)) for minute in range(9))])
+
+    pages, place = [], None
+    for _ in range(9):
+        page = history.page(Wanted(source="camera"), limit=5, before=place)
+        pages.append(page)
+        if (place := page.older) is None:
+            break
+
+    assert [list(page.drawings) for page in pages] == [[], [], [rare]]
+
+
+def test_an_empty_history_has_one_empty_page(history):
+    assert history.page(Wanted("a visitor"), limit=5) == Page([], None)
+
+
+def test_chosen_drawings_come_in_the_order_asked_for_and_only_ones_own(repository, history):
+    first, second, theirs = drawing(), drawing(), drawing(session_id="somebody else")
+    repository.add_all([first, second, theirs])
+    ids = [second.id, uuid.uuid4(), theirs.id, first.id]
+
+    assert history.some(ids, most=9) == [second, theirs, first]
+    assert history.some(ids, most=9, session_id="a visitor") == [second, first]
+    assert history.some(ids, most=1, session_id="a visitor") == [second]
+
+
+def test_labels_tell_what_was_said_beside_what_was_read(repository, history):
+    wrong = drawing(true_label=7, labelled_at=NOON)
+    number = drawing(
+        predicted_digit=None, predicted_number="12", true_number="12", labelled_at=NOON + timedelta(hours=1)
+    )
+    none = drawing(predicted_digit=None, labelled_at=NOON + timedelta(hours=2))
+    repository.add_all([wrong, number, none, drawing()])
+
+    labels = history.labels()
+
+    assert [(label.drawing_id, label.guess, label.truth, label.is_right) for label in labels] == [
+        (none.id, None, None, True),
+        (number.id, "12", "12", True),
+        (wrong.id, "1", "7", False),
+    ]
+    assert (labels[2].confidence, labels[2].model_version, labels[2].labelled_at) == (0.97, 3, NOON)
+
+
+def test_drawings_are_counted_by_day_and_source(repository, history):
+    earlier = drawing(created_at=NOON - timedelta(days=3))
+    repository.add_all([drawing(), drawing(source="api"), drawing(source="api"), earlier])
+
+    assert history.drawings_a_day() == {
+        (date(2026, 11, 20), "canvas"): 1,
+        (date(2026, 11, 20), "api"): 2,
+        (date(2026, 11, 17), "canvas"): 1,
+    }

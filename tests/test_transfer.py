@@ -1,0 +1,200 @@
+"""Labelled drawings in a file, from one machine to another."""
+
+import csv
+import io
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from mnist import transfer
+from mnist.images import BadImage
+from mnist.repository import Drawing
+from mnist.transfer import BadArchive, read_archive, take_over, write_archive
+from tests.api.conftest import seven
+from tests.test_repository import NOON, drawing
+
+
+def archive_of(*drawings: Drawing) -> io.BytesIO:
+    return io.BytesIO(b"".join(write_archive(iter(drawings))))
+
+
+def labelled(**changes) -> Drawing:
+    return drawing(**{"image": seven(), "true_label": 7, "labelled_at": NOON + timedelta(hours=1), **changes})
+
+
+def rewritten(archive: io.BytesIO, change: Callable[[str], str]) -> io.BytesIO:
+    """The same archive with another table."""
+    result = io.BytesIO()
+    with zipfile.ZipFile(archive) as old, zipfile.ZipFile(result, "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            new.writestr(name, change(data.decode()) if name == transfer.TABLE else data)
+    return result
+
+
+class House:
+    """Takes what is imported; reads every drawing as a 7."""
+
+    def __init__(self, known: set = frozenset()) -> None:
+        self.stored: list[Drawing] = []
+        self.known = known
+
+    def reread(self, each: Drawing) -> Drawing:
+        if not each.image.startswith(b"\x89PNG"):
+            raise BadImage("not a picture")
+        return replace(each, predicted_digit=7, confidence=0.9, verdict="digit", model_version=5)
+
+    def add_new(self, drawings: list[Drawing]) -> int:
+        new = [each for each in drawings if each.id not in self.known]
+        self.stored += new
+        return len(new)
+
+
+def test_what_is_exported_comes_back_with_label_time_and_picture():
+    one, number, none = labelled(), labelled(true_label=None, true_number="20"), labelled(true_label=None)
+    house = House()
+
+    imported = take_over(archive_of(one, number, none), house.reread, house.add_new)
+
+    assert imported.summary == "3 drawings added, 0 were here already"
+    for before, after in zip((one, number, none), house.stored, strict=True):
+        for name in ("id", "image", "source", "created_at", "true_label", "true_number", "labelled_at"):
+            assert getattr(after, name) == getattr(before, name)
+        assert after.model_version == 5  # read by the network that is here
+        assert not after.feedback_processed
+
+
+def test_an_archive_keeps_people_apart_and_gives_nobody_their_key():
+    mine, also_mine, theirs = labelled(), labelled(), labelled(session_id="somebody else")
+    archive = archive_of(mine, also_mine, theirs, labelled(session_id=None))
+
+    people = [each.session_id for each in read_archive(archive)]
+
+    assert people[0] == people[1] != people[2]
+    assert people[3] is None
+    with zipfile.ZipFile(archive) as zipped:
+        assert "a visitor" not in zipped.read(transfer.TABLE).decode()
+
+
+def test_the_table_tells_what_was_read_for_whoever_studies_it():
+    with zipfile.ZipFile(archive_of(labelled())) as zipped:
+        [row] = csv.DictReader(io.StringIO(zipped.read(transfer.TABLE).decode()))
+        picture = zipped.read(row["file"])
+
+    assert (row["label"], row["read_as"], row["confidence"], row["model_version"]) == ("7", "1", "0.970000", "3")
+    assert picture == seven()
+
+
+def test_an_archive_is_written_piece_by_piece():
+    pieces = iter(write_archive(labelled() for _ in range(50)))
+
+    first = next(pieces)
+
+    assert first.startswith(b"PK")
+    assert len(first) < 3 * len(seven())
+
+
+def test_known_drawings_stay_as_they_are():
+    known, new = labelled(), labelled()
+    house = House({known.id})
+
+    assert take_over(archive_of(known, new), house.reread, house.add_new).summary == (
+        "1 drawings added, 1 were here already"
+    )
+    assert [each.id for each in house.stored] == [new.id]
+
+
+@pytest.mark.parametrize(("old", "new", "reason"), [
+    (",7,2026", ",seven,2026", "label"),
+    ("2026-11-20T12:00:00+00:00", "yesterday", "isoformat"),
+    ("2026-11-20T12:00:00+00:00", "2026-11-20T12:00:00", "no time zone"),
+    ("drawings/", "elsewhere/", "no item named"),
+])  # fmt: skip
+def test_a_bad_line_is_told_and_the_others_are_taken(old, new, reason):
+    bad, good = labelled(), labelled(true_label=3, created_at=NOON + timedelta(days=9))
+    house = House()
+
+    def spoil(table: str) -> str:
+        header, first, *others = table.splitlines(keepends=True)
+        assert old in first
+        return "".join([header, first.replace(old, new), *others])
+
+    imported = take_over(rewritten(archive_of(bad, good), spoil), house.reread, house.add_new)
+
+    assert (imported.added, imported.refused) == (1, 1)
+    assert "line 2" in imported.summary
+    assert reason in imported.summary
+    assert [each.id for each in house.stored] == [good.id]
+
+
+def test_a_picture_that_is_none_is_refused():
+    house = House()
+
+    imported = take_over(archive_of(labelled(image=b"GIF89a")), house.reread, house.add_new)
+
+    assert (imported.added, imported.refused) == (0, 1)
+
+
+def test_a_picture_over_the_limit_is_not_unpacked(monkeypatch):
+    monkeypatch.setattr(transfer, "MOST_BYTES", 10)
+
+    [reason] = read_archive(archive_of(labelled()))
+
+    assert "more than" in reason
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", "empty zip", "no columns", "no text"])
+def test_another_file_is_refused_with_a_word_on_what_is_meant(content):
+    if content == "empty zip":
+        content = io.BytesIO()
+        zipfile.ZipFile(content, "w").close()
+        content = content.getvalue()
+    elif content == "no columns":
+        content = rewritten(archive_of(), lambda _: "id,file\n").getvalue()
+    elif content == "no text":
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as archive:
+            archive.writestr(transfer.TABLE, b"\xff\xfe\x00")
+        content = content.getvalue()
+
+    with pytest.raises(BadArchive, match=r"export wrote|can.t be read"):
+        list(read_archive(io.BytesIO(content)))
+
+
+def test_the_command_carries_drawings_from_one_database_to_another(tmp_path):
+    import os
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    from mnist.database import connect
+    from mnist.repository import Repository
+    from mnist.settings import Settings
+
+    def run(database: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "mnist.transfer", *arguments],
+            cwd=Path(__file__).resolve().parent.parent,
+            env={**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/{database}.db"},
+            capture_output=True,
+            text=True,
+        )
+
+    here = connect(Settings.from_environment({"DATABASE_URL": f"sqlite:///{tmp_path}/here.db"}).database_url)
+    kept = labelled()
+    Repository(here).save(kept)
+    here.dispose()
+
+    assert run("here", "export", f"{tmp_path}/out.zip").returncode == 0
+    imported = run("there", "import", f"{tmp_path}/out.zip")
+
+    assert imported.stdout == "1 drawings added, 0 were here already\n"
+    there = connect(Settings.from_environment({"DATABASE_URL": f"sqlite:///{tmp_path}/there.db"}).database_url)
+    found = Repository(there).find(kept.id)
+    assert (found.true_label, found.predicted_digit, found.image) == (7, 7, kept.image)
+    there.dispose()
+    refused = run("there", "import", str(Path(__file__)))
+    assert (refused.returncode, "export wrote" in refused.stderr) == (1, True)
