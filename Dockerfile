@@ -6,11 +6,11 @@ FROM ${PYTHON_IMAGE} AS packages
 # CPU builds of torch: the default ones for Linux carry gigabytes of CUDA. Empty (TORCH_INDEX=): what pip's own index has.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 RUN python -m venv --without-pip /venv
-COPY requirements.txt .
+COPY requirements.txt requirements-mysql.txt ./
 RUN set -e; install="pip --python /venv/bin/python --no-cache-dir --disable-pip-version-check install"; \
     if [ -n "$TORCH_INDEX" ]; then \
         grep -E '^(torch|torchvision)==' requirements.txt | xargs $install --index-url "$TORCH_INDEX"; fi; \
-    $install -r requirements.txt; \
+    $install -r requirements.txt -r requirements-mysql.txt; \
     # Headers, compilers and the packages' own tests are of no use at run time.
     cd /venv/lib/python3*/site-packages; \
     rm -rf torch/include torch/test pyarrow/include; \

@@ -11,7 +11,7 @@ ROOT_DO := $(shell if [ "$$(id -u)" = 0 ]; then echo; elif command -v sudo >/dev
 APT_INSTALL = $(ROOT_DO) sh -c 'command -v apt-get >/dev/null && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-container check format bench screenshots browser prometheus clean
+.PHONY: help run test test-container check format bench screenshots browser prometheus mariadb clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -20,7 +20,7 @@ run: $(BIN)/.ready  ## start the application at http://localhost:8501 (PORT=… 
 	@echo "==> Starting the application at http://localhost:$(PORT) (stop it with Ctrl+C)"
 	@$(BIN)/streamlit run app.py --server.port $(PORT)
 
-test: $(BIN)/.ready-dev browser prometheus  ## run every test: with a real PostgreSQL, browser and Prometheus
+test: $(BIN)/.ready-dev browser prometheus mariadb  ## run every test: with a real PostgreSQL, MariaDB, browser and Prometheus
 	@echo "==> Running the tests"
 	@$(BIN)/python -m pytest
 
@@ -57,6 +57,11 @@ prometheus:
 	|| { echo "==> Installing Prometheus and curl for the tests"; $(call APT_INSTALL,prometheus curl); } \
 	|| { echo "Install Prometheus and curl with your system's package manager, then try again."; exit 1; }
 
+mariadb:  # the server's programs alone: nothing is started
+	@PATH="$$PATH:/usr/sbin" && command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null && command -v my_print_defaults >/dev/null \
+	|| { echo "==> Installing MariaDB for the tests"; $(call APT_INSTALL,mariadb-server-core mariadb-client-core); } \
+	|| { echo "Install MariaDB's server with your system's package manager, then try again."; exit 1; }
+
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	|| { echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
@@ -74,7 +79,7 @@ $(BIN)/.ready: requirements.txt | $(BIN)/python
 	@$(BIN)/pip install -q -r requirements.txt
 	@touch $@
 
-$(BIN)/.ready-dev: requirements-dev.txt $(BIN)/.ready
+$(BIN)/.ready-dev: requirements-dev.txt requirements-mysql.txt $(BIN)/.ready
 	@echo "==> Installing what the tests need"
 	@$(BIN)/pip install -q -r requirements-dev.txt
 	@touch $@

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Connection,
     DateTime,
     Engine,
+    ExceptionContext,
     ForeignKey,
     Index,
     LargeBinary,
@@ -32,7 +33,9 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.dialects.mysql import DATETIME
+from sqlalchemy.exc import DisconnectionError, IntegrityError
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from mnist.waiting import CONNECT_SECONDS, limit_waiting, patiently
@@ -40,6 +43,10 @@ from mnist.waiting import CONNECT_SECONDS, limit_waiting, patiently
 BUSY_SECONDS = 5  # how long a writer waits for another one's lock
 _CREATE_LOCK = 0x6D6E697374  # "mnist"
 REVISIONS = ("0001", "0002")  # the files of mnist/migrations/versions; this file describes the last one
+# Two sessions that differ in capitals only are two; and emoji are text.
+_MYSQL = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+_MYSQL_CHECK_FAILED = (4025, 3819)  # MariaDB's number and MySQL's
+_Bytes = LargeBinary(2**32 - 1)  # the length matters to MySQL alone, whose BLOB ends at 64 kB
 
 
 TO_REVIEW = text("set_aside = 'disputed' AND NOT reviewed")  # whoever asks in these very words finds the index
@@ -50,9 +57,9 @@ class UnusableSchema(RuntimeError):
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """timestamptz in PostgreSQL; SQLite forgets the zone, so it is put back on the way out. Always UTC."""
+    """timestamptz in PostgreSQL; SQLite and MySQL forget the zone, so it is put back on the way out. Always UTC."""
 
-    impl = DateTime(timezone=True)
+    impl = DateTime(timezone=True).with_variant(DATETIME(fsp=6), "mysql")  # which keeps whole seconds unless told
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
@@ -122,13 +129,14 @@ class PredictionRow(Base):
             postgresql_where=TO_REVIEW,
             sqlite_where=TO_REVIEW,
         ),
+        _MYSQL,
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     source: Mapped[str] = mapped_column(String(16))
     session_id: Mapped[str | None] = mapped_column(String(64))
-    image: Mapped[bytes] = mapped_column(LargeBinary)
+    image: Mapped[bytes] = mapped_column(_Bytes)
     predicted_digit: Mapped[int | None] = mapped_column(SmallInteger)
     confidence: Mapped[float]
     probabilities: Mapped[list[float]] = mapped_column(JSON)
@@ -148,6 +156,18 @@ class PredictionRow(Base):
     )  # a person's decision, which runs keep
 
 
+class _OneActive(CheckConstraint):
+    """What MySQL has instead of a partial index: a unique one leaves NULLs out."""
+
+
+@compiles(_OneActive)
+def _one_active(*_: object, **__: object) -> str:
+    return (
+        "is_active BOOLEAN AS (CASE WHEN status = 'active' THEN 1 END) INVISIBLE,"
+        " CONSTRAINT one_active_model UNIQUE (is_active)"
+    )
+
+
 class ModelRow(Base):
     """One version of the network, its weights included."""
 
@@ -160,14 +180,16 @@ class ModelRow(Base):
             unique=True,
             postgresql_where=text("status = 'active'"),
             sqlite_where=text("status = 'active'"),
-        ),
+        ).ddl_if(callable_=lambda *_, dialect, **__: dialect.name != "mysql"),
+        _OneActive("").ddl_if(dialect="mysql"),
+        _MYSQL,
     )
 
     version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     parent: Mapped[int | None] = mapped_column(ForeignKey("models.version"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     status: Mapped[str] = mapped_column(String(16))
-    weights: Mapped[bytes] = mapped_column(LargeBinary)
+    weights: Mapped[bytes] = mapped_column(_Bytes)
     metrics: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
@@ -185,7 +207,9 @@ def connect(url: URL) -> Engine:
     """Make an engine; nothing connects until it is used, so the database may be away.
 
     SQLite: write-ahead logging lets readers go on while one writes. PostgreSQL: a connection that broke meanwhile is
-    replaced before use, and one that gives no answer is given up.
+    replaced before use, and one that gives no answer is given up. MySQL: the former, and transactions see each
+    other as in PostgreSQL; the level that is usual there locks the gap where a new row goes, so that two who save at
+    once can block each other for good.
     """
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
@@ -194,14 +218,19 @@ def connect(url: URL) -> Engine:
         return engine
     if url.get_backend_name() == "postgresql":
         limit_waiting()
-    return create_engine(
+    is_mysql = url.get_backend_name() == "mysql"
+    engine = create_engine(
         url,
         pool_pre_ping=True,
         pool_size=5,
         max_overflow=10,
         pool_timeout=CONNECT_SECONDS,
-        connect_args={"connect_timeout": CONNECT_SECONDS} if url.get_backend_name() == "postgresql" else {},
+        connect_args={"connect_timeout": CONNECT_SECONDS} if is_mysql or url.get_backend_name() == "postgresql" else {},
+        **({"isolation_level": "READ COMMITTED"} if is_mysql else {}),
     )
+    if is_mysql:
+        event.listen(engine, "handle_error", _name_refusals)
+    return engine
 
 
 def create_tables(engine: Engine) -> None:
@@ -226,6 +255,26 @@ def lock_schema(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATE_LOCK})
     elif connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+    elif connection.dialect.name == "mysql":
+        take_mysql_lock(connection, "tables")
+
+
+def take_mysql_lock(connection: Connection, name: str, *, wait: int = 60) -> None:
+    """Take a named lock of this database; it ends with the connection, which is not put back into the pool.
+
+    wait: s. Raises TimeoutError when another connection has it that long.
+    """
+    connection.detach()
+    lock = text("SELECT GET_LOCK(MD5(CONCAT(:name, ' of ', DATABASE())), :wait)")  # names belong to the whole server
+    if connection.scalar(lock, {"name": name, "wait": wait}) != 1:
+        raise TimeoutError(f"Another connection has held the lock “{name}” for {wait} s.")
+
+
+def _name_refusals(context: ExceptionContext) -> None:
+    """A failed CHECK is an IntegrityError; PyMySQL takes it for trouble with the server."""
+    error = context.original_exception
+    if error.args and error.args[0] in _MYSQL_CHECK_FAILED:
+        raise IntegrityError(context.statement, context.parameters, error) from error
 
 
 def _stands(connection: Connection) -> tuple[frozenset[str], str | None]:
@@ -249,10 +298,11 @@ def bring_up(connection: Connection) -> None:
         from mnist.migrations import upgrade  # here: a process that has nothing to change need not load Alembic
 
         upgrade(connection, revision)
-    Base.metadata.create_all(connection)  # all of it in an empty database, else what is missing
+    # The revision comes first: MySQL commits each table by itself, and tables without one count as the first release's.
     _REVISION.metadata.create_all(connection)
     if _stands(connection)[1] is None:
         connection.execute(insert(_REVISION).values(version_num=REVISIONS[-1]))
+    Base.metadata.create_all(connection)  # all of it in an empty database, else what is missing
 
 
 def is_common(connection: Connection) -> bool:

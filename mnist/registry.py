@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Select, Update, and_, case, false, func, insert, select, text, tuple_, update
 from sqlalchemy.orm import Session
 
-from mnist.database import ModelRow, PredictionRow
+from mnist.database import ModelRow, PredictionRow, take_mysql_lock
 from mnist.repository import UnknownPrediction, utc_now
 from mnist.storage import Storage, change
 
@@ -290,6 +290,8 @@ def _take_turns(session: Session) -> None:
     """Let one transaction at a time add a version or choose the active one; everybody may read meanwhile."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("LOCK TABLE models IN SHARE ROW EXCLUSIVE MODE"))
+    elif session.get_bind().dialect.name == "mysql":
+        take_mysql_lock(session.connection(), "models")
     else:  # SQLite: a transaction that begins by writing has the database's only write lock until its end
         session.execute(_retire().where(false()))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, select, text, update
+from sqlalchemy import and_, case, delete, func, insert, select, text, update
 
 from mnist.database import PredictionRow
 from mnist.storage import Storage, change
@@ -144,14 +144,16 @@ class Repository(Storage):
             update(PredictionRow)
             .where(PredictionRow.id == drawing_id, PredictionRow.feedback_processed.is_(False))
             .values(true_label=true_label, true_number=true_number, labelled_at=utc_now())
-            .returning(PredictionRow.predicted_digit, PredictionRow.predicted_number)
         )
+        guess = select(PredictionRow.predicted_digit, PredictionRow.predicted_number)
         with self._session() as session:
-            if (guess := session.execute(labelled).one_or_none()) is not None:
-                return tuple(guess) == (true_label, true_number)
-            if session.scalar(select(PredictionRow.id).where(PredictionRow.id == drawing_id)) is None:
-                raise UnknownPrediction(f"There is no drawing {drawing_id}.")
-        raise AlreadyProcessed("This label has been learned from already and can't be changed any more.")
+            is_labelled = change(session, labelled) == 1
+            guessed = session.execute(guess.where(PredictionRow.id == drawing_id)).one_or_none()
+        if guessed is None:
+            raise UnknownPrediction(f"There is no drawing {drawing_id}.")
+        if not is_labelled:
+            raise AlreadyProcessed("This label has been learned from already and can't be changed any more.")
+        return tuple(guessed) == (true_label, true_number)
 
     def find(self, drawing_id: uuid.UUID) -> Drawing:
         """Raises UnknownPrediction."""
@@ -189,9 +191,8 @@ class Repository(Storage):
             .limit(latest)
             .subquery()
         )
-        counted = select(window.c.model_version, func.count(), func.count().filter(window.c.is_right)).group_by(
-            window.c.model_version
-        )
+        right = func.count(case((window.c.is_right, 1)))
+        counted = select(window.c.model_version, func.count(), right).group_by(window.c.model_version)
         with self._session() as session:
             return [Accuracy(*row) for row in session.execute(counted)]
 

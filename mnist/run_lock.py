@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from mnist.database import take_mysql_lock
 from mnist.storage import StorageUnavailable
 
 _KEY = 0x72657472  # "retr"
@@ -25,23 +26,20 @@ def run_lock(engine: Engine) -> Iterator[None]:
 
     PostgreSQL: an advisory lock of a connection that is kept for nothing else; the server releases it when the
     connection ends, however it ends. It needs a session of its own: behind PgBouncer use session pooling.
+    MySQL and MariaDB: a named lock, likewise.
     SQLite: a lock of the operating system on a file beside the database, which ends with the process.
     Raises AnotherRun, or StorageUnavailable.
     """
-    holding = _in_postgresql if engine.dialect.name == "postgresql" else _beside_the_file
-    with holding(engine):
+    with _beside_the_file(engine) if engine.dialect.name == "sqlite" else _on_the_server(engine):
         yield
 
 
 @contextmanager
-def _in_postgresql(engine: Engine) -> Iterator[None]:
+def _on_the_server(engine: Engine) -> Iterator[None]:
     try:
         connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         connection.detach()  # closing it must end it, not put it back into the pool with the lock
-        # A machine that vanishes sends no goodbye: have the server notice within a minute, not in two hours.
-        for name, value in (("idle", 30), ("interval", 10), ("count", 3)):
-            connection.execute(text(f"SET tcp_keepalives_{name} = {value}"))
-        is_ours = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _KEY})
+        is_ours = (_take_in_mysql if engine.dialect.name == "mysql" else _take_in_postgresql)(connection)
     except SQLAlchemyError as error:
         raise StorageUnavailable(f"The database can't be used now ({type(error).__name__}).") from error
     try:
@@ -50,6 +48,22 @@ def _in_postgresql(engine: Engine) -> Iterator[None]:
         yield
     finally:
         connection.close()
+
+
+def _take_in_postgresql(connection: Connection) -> bool:
+    # A machine that vanishes sends no goodbye: have the server notice within a minute, not in two hours.
+    for name, value in (("idle", 30), ("interval", 10), ("count", 3)):
+        connection.execute(text(f"SET tcp_keepalives_{name} = {value}"))
+    return bool(connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _KEY}))
+
+
+def _take_in_mysql(connection: Connection) -> bool:
+    connection.execute(text("SET SESSION wait_timeout = 604800"))  # s; it is silent as long as the run takes
+    try:
+        take_mysql_lock(connection, "retrain", wait=0)
+    except TimeoutError:
+        return False
+    return True
 
 
 @contextmanager

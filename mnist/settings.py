@@ -13,6 +13,11 @@ from sqlalchemy.exc import ArgumentError
 
 ROOT = Path(__file__).resolve().parent.parent
 
+_DRIVERS = {
+    **dict.fromkeys(("postgres", "postgresql"), "postgresql+psycopg2"),
+    **dict.fromkeys(("mysql", "mariadb", "mariadb+pymysql"), "mysql+pymysql"),
+}
+
 
 class BadSetting(ValueError):
     """An environment variable has a value that can't be used; the message names it and says what is expected."""
@@ -80,9 +85,8 @@ def _database_url(environment: Mapping[str, str]) -> URL:
             raise BadSetting(
                 "DATABASE_URL can't be read. Write it as postgresql://user:password@host:5432/name or sqlite:///file.db."
             ) from None
-        # "postgres" is what Heroku and others still hand out; without a driver SQLAlchemy takes one we don't install.
-        is_plain = parsed.drivername in ("postgres", "postgresql")
-        return parsed.set(drivername="postgresql+psycopg2") if is_plain else parsed
+        # Heroku and others still hand out "postgres"; without a driver SQLAlchemy takes one we don't install.
+        return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
     if host := environment.get("DB_HOST"):
         return URL.create(
             "postgresql+psycopg2",

@@ -58,6 +58,11 @@ def upgrade(engine: Engine) -> Upgraded | None:
         if not is_common(connection):
             bring_up(connection)
             return None
+        if connection.dialect.name == "mysql":
+            raise UnusableSchema(
+                "MySQL commits every change of a table by itself, so this could end half way. Load the table "
+                "“predictions” into an SQLite file and upgrade that; `python -m mnist.transfer` carries the rest."
+            )
         if inspect(connection).has_table(OLD):
             raise UnusableSchema(f"There is a table {OLD} already, beside another one to upgrade. Rename one of them.")
         columns = {each["name"] for each in inspect(connection).get_columns("predictions")}

@@ -13,6 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Engine, create_engine, event, inspect, text
+from sqlalchemy.exc import IntegrityError
 
 from mnist import migrations
 from mnist.database import REVISIONS, Base, UnusableSchema, connect, create_tables, lock_schema
@@ -27,6 +28,8 @@ CONSTRAINTS = """
     SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
     WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2"""
 INDEXES = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2"
+
+A_MODEL = "INSERT INTO models VALUES (:version, NULL, '2026-11-20 12:00:00', :status, '', '{}')"
 
 
 RELEASES = sorted({path.name.split(".")[0] for path in (ROOT / "tests" / "released").iterdir()})
@@ -61,12 +64,27 @@ def test_making_the_tables_again_changes_nothing(database_url):
     engine = connect(database_url)
     create_tables(engine)
     with engine.begin() as connection:
-        connection.execute(text("INSERT INTO models VALUES (1, NULL, '2026-11-20T12:00:00+00:00', 'active', '', '{}')"))
+        connection.execute(text(A_MODEL), {"version": 1, "status": "active"})
 
     create_tables(engine)
 
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM models")).scalar() == 1
+    engine.dispose()
+
+
+def test_the_database_itself_refuses_a_second_active_version(database_url):
+    engine = connect(database_url)
+    create_tables(engine)
+    with engine.begin() as connection:
+        for version, status in enumerate(["retired", "active", "retired", "rejected", "rejected"], 1):
+            connection.execute(text(A_MODEL), {"version": version, "status": status})
+
+    with pytest.raises(IntegrityError), engine.begin() as connection:
+        connection.execute(text(A_MODEL), {"version": 6, "status": "active"})
+    with pytest.raises(IntegrityError), engine.begin() as connection:
+        connection.execute(text("UPDATE models SET status = 'active' WHERE version = 1"))
+
     engine.dispose()
 
 
@@ -136,15 +154,15 @@ OLD = uuid.UUID("01234567-89ab-cdef-0123-456789abcdef")
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_a_database_of_every_release_is_brought_up_with_its_rows(database_url, tmp_path, release):
-    engine = make_released(database_url, release)
+def test_a_database_of_every_release_is_brought_up_with_its_rows(transactional_url, tmp_path, release):
+    engine = make_released(transactional_url, release)
 
     create_tables(engine)
 
     assert revision(engine) == [REVISIONS[-1]]
     drawing = Repository(engine).find(OLD)
     assert (drawing.image, drawing.predicted_digit, drawing.true_label) == (b"png", 4, 9)
-    if database_url.get_backend_name() == "postgresql":
+    if transactional_url.get_backend_name() == "postgresql":
         upgraded = schema(engine)
         with engine.begin() as connection:
             connection.execute(text("DROP TABLE predictions, models, alembic_version"))
@@ -172,8 +190,8 @@ def test_the_first_revision_is_the_first_release(postgres_url):
     engine.dispose()
 
 
-def test_the_way_back_leads_to_the_first_release(database_url):
-    engine = make_released(database_url, "998c024")
+def test_the_way_back_leads_to_the_first_release(transactional_url):
+    engine = make_released(transactional_url, "998c024")
     released = tables_of(engine)
     create_tables(engine)
 
@@ -187,8 +205,8 @@ def test_the_way_back_leads_to_the_first_release(database_url):
     engine.dispose()
 
 
-def test_the_migrations_end_in_the_schema_of_the_code(database_url):
-    engine = make_released(database_url, "998c024")
+def test_the_migrations_end_in_the_schema_of_the_code(transactional_url):
+    engine = make_released(transactional_url, "998c024")
     create_tables(engine)
 
     with engine.connect() as connection:
@@ -259,10 +277,10 @@ def create_tables_at_once(url: URL, processes: int) -> None:
     assert [process.wait() for process in started] == [0] * processes, said
 
 
-def test_processes_that_start_at_once_upgrade_once(database_url):
-    engine = make_released(database_url, "998c024")
+def test_processes_that_start_at_once_upgrade_once(transactional_url):
+    engine = make_released(transactional_url, "998c024")
 
-    create_tables_at_once(database_url, 4)
+    create_tables_at_once(transactional_url, 4)
 
     assert revision(engine) == [REVISIONS[-1]]
     assert Repository(engine).find(OLD).true_label == 9
@@ -280,8 +298,8 @@ def test_processes_that_start_at_once_fill_an_empty_database_once(database_url):
     engine.dispose()
 
 
-def test_a_failed_upgrade_changes_nothing(database_url):
-    engine = make_released(database_url, "998c024")
+def test_a_failed_upgrade_changes_nothing(transactional_url):
+    engine = make_released(transactional_url, "998c024")
     before = tables_of(engine)
     statements: list[str] = []
 

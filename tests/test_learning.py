@@ -1,4 +1,4 @@
-"""Runs of the retraining on SQLite and on a real PostgreSQL, in a small world that draws its own images."""
+"""Runs of the retraining on three databases, two of them real servers, in a small world that draws its own images."""
 
 import signal
 import subprocess

@@ -7,7 +7,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-TOP_LEVEL = "app.py train.py init.sql environment.yml Makefile pyproject.toml requirements.txt LICENSE CHANGELOG.md"
+TOP_LEVEL = "app.py train.py init.sql environment.yml Makefile pyproject.toml LICENSE CHANGELOG.md"
+TOP_LEVEL += " requirements.txt requirements-mysql.txt"
 
 
 def read(document: Path) -> str:
@@ -41,8 +42,8 @@ def test_every_make_target_and_script_in_a_document_exists(document):
         assert (ROOT / script).exists(), f"{document.name}: {script}"
 
 
-def test_both_requirements_pin_every_package_exactly():
-    for name in ("requirements.txt", "requirements-dev.txt"):
+def test_the_requirements_pin_every_package_exactly():
+    for name in ("requirements.txt", "requirements-mysql.txt", "requirements-dev.txt"):
         for line in read(ROOT / name).splitlines():
             package = line.split("#")[0].strip()
             if package and not package.startswith("-r "):

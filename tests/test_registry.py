@@ -1,4 +1,4 @@
-"""Versions and marks, on SQLite and on a real PostgreSQL."""
+"""Versions and marks, on SQLite, on a real PostgreSQL and on a real MariaDB."""
 
 import threading
 import uuid
@@ -164,6 +164,25 @@ def test_nothing_is_promoted_over_a_version_that_came_meanwhile(registry, reposi
 
     assert statuses(registry) == {1: "retired", 2: "active"}
     assert row(database_url, drawing) == (False, None, None)
+
+
+def test_versions_that_are_made_at_the_same_moment_get_numbers_of_their_own(database_url):
+    Registry(connect(database_url)).seed(b"shipped", {})
+    made, start = [], threading.Barrier(4)
+
+    def reject() -> None:
+        registry = Registry(connect(database_url))
+        registry.active()
+        start.wait()
+        made.append(registry.reject(b"bad", {}, parent=1, marks=[]))
+
+    threads = [threading.Thread(target=reject) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(made) == [2, 3, 4, 5]
 
 
 def test_a_promotion_that_fails_half_way_changes_nothing(registry, repository, database_url):

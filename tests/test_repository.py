@@ -1,5 +1,7 @@
-"""The repository, on SQLite and on a real PostgreSQL."""
+"""The repository, on SQLite, on a real PostgreSQL and on a real MariaDB."""
 
+import random
+import threading
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -38,7 +40,13 @@ def drawing(**changes) -> Drawing:
 
 
 def test_what_is_saved_comes_back_whole(repository):
-    kept = drawing(predicted_number="12")
+    kept = drawing(
+        image=random.Random(0).randbytes(200_000),
+        confidence=0.9876543210987654,
+        predicted_number="12",
+        session_id="Zoë 🖊",
+        created_at=NOON.replace(microsecond=123_456),
+    )
 
     repository.save(kept)
 
@@ -215,7 +223,7 @@ def test_the_latest_come_first_and_only_as_many_as_asked(repository):
 
 
 def test_a_session_sees_its_own_drawings_only(repository):
-    mine, theirs = drawing(session_id="me"), drawing(session_id="them")
+    mine, theirs = drawing(session_id="me"), drawing(session_id="ME")
     repository.save(mine)
     repository.save(theirs)
 
@@ -255,6 +263,44 @@ def test_a_postgresql_that_is_away_is_told_without_its_password():
         Repository(connect(nowhere)).recent(limit=1)
 
     assert "secret" not in str(told.value)
+
+
+def test_drawings_that_are_saved_at_the_same_moment_do_not_block_each_other(database_url):
+    repository = Repository(connect(database_url))
+    repository.check()
+    failures = []
+
+    def keep_saving() -> None:
+        try:
+            for _ in range(25):
+                repository.save(drawing())
+        except StorageUnavailable as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=keep_saving) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failures == []
+    assert len(repository.recent(limit=200)) == 100
+
+
+def test_a_mariadb_that_restarts_costs_no_drawing(mariadb_url):
+    repository = Repository(connect(mariadb_url))
+    first, second = drawing(), drawing()
+    repository.save(first)
+    admin = create_engine(mariadb_url)
+    with admin.connect() as connection:
+        others = text("SELECT id FROM information_schema.processlist WHERE db = :name AND id <> CONNECTION_ID()")
+        for other in connection.scalars(others, {"name": mariadb_url.database}).all():
+            connection.exec_driver_sql(f"KILL {other}")
+    admin.dispose()
+
+    repository.save(second)
+
+    assert {kept.id for kept in repository.recent(limit=10)} == {first.id, second.id}
 
 
 def test_a_postgresql_that_restarts_costs_no_drawing(postgres_url):

@@ -1,4 +1,4 @@
-"""One retraining at a time, on SQLite and on a real PostgreSQL."""
+"""One retraining at a time, on SQLite, on a real PostgreSQL and on a real MariaDB."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, create_engine, text
 
 from mnist.database import connect
 from mnist.run_lock import AnotherRun, run_lock
@@ -68,6 +68,25 @@ def test_databases_do_not_lock_each_other(sqlite_url, tmp_path):
     other = URL.create("sqlite", database=str(tmp_path / "other.db"))
     with run_lock(connect(sqlite_url)), run_lock(connect(other)):
         pass
+
+
+def test_databases_of_one_server_do_not_lock_each_other(database_url, mariadb_url):
+    other = mariadb_url if database_url.database != mariadb_url.database else mariadb_url.set(database="mysql")
+    with run_lock(connect(database_url)), run_lock(connect(other)):
+        pass
+
+
+def test_a_mariadb_that_ends_idle_connections_keeps_the_lock(mariadb_url):
+    with create_engine(mariadb_url).connect() as admin:
+        usual = admin.scalar(text("SELECT @@global.wait_timeout"))
+        admin.execute(text("SET GLOBAL wait_timeout = 1"))
+        try:
+            with run_lock(connect(mariadb_url)):
+                time.sleep(2.5)
+                with pytest.raises(AnotherRun), run_lock(connect(mariadb_url)):
+                    pass
+        finally:
+            admin.execute(text("SET GLOBAL wait_timeout = :usual"), {"usual": usual})
 
 
 def test_a_database_that_is_away_is_no_other_run():

@@ -51,6 +51,13 @@ def test_a_url_without_a_driver_takes_the_one_that_is_installed(scheme):
     assert url.get_dialect().import_dbapi().__name__ == "psycopg2"
 
 
+@pytest.mark.parametrize("scheme", ["mysql", "mysql+pymysql", "mariadb", "mariadb+pymysql"])
+def test_mysql_and_mariadb_are_spoken_to_by_the_package_that_the_extra_installs(scheme):
+    url = Settings.from_environment({"DATABASE_URL": f"{scheme}://u:p@h/n"}).database_url
+
+    assert url.render_as_string(hide_password=False) == "mysql+pymysql://u:p@h/n"
+
+
 def test_an_unreadable_url_is_told_without_its_password():
     with pytest.raises(BadSetting) as told:
         Settings.from_environment({"DATABASE_URL": "postgresql//me:secret@host"})

@@ -26,6 +26,11 @@ TABLES = {
             id SERIAL PRIMARY KEY, timestamp TIMESTAMP DEFAULT CURRENT_TIMESTAMP, predicted_digit INTEGER,
             true_label INTEGER, image BYTEA, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
             feedback_processed BOOLEAN DEFAULT FALSE)""",
+    "mysql": """
+        CREATE TABLE predictions (
+            id INTEGER PRIMARY KEY, timestamp TIMESTAMP DEFAULT CURRENT_TIMESTAMP, predicted_digit INTEGER,
+            true_label INTEGER, image BLOB, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
+            feedback_processed BOOLEAN DEFAULT FALSE)""",
     "sqlite": """
         CREATE TABLE predictions (
             id INTEGER PRIMARY KEY, timestamp TIMESTAMP DEFAULT CURRENT_TIMESTAMP, predicted_digit INTEGER,
@@ -86,8 +91,8 @@ def old_rows(engine: Engine, table: str) -> list[tuple[object, ...]]:
         return [tuple(bytes(value) if isinstance(value, memoryview) else value for value in row) for row in rows]
 
 
-def test_drawings_and_feedback_are_taken_over(database_url):
-    engine = make(database_url)
+def test_drawings_and_feedback_are_taken_over(transactional_url):
+    engine = make(transactional_url)
 
     done = upgrade(engine)
 
@@ -105,8 +110,8 @@ def test_drawings_and_feedback_are_taken_over(database_url):
     engine.dispose()
 
 
-def test_every_picture_is_a_png_that_shows_the_same(database_url):
-    engine = make(database_url)
+def test_every_picture_is_a_png_that_shows_the_same(transactional_url):
+    engine = make(transactional_url)
 
     upgrade(engine)
 
@@ -119,8 +124,8 @@ def test_every_picture_is_a_png_that_shows_the_same(database_url):
     engine.dispose()
 
 
-def test_what_cannot_be_read_is_told_and_stays_where_it_was(database_url):
-    engine = make(database_url)
+def test_what_cannot_be_read_is_told_and_stays_where_it_was(transactional_url):
+    engine = make(transactional_url)
     before = old_rows(engine, "predictions")
 
     done = upgrade(engine)
@@ -135,8 +140,8 @@ def test_what_cannot_be_read_is_told_and_stays_where_it_was(database_url):
     engine.dispose()
 
 
-def test_the_next_retraining_finds_the_feedback(database_url):
-    engine = make(database_url)
+def test_the_next_retraining_finds_the_feedback(transactional_url):
+    engine = make(transactional_url)
 
     upgrade(engine)
 
@@ -158,8 +163,8 @@ def test_the_same_row_gets_the_same_id_wherever_it_is_upgraded(sqlite_url, postg
     assert len(ids[0]) == len(GOOD)
 
 
-def test_a_second_run_changes_nothing(database_url):
-    engine = make(database_url)
+def test_a_second_run_changes_nothing(transactional_url):
+    engine = make(transactional_url)
     upgrade(engine)
 
     assert upgrade(engine) is None
@@ -170,9 +175,9 @@ def test_a_second_run_changes_nothing(database_url):
     engine.dispose()
 
 
-def test_more_rows_than_fit_into_one_chunk(database_url, monkeypatch):
+def test_more_rows_than_fit_into_one_chunk(transactional_url, monkeypatch):
     monkeypatch.setattr(command, "CHUNK", 3)
-    engine = make(database_url, [(number, 1, number % 10, picture("PNG"), False) for number in range(1, 9)])
+    engine = make(transactional_url, [(number, 1, number % 10, picture("PNG"), False) for number in range(1, 9)])
 
     done = upgrade(engine)
 
@@ -181,8 +186,8 @@ def test_more_rows_than_fit_into_one_chunk(database_url, monkeypatch):
     engine.dispose()
 
 
-def test_a_failure_in_the_middle_leaves_the_old_database_as_it_was(database_url, monkeypatch):
-    engine = make(database_url)
+def test_a_failure_in_the_middle_leaves_the_old_database_as_it_was(transactional_url, monkeypatch):
+    engine = make(transactional_url)
     before, tables = old_rows(engine, "predictions"), inspect(engine).get_table_names()
     seen = []
 
@@ -202,8 +207,8 @@ def test_a_failure_in_the_middle_leaves_the_old_database_as_it_was(database_url,
     engine.dispose()
 
 
-def test_the_application_names_the_command_and_touches_nothing(database_url):
-    engine = make(database_url)
+def test_the_application_names_the_command_and_touches_nothing(transactional_url):
+    engine = make(transactional_url)
     before = old_rows(engine, "predictions")
 
     with pytest.raises(StorageUnavailable, match=r"python -m mnist\.upgrade"):
@@ -214,8 +219,8 @@ def test_the_application_names_the_command_and_touches_nothing(database_url):
     engine.dispose()
 
 
-def test_tables_of_yet_another_kind_are_refused(database_url):
-    engine = make(database_url)
+def test_tables_of_yet_another_kind_are_refused(transactional_url):
+    engine = make(transactional_url)
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE predictions RENAME COLUMN true_label TO weather"))
 
@@ -226,8 +231,20 @@ def test_tables_of_yet_another_kind_are_refused(database_url):
     engine.dispose()
 
 
-def test_an_old_table_in_the_way_is_not_overwritten(database_url):
-    engine = make(database_url)
+def test_a_mysql_is_left_as_it_is(mariadb_url):
+    engine = make(mariadb_url)
+    before = old_rows(engine, "predictions")
+
+    with pytest.raises(UnusableSchema, match="half way"):
+        upgrade(engine)
+
+    assert inspect(engine).get_table_names() == ["predictions"]
+    assert old_rows(engine, "predictions") == before
+    engine.dispose()
+
+
+def test_an_old_table_in_the_way_is_not_overwritten(transactional_url):
+    engine = make(transactional_url)
     with engine.begin() as connection:
         connection.execute(text(f"CREATE TABLE {OLD} (id INTEGER)"))
 
@@ -239,8 +256,8 @@ def test_an_old_table_in_the_way_is_not_overwritten(database_url):
 
 
 @pytest.mark.parametrize("missing", ["created_at", "timestamp", "feedback_processed"])
-def test_a_variant_without_a_column_is_taken_over_too(database_url, missing):
-    engine = make(database_url)
+def test_a_variant_without_a_column_is_taken_over_too(transactional_url, missing):
+    engine = make(transactional_url)
     with engine.begin() as connection:
         connection.execute(text(f"ALTER TABLE predictions DROP COLUMN {missing}"))
 
@@ -282,10 +299,10 @@ def run(url: URL, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_command_says_what_it_did(database_url):
-    make(database_url).dispose()
+def test_the_command_says_what_it_did(transactional_url):
+    make(transactional_url).dispose()
 
-    first, second = run(database_url, "--json"), run(database_url)
+    first, second = run(transactional_url, "--json"), run(transactional_url)
 
     assert first.returncode == second.returncode == 0
     said = json.loads(first.stdout)

@@ -22,7 +22,8 @@ import pytest
 from tests.browser.conftest import browser, camera_film, visit  # noqa: F401  (fixtures)
 from tests.browser.server import ROOT, free_port
 
-FILES = "Dockerfile .dockerignore docker-compose.yml .env.example init.sql requirements.txt app.py retrain.py"
+FILES = "Dockerfile .dockerignore docker-compose.yml .env.example init.sql app.py retrain.py"
+FILES += " requirements.txt requirements-mysql.txt"
 FOLDERS = "mnist .streamlit deploy"
 READY_SECONDS = 300
 API_KEY = "a-key-of-the-tests"
