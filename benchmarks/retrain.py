@@ -45,6 +45,7 @@ from benchmarks.simulated_users import (
 )
 from mnist.classifier import SHIPPED_WEIGHTS, read_weights
 from mnist.data import Labelled, load_mnist
+from mnist.images import decode
 from mnist.network import DigitNetwork
 from mnist.settings import Settings
 from mnist.strokes import held_out_styles
@@ -349,7 +350,7 @@ def fill(house: House, count: int, styles: Sequence[Style]) -> None:
 
 def _turned(drawn: Sequence[Picture], count: int) -> Iterator[tuple[object, ...]]:
     rng = np.random.default_rng(3)
-    decoded = [cv2.imdecode(np.frombuffer(each.png, np.uint8), cv2.IMREAD_GRAYSCALE) for each in drawn]
+    decoded = [np.ascontiguousarray(decode(each.png)[..., 0]) for each in drawn]
     for number in range(count):
         pixels = decoded[number % len(drawn)]
         middle = (pixels.shape[1] / 2, pixels.shape[0] / 2)
