@@ -18,6 +18,7 @@ from starlette.middleware import Middleware
 from mnist import services
 from mnist.api import make_routes
 from mnist.classifier import UnusableWeights
+from mnist.headers import SecurityHeaders
 from mnist.images import give_memory_back
 from mnist.sockets import answer_without_delay
 from mnist.visitors import VisitorCookie
@@ -40,7 +41,7 @@ async def _warm_up(_app: st.App) -> AsyncIterator[dict[str, Any]]:
 app = st.App(
     Path(__file__).parent / "mnist" / "ui" / "page.py",
     lifespan=_warm_up,
-    middleware=[Middleware(VisitorCookie)],
+    middleware=[Middleware(SecurityHeaders), Middleware(VisitorCookie)],
     routes=make_routes(
         services.recogniser,
         services.settings(),

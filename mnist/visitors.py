@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "visitor"
+# Over https: browsers take this name from this very host alone, so that no neighbouring site can plant a cookie with it
+# and look at what the visitor then draws.
+HTTPS_COOKIE = "__Host-visitor"
 KEPT_SECONDS = 365 * 24 * 3600
 _VALID = re.compile(r"[0-9a-f]{32}")
 
@@ -22,11 +26,11 @@ class VisitorCookie:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not _is_page(scope) or _cookie(Headers(scope=scope)) is not None:
+        name, secure = (HTTPS_COOKIE, "; Secure") if scope["scheme"] == "https" else (COOKIE, "")
+        if not _is_page(scope) or _cookie(Headers(scope=scope), name) is not None:
             await self._app(scope, receive, send)
             return
-        secure = "; Secure" if scope["scheme"] == "https" else ""
-        cookie = f"{COOKIE}={secrets.token_hex(16)}; Path=/; Max-Age={KEPT_SECONDS}; HttpOnly; SameSite=Lax{secure}"
+        cookie = f"{name}={secrets.token_hex(16)}; Path=/; Max-Age={KEPT_SECONDS}; HttpOnly; SameSite=Lax{secure}"
 
         async def send_with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -36,11 +40,12 @@ class VisitorCookie:
         await self._app(scope, receive, send_with_cookie)
 
 
-def session_of(cookie: str | None) -> str | None:
-    """The name under which a visitor's drawings are stored; None for what is no cookie of ours.
+def session_of(cookies: Mapping[str, str]) -> str | None:
+    """The name under which a visitor's drawings are stored; None without a cookie of ours.
 
     A digest, so that whoever reads the database can't pass for the visitor.
     """
+    cookie = cookies.get(HTTPS_COOKIE) or cookies.get(COOKIE)
     if cookie is None or not _VALID.fullmatch(cookie):
         return None
     return hashlib.sha256(cookie.encode()).hexdigest()[:32]
@@ -53,9 +58,9 @@ def _is_page(scope: Scope) -> bool:
     return "text/html" in Headers(scope=scope).get("accept", "")
 
 
-def _cookie(headers: Headers) -> str | None:
+def _cookie(headers: Headers, name: str) -> str | None:
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        found = SimpleCookie(headers.get("cookie", "")).get(name)
     except CookieError:
         return None
     return found.value if found and _VALID.fullmatch(found.value) else None

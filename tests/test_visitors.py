@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from mnist.visitors import COOKIE, VisitorCookie, session_of
+from mnist.visitors import COOKIE, HTTPS_COOKIE, VisitorCookie, session_of
 
 
 @pytest.fixture
@@ -39,7 +39,23 @@ def test_the_pages_files_need_no_cookie(client):
 def test_over_https_the_cookie_stays_there(client):
     client.base_url = "https://digits.example"
 
-    assert client.get("/").headers["set-cookie"].endswith("; Secure")
+    given = client.get("/").headers["set-cookie"]
+
+    assert given.startswith("__Host-visitor=")  # which browsers take from this very host alone
+    assert "; Path=/;" in given
+    assert given.endswith("; Secure")
+    assert "Domain" not in given
+
+
+def test_a_cookie_that_a_neighbouring_site_planted_does_not_count_over_https(client):
+    client.base_url = "https://digits.example"
+    planted = "0" * 32
+
+    given = client.get("/", headers={"cookie": f"{COOKIE}={planted}"}).headers["set-cookie"]
+
+    own = given.split(";")[0].partition("=")[2]
+    sent = {COOKIE: planted, HTTPS_COOKIE: own}
+    assert session_of(sent) == session_of({HTTPS_COOKIE: own}) != session_of({COOKIE: planted})
 
 
 def test_a_visitor_who_has_one_keeps_it(client):
@@ -58,7 +74,7 @@ def test_two_visitors_get_two_cookies(client):
 @pytest.mark.parametrize("forged", ["admin", "0" * 31, "0" * 33, "Z" * 32, "' OR 1=1 --"])
 def test_what_is_no_cookie_of_ours_is_replaced_and_names_nobody(client, forged):
     assert "set-cookie" in client.get("/", headers={"cookie": f"{COOKIE}={forged}"}).headers
-    assert session_of(forged) is None
+    assert session_of({COOKIE: forged}) is None
 
 
 def test_the_api_gives_no_cookies(client):
@@ -69,7 +85,7 @@ def test_the_api_gives_no_cookies(client):
 def test_the_stored_name_does_not_tell_the_cookie():
     cookie = "0123456789abcdef" * 2
 
-    assert session_of(cookie) == session_of(cookie)
-    assert session_of(cookie) != session_of("f" * 32)
-    assert cookie not in (session_of(cookie) or "")
-    assert session_of(None) is None
+    assert session_of({COOKIE: cookie}) == session_of({COOKIE: cookie})
+    assert session_of({COOKIE: cookie}) != session_of({COOKIE: "f" * 32})
+    assert cookie not in (session_of({COOKIE: cookie}) or "")
+    assert session_of({}) is None

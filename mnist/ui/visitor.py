@@ -9,7 +9,7 @@ import streamlit as st
 
 from mnist.recognition import Recognition
 from mnist.repository import Drawing
-from mnist.visitors import COOKIE, session_of
+from mnist.visitors import session_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Unsent:
 
 def session_id() -> str:
     """An unguessable name for the visitor; for this visit only where the browser takes no cookies."""
-    name: str = session_of(st.context.cookies.get(COOKIE)) or st.session_state.setdefault("session", uuid.uuid4().hex)
+    name: str = session_of(st.context.cookies) or st.session_state.setdefault("session", uuid.uuid4().hex)
     return name
 
 

@@ -33,9 +33,17 @@ class Application:
     """One process of it."""
 
     def __init__(self, url: URL, log: Path) -> None:
+        self._start(log, {"DATABASE_URL": url.render_as_string(hide_password=False), "RATE_LIMIT": "0", "API_KEY": ""})
+
+    @classmethod
+    def with_settings(cls, log: Path, **settings: str) -> "Application":
+        self = cls.__new__(cls)
+        self._start(log, settings)
+        return self
+
+    def _start(self, log: Path, settings: dict[str, str]) -> None:
         self.port = free_port()
         self.log = log
-        settings = {"DATABASE_URL": url.render_as_string(hide_password=False), "RATE_LIMIT": "0", "API_KEY": ""}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", "app:app", "--port", str(self.port), "--log-level", "warning"],
             cwd=ROOT,
@@ -46,6 +54,14 @@ class Application:
 
     def wait(self) -> None:
         wait_until(self._is_ready, START_SECONDS)
+
+    def wait_until_alive(self) -> None:
+        wait_until(self._is_alive, START_SECONDS)
+
+    def _is_alive(self) -> bool:
+        with suppress(OSError):
+            return self.get("/healthz").get("status") == "ok"
+        return False
 
     def _is_ready(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()
