@@ -11,7 +11,7 @@ ROOT_DO := $(shell if [ "$$(id -u)" = 0 ]; then echo; elif command -v sudo >/dev
 APT_INSTALL = $(ROOT_DO) sh -c 'command -v apt-get >/dev/null && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-container check format bench screenshots browser prometheus mariadb clean
+.PHONY: help run test test-resilience test-container check format bench screenshots browser prometheus mariadb clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -23,6 +23,9 @@ run: $(BIN)/.ready  ## start the application at http://localhost:8501 (PORT=… 
 test: $(BIN)/.ready-dev browser prometheus mariadb  ## run every test: with a real PostgreSQL, MariaDB, browser and Prometheus
 	@echo "==> Running the tests"
 	@$(BIN)/python -m pytest
+
+test-resilience: $(BIN)/.ready-dev  ## only the tests that break servers, disks and rules (RESILIENCE_LONG=1: with a real retraining)
+	@$(BIN)/python -m pytest tests/resilience --durations=10
 
 test-container: $(BIN)/.ready-dev browser  ## build and start the containers, and test what docs/deployment.md promises (needs Docker)
 	@$(BIN)/python -m pytest tests/container

@@ -6,7 +6,10 @@ import io
 import struct
 import subprocess
 import sys
+import threading
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -309,3 +312,43 @@ def test_damaged_bytes_give_a_picture_or_bad_image(data, changes, keep):
     assert pixels.shape[2] == 4
     assert pixels.dtype == np.uint8
     assert max(pixels.shape) <= WORKING_SIDE
+
+
+def test_pictures_that_need_more_memory_than_there_is_are_decoded_one_after_another(monkeypatch):
+    monkeypatch.setattr(images, "_decoding", images._Room(600 * 600 * 4))
+    inside, most = 0, 0
+    lock = threading.Lock()
+    shrink = images._shrink
+
+    def watch(image):
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+        time.sleep(0.02)
+        with lock:
+            inside -= 1
+        return shrink(image)
+
+    monkeypatch.setattr(images, "_shrink", watch)
+    large, small = encode_png(np.zeros((500, 500), np.uint8)), encode_png(np.zeros((100, 100), np.uint8))
+
+    with ThreadPoolExecutor(6) as pool:
+        assert len(list(pool.map(decode, [large] * 6))) == 6
+    assert most == 1
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(decode, [small] * 6))
+        list(pool.map(decode, [encode_png(np.zeros((900, 900), np.uint8))]))  # more than there is: alone
+    assert most > 1
+
+
+def test_a_picture_that_fails_gives_its_memory_back(monkeypatch):
+    room = images._Room(2**20)
+    monkeypatch.setattr(images, "_decoding", room)
+    whole = encode_png(np.random.default_rng(0).integers(0, 255, (90, 90), np.uint8))
+
+    with pytest.raises(NotAnImage):
+        decode(whole[:-2000])
+
+    assert room._taken == 0

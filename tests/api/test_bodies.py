@@ -112,6 +112,7 @@ def test_a_label_must_be_there_even_if_null(client):
     ("multipart/form-data; boundary=x", b"no boundary here"),
     ("multipart/form-data; boundary=x", b"--x\r\n" + b"a: b\r\n" * 5000),
     ("multipart/form-data; boundary=x", b"--x--\r\n"),
+    ("multipart/form-data; boundary=" + "x" * 5000, PART + b"--x--"),
     ("multipart/form-data; boundary=x", PART * 1000 + b"--x--"),
 ])  # fmt: skip
 def test_a_damaged_form_is_422(client, kind, body):
