@@ -6,8 +6,9 @@ import pytest
 
 from mnist import recognition, registry, repository
 from mnist.database import connect
+from mnist.history import History, Wanted
 from mnist.registry import Mark, Registry
-from mnist.repository import Repository, Wanted
+from mnist.repository import Repository
 from tests.api.conftest import seven
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -36,10 +37,14 @@ def test_no_drawing_is_lost_from_the_history_and_labels_stay_true(sqlite_url, re
     recogniser.correct_by_id(after.drawing.id, 1)
     recogniser.correct_by_id(before.drawing.id, 4)  # the later word holds, whatever the clock says
 
-    seen, last = {}, None
-    while page := recogniser.history(Wanted("me"), limit=1, before=last):
-        [last] = page
-        seen[last.id] = last.true_label
+    engine = connect(sqlite_url)
+    seen, place = {}, None
+    while True:
+        page = History(engine).page(Wanted("me"), limit=1, before=place)
+        seen |= {each.id: each.true_label for each in page.drawings}
+        if (place := page.older) is None:
+            break
+    engine.dispose()
 
     assert seen == {before.drawing.id: 4, after.drawing.id: 1}
     assert grown.drawing.id == before.drawing.id
