@@ -74,6 +74,8 @@ class PostgresServer:
         self.run("pg_ctl", "-w", "-D", str(self.folder), "-m", "fast", "restart")
 
     def kill(self) -> None:
+        for postmaster in self._processes()[:1]:
+            postmaster.suspend()  # or it would go on making children that nobody kills
         processes = self._processes()
         for process in processes:
             with suppress(psutil.NoSuchProcess):
