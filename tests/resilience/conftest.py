@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import uuid
@@ -81,6 +82,8 @@ class PostgresServer:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         wait_until(lambda: not any(map(_lives, processes)))
+        # Where nobody buries the dead at once, their number looks taken, and the next start would refuse.
+        (self.folder / "postmaster.pid").unlink(missing_ok=True)
 
     def freeze(self) -> None:
         for process in self._processes():
@@ -126,8 +129,9 @@ def _lives(process: psutil.Process) -> bool:
 
 
 @pytest.fixture(scope="package")
-def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    folder = tmp_path_factory.mktemp("breakable")
+def _server() -> Iterator[PostgresServer]:
+    # Not under pytest's own folder: the next pytest to start takes its rights away from PostgreSQL's user.
+    folder = Path(tempfile.mkdtemp(prefix="breakable-"))
     server = PostgresServer(folder)
     yield server
     server.kill()

@@ -25,7 +25,7 @@ from tests.resilience.test_processes import Application
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FEW = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
-PAGES = ("", "history", "network", "insight", "administration")
+PAGES = ("", "history", "model", "insight", "administration")
 
 
 @contextmanager
@@ -197,7 +197,7 @@ widget_values = st.one_of(
 def test_widget_states_of_any_kind_show_no_trace(application, values, where, seed):
     with page(application) as link:
         ids = sorted(set(re.findall(r'id: "(\$\$ID[^"]+)"', run_script(link, page_name=where))))
-        assert ids or where in ("administration", "insight", "network", "history")
+        assert ids or where in ("administration", "insight", "model", "history")
         widgets = []
         for number, (kind, value) in enumerate(values):
             widget = WidgetState(id=ids[(seed + number) % len(ids)] if ids else "nothing")
