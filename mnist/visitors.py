@@ -26,8 +26,11 @@ class VisitorCookie:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not _is_page(scope):
+            await self._app(scope, receive, send)
+            return
         name, secure = (HTTPS_COOKIE, "; Secure") if scope["scheme"] == "https" else (COOKIE, "")
-        if not _is_page(scope) or _cookie(Headers(scope=scope), name) is not None:
+        if _cookie(Headers(scope=scope), name) is not None:
             await self._app(scope, receive, send)
             return
         cookie = f"{name}={secrets.token_hex(16)}; Path=/; Max-Age={KEPT_SECONDS}; HttpOnly; SameSite=Lax{secure}"

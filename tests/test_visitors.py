@@ -1,6 +1,7 @@
 """The visitor's cookie."""
 
 import re
+from contextlib import asynccontextmanager
 
 import pytest
 from starlette.applications import Starlette
@@ -89,3 +90,16 @@ def test_the_stored_name_does_not_tell_the_cookie():
     assert session_of({COOKIE: cookie}) != session_of({COOKIE: "f" * 32})
     assert cookie not in (session_of({COOKIE: cookie}) or "")
     assert session_of({}) is None
+
+
+def test_the_applications_start_goes_through():
+    started = []
+
+    async def lifespan(_app):
+        started.append(True)
+        yield
+
+    app = Starlette(middleware=[Middleware(VisitorCookie)], lifespan=asynccontextmanager(lifespan))
+
+    with TestClient(app):
+        assert started == [True]
