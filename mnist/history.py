@@ -16,7 +16,7 @@ from mnist.storage import Storage
 
 SEARCHED = 20_000  # drawings that one page looks through: a filter that nothing matches costs 20 ms, not a minute
 LATEST_DRAWINGS = 10_000
-LATEST_LABELS = 5_000
+LATEST_LABELS = 3_000
 
 Place = tuple[datetime, uuid.UUID]  # of a drawing among all, by time
 

@@ -49,6 +49,16 @@ def test_every_version_says_what_came_of_it_and_why():
     assert (rows[1]["corrections"], rows[1]["people"], rows[1]["set aside"]) == (412, 38, 21)
 
 
+def test_the_network_of_a_new_release_waits_for_the_next_retraining():
+    release = Version(4, None, NOON, "retired", {})
+
+    assert [row["state"] for row in table([release, PROMOTED, SHIPPED])] == [
+        "waits to be taught",
+        "answers now",
+        "was replaced",
+    ]
+
+
 def test_what_became_of_the_feedback_is_told():
     assert feedback(SHIPPED) is None
     assert feedback(PROMOTED) == (

@@ -88,10 +88,12 @@ def figures(versions: Sequence[Version]) -> list[dict[str, Any]]:
 
 def table(versions: Sequence[Version]) -> list[dict[str, Any]]:
     """A row a version, newest first, in words for people."""
+    active = max((version.version for version in versions if version.status == "active"), default=0)
     return [
         {
             "version": f"v{version.version}",
-            "state": STATUS[version.status],
+            # A release's network does not take away what people have taught: the next retraining begins with it.
+            "state": STATUS[version.status] if version.parent or version.version <= active else "waits to be taught",
             "made": version.created_at,
             "corrections": version.metrics.get("rows"),
             "people": version.metrics.get("people"),
