@@ -10,7 +10,6 @@ import argparse
 import base64
 import json
 import os
-import platform
 import socket
 import statistics
 import subprocess
@@ -21,12 +20,12 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from benchmarks.machine import machine
 from mnist.images import encode_png
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,8 +113,7 @@ def main() -> None:
 
 
 def show(results: dict[str, Results], options: argparse.Namespace) -> None:
-    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "fastapi", "uvicorn", "streamlit"))
-    print(f"Python {platform.python_version()}, {packages}; {cpu()}, {os.cpu_count()} cores, CPU only")
+    print(f"{machine('torch', 'fastapi', 'uvicorn', 'streamlit')}, CPU only")
     print(
         f"{options.rounds} rounds of {options.seconds:g} s; ours stores every drawing in SQLite, the plain one nothing"
     )
@@ -248,14 +246,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
 from sqlalchemy import delete, func, insert, select, tuple_, update
 
@@ -95,6 +94,6 @@ class Administration(Storage):
             return len(new)
 
 
-def _place(drawing: Drawing) -> tuple[datetime, uuid.UUID]:
+def _place(drawing: Drawing) -> Place:
     assert drawing.labelled_at is not None
     return drawing.labelled_at, drawing.id

@@ -9,7 +9,15 @@ import streamlit as st
 from mnist import services
 from mnist.images import BadImage
 from mnist.preprocess import BlankDrawing
-from mnist.repository import AlreadyProcessed, BadLabel, Drawing, StorageUnavailable, UnknownPrediction, parse_label
+from mnist.repository import (
+    MAX_NUMBER,
+    AlreadyProcessed,
+    BadLabel,
+    Drawing,
+    StorageUnavailable,
+    UnknownPrediction,
+    parse_label,
+)
 from mnist.ui import administrator, gallery, style, visitor
 from mnist.ui.answer import NOT_A_DIGIT, as_text
 from mnist.ui.charts import as_percent, probability_bars
@@ -73,7 +81,7 @@ def _ask_for_number(drawing: Drawing) -> None:
     if drawing.predicted_number is None and drawing.true_number is None:
         return
     with st.form("number", border=False):
-        typed = st.text_input("Or a number of several digits", value=drawing.truth or "", max_chars=12)
+        typed = st.text_input("Or a number of several digits", value=drawing.truth or "", max_chars=MAX_NUMBER)
         if st.form_submit_button("Store it"):
             try:
                 parse_label(typed)
