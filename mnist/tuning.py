@@ -57,13 +57,13 @@ class TuningRecipe:
 
     peak_rate: float = 1e-3
     batch: int = 256
-    feedback_share: float = 0.15  # of each batch; the rest is replayed
+    feedback_share: float = 0.06  # of each batch; the rest is replayed
     rounds: int = 20  # times that each label is seen …
     fewest_steps: int = 60  # … within these bounds, but once at least
     most_steps: int = 150
     bend: float = 0.6  # of the usual augmentation
     # Of the way from base to tuned; validation decides how far a run goes.
-    shares: tuple[float, ...] = (0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.8, 1.0)
+    shares: tuple[float, ...] = (0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 1.0)
 
 
 Progress = Callable[[int, int], None]  # (step, steps) after every step
