@@ -28,6 +28,8 @@ LABEL_CAP = "label_cap"  # there is enough of this digit
 FIRMLY = 0.05  # the base gives the label less than this
 NEIGHBOURS, NEIGHBOURS_SHARE = 10, 0.15  # of the images that the base knows, the fewest that carry the label
 SUPPORTERS, SUPPORTERS_SHARE = 7, 0.5  # of the nearest drawings by other people, the fewest that carry the label
+OPPONENTS = 6  # of them, nearer than the known images and with another label: they dispute what the base believes
+SURE = 0.97  # the base gives the label more than this: nobody disputes it
 PASSES = 3  # who is set aside has no vote in the next pass
 
 
@@ -45,7 +47,9 @@ def judge(given: Labelled, people: Sequence[str], base: DigitNetwork, known: Lab
     given: drawings with the digits 0..9 that people said they are, oldest first; people: who said it, one for each.
     known: images whose labels are certain, for the neighbours.
     A label is disputed when the base network gives it less than FIRMLY, hardly any of the nearest known images (cosine
-    distance in the base's features) carry it, and most of the nearest drawings by other people carry another one.
+    distance in the base's features) carry it, and most of the nearest drawings by other people carry another one. It is
+    also disputed when the base is not SURE of it and nearly all of these drawings carry another one and are nearer than
+    what is known: a wrong label may be the very mistake that the base makes and that others correct.
     A digit may have three times as many labels as the mean over the ten, or `caps.per_label` if that is more.
     """
     verdicts = _duplicates(given)
@@ -89,43 +93,46 @@ def _disputed(
     chosen = torch.tensor(considered, dtype=torch.bool)
     beliefs = F.softmax(logits_of(base, given.frames), dim=1) if len(given) else torch.empty(0, DIGITS + 1)
     belief = beliefs[torch.arange(len(given)), given.labels]
-    doubtful = torch.nonzero((belief < FIRMLY) & chosen).flatten()
-    if len(doubtful) == 0:
+    rows = torch.nonzero((belief < SURE) & chosen).flatten()
+    if len(rows) == 0:
         return []
-    features = features_of(base, given.frames)
-    labels = given.labels[doubtful]
-    alone = _share(features[doubtful], labels, features_of(base, known.frames), known.labels, NEIGHBOURS)
-    doubtful = doubtful[alone < NEIGHBOURS_SHARE]
+    features, labels = features_of(base, given.frames), given.labels
+    closeness, nearest = _nearest(features[rows], features_of(base, known.frames), NEIGHBOURS)
+    alone = (known.labels[nearest] == labels[rows, None]).double().mean(dim=1) < NEIGHBOURS_SHARE
+    doubtful, reach = (belief[rows] < FIRMLY) & alone, closeness[:, -1]
     numbers = {person: number for number, person in enumerate(sorted(set(people)))}
     who = torch.tensor([numbers[person] for person in people])
     disputed = torch.zeros(len(given), dtype=torch.bool)
     for _ in range(PASSES):
         voters = torch.nonzero(chosen & ~disputed).flatten()
-        support = _support(features, given.labels, who, doubtful, voters)
+        support, opponents = _votes(features, labels, who, rows, voters, reach)
         before, disputed = disputed, torch.zeros_like(disputed)
-        disputed[doubtful[support < SUPPORTERS_SHARE]] = True
+        disputed[rows[(doubtful & (support < SUPPORTERS_SHARE)) | (opponents >= OPPONENTS)]] = True
         if torch.equal(before, disputed):
             break
     return torch.nonzero(disputed).flatten().tolist()
 
 
-def _share(queries: Tensor, labels: Tensor, features: Tensor, answers: Tensor, nearest: int) -> Tensor:
-    """(Q,) of each query's nearest rows, the share whose answer is its label. Features: unit length."""
-    shares = []
-    for part, wanted in zip(queries.split(256), labels.split(256), strict=True):
-        near = (part @ features.T).topk(min(nearest, len(features)), dim=1).indices
-        shares.append((answers[near] == wanted[:, None]).double().mean(dim=1))
-    return torch.cat(shares) if shares else torch.empty(0, dtype=torch.float64)
+def _nearest(queries: Tensor, features: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """(closeness, indices) of the rows nearest to each query, nearest first, both (Q, count). Features: unit length."""
+    found = [(part @ features.T).topk(min(count, len(features)), dim=1) for part in queries.split(256)]
+    return torch.cat([each.values for each in found]), torch.cat([each.indices for each in found])
 
 
-def _support(features: Tensor, labels: Tensor, who: Tensor, rows: Tensor, voters: Tensor) -> Tensor:
-    """(rows,) of each row's nearest drawings by other people, the share with its label; 0 where nobody else drew."""
-    shares = []
-    for part in rows.split(256):
+def _votes(
+    features: Tensor, labels: Tensor, who: Tensor, rows: Tensor, voters: Tensor, reach: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Of each row's nearest drawings by others: the share with its label, and how many within reach have another.
+
+    Where nobody else drew, both are 0. reach: (rows,) a closeness.
+    """
+    support, opponents = [], []
+    for part, near_enough in zip(rows.split(256), reach.split(256), strict=True):
         closeness = features[part] @ features[voters].T
         closeness[who[part][:, None] == who[voters][None]] = -2.0
         near = closeness.topk(min(SUPPORTERS, len(voters)), dim=1)
         others = near.values > -2.0
         agree = (labels[voters][near.indices] == labels[part][:, None]) & others
-        shares.append(agree.sum(dim=1) / others.sum(dim=1).clamp(min=1))
-    return torch.cat(shares) if shares else torch.empty(0)
+        support.append(agree.sum(dim=1) / others.sum(dim=1).clamp(min=1))
+        opponents.append((others & ~agree & (near.values > near_enough[:, None])).sum(dim=1))
+    return torch.cat(support), torch.cat(opponents)

@@ -57,6 +57,20 @@ def test_a_correction_that_known_images_bear_out_needs_nobodys_support():
     assert judge(one, ["a visitor"], lessons.base(), known, CAPS) == [None]
 
 
+def test_a_label_that_repeats_the_networks_mistake_is_quarantined_where_the_others_correct_it():
+    honest, drawn = frames(sevens(60), 7), frames(sevens(30, seed=6), 7)
+    beliefs, mistaken = logits_of(lessons.base(), drawn.frames).softmax(dim=1)[:, :10].max(dim=1)
+    mistakes = Labelled(drawn.frames, mistaken).take(torch.nonzero((beliefs > 0.3) & (beliefs < 0.95)).flatten()[:5])
+    count = len(mistakes)
+
+    alone = verdicts(mistakes, ["someone"] * count)
+    found = verdicts(together(honest, mistakes), [*visitors(60), *(f"someone {number}" for number in range(count))])
+
+    assert alone == [None] * count
+    assert found[60:].count("disputed") >= 4
+    assert found[:60].count("disputed") <= 1
+
+
 def test_one_persons_own_labels_do_not_support_each_other():
     vandal = misnamed(read_surely(3, 20))
 
