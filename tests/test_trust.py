@@ -71,6 +71,17 @@ def test_a_label_that_repeats_the_networks_mistake_is_quarantined_where_the_othe
     assert found[:60].count("disputed") <= 1
 
 
+def test_other_digits_that_are_not_near_dispute_nothing():
+    drawn = frames(drawings(200, 51, 3), 3)
+    beliefs = logits_of(lessons.base(), drawn.frames).softmax(dim=1)[:, 3]
+    half_believed = drawn.take(torch.nonzero((beliefs > 0.1) & (beliefs < 0.9)).flatten()[:5])
+
+    found = verdicts(together(read_surely(0, 20), half_believed), [*visitors(20), *["someone"] * len(half_believed)])
+
+    assert len(half_believed) >= 3
+    assert found == [None] * len(found)
+
+
 def test_one_persons_own_labels_do_not_support_each_other():
     vandal = misnamed(read_surely(3, 20))
 
