@@ -71,6 +71,15 @@ def test_a_label_that_repeats_the_networks_mistake_is_quarantined_where_the_othe
     assert found[:60].count("disputed") <= 1
 
 
+def test_what_the_network_is_sure_of_is_not_voted_down():
+    zeros = read_surely(0, 41)
+    mob = Labelled(zeros.frames[1:], torch.full((40,), 3))
+
+    found = verdicts(together(zeros.take(torch.tensor([0])), mob), ["someone", *visitors(40)])
+
+    assert found[0] is None
+
+
 def test_other_digits_that_are_not_near_dispute_nothing():
     drawn = frames(drawings(200, 51, 3), 3)
     beliefs = logits_of(lessons.base(), drawn.frames).softmax(dim=1)[:, 3]
