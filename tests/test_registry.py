@@ -281,6 +281,17 @@ def test_rolling_back_skips_rejected_versions_and_can_be_undone(registry, reposi
     assert row(database_url, drawing) == (True, 3, None)
 
 
+def test_rolling_back_leaves_what_a_person_has_decided(registry, repository, database_url):
+    registry.seed(b"shipped", {})
+    drawing = labelled(repository)
+    version = registry.promote(b"two", {}, parent=1, replaces=1, marks=[mark(drawing)])
+    registry.review(drawing.id, accept=True)
+
+    registry.roll_back()
+
+    assert row(database_url, drawing) == (True, version, None)
+
+
 @pytest.mark.parametrize("to", [None, 2, 9])
 def test_there_is_no_going_back_to_what_was_never_served(registry, to):
     registry.seed(b"shipped", {})
@@ -352,6 +363,14 @@ def test_a_person_can_see_which_version_learned_from_them(registry, repository):
 
     assert registry.contribution("a visitor") == Contribution(version, labels=1)
     registry.roll_back()
+    assert registry.contribution("a visitor") is None
+
+
+def test_what_was_learned_by_a_rejected_candidate_only_is_nobodys_contribution(registry, repository):
+    registry.seed(b"shipped", {})
+    drawing = labelled(repository)
+    registry.reject(b"bad", {}, parent=1, marks=[mark(drawing)])
+
     assert registry.contribution("a visitor") is None
 
 
