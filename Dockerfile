@@ -35,8 +35,9 @@ RUN python -m compileall -q .
 USER 10001:10001
 EXPOSE 8501
 # A database that is away makes the container "unhealthy"; the page goes on answering meanwhile.
+# JSON: where the application's own routes are missing, Streamlit answers any address with a page of its own, status 200.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/readyz', timeout=4)"]
+    CMD ["python", "-c", "import json, urllib.request as u; json.load(u.urlopen('http://127.0.0.1:8501/readyz', timeout=4))"]
 # exec form: Python is PID 1 and gets SIGTERM itself.
 # With serverAddress Streamlit does not ask the internet for its own address at every start.
 CMD ["streamlit", "run", "app.py", "--server.address=0.0.0.0", "--server.port=8501", "--browser.serverAddress=localhost"]

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# deploy/deploy.sh user@server [folder]
+# deploy/deploy.sh user@server [folder]      folder: in the user's home on the server, "digits" unless named
 # Brings the last commit of this checkout to a server that has Docker, and waits until it is ready; if it is not in time,
-# puts back what was there. The first time it makes .env with a random database password.
-# SSH="ssh -p 2222": how to get there. READY_SECONDS=180: how long to wait.
+# puts back what was there. The first time it makes .env with a random database password; other settings: change it there.
+# SSH="ssh -p 2222": how to get there. READY_SECONDS=180: how long to wait. The user must be allowed to use Docker.
 set -euo pipefail
 [ $# -ge 1 ] || { sed -n '2,5s/^# //p' "$0"; exit 2; }
 server=$1 folder=${2:-digits}
@@ -56,6 +56,7 @@ main() {
 
     echo "==> Not ready. The application's last words:" >&2
     $compose logs --tail 20 app >&2 || true
+    # current.tar: the last commit that became ready here, and the image that ran of it.
     if [ -f current.tar ] && [ -n "$running" ]; then
         echo "==> Putting back what was there" >&2
         remove_files_of next.tar

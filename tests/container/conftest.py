@@ -113,14 +113,19 @@ def eventually(holds: Callable[[], object], *, seconds: float) -> None:
         time.sleep(0.5)
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """`cp .env.example .env`, a password, and `docker-compose up -d --build`."""
-    folder = tmp_path_factory.mktemp("server")
+def copy_repository(folder: Path) -> None:
+    """What of this checkout a server needs."""
     for name in FILES.split():
         shutil.copy(ROOT / name, folder)
     for name in FOLDERS.split():
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """`cp .env.example .env`, a password, and `docker-compose up -d --build`."""
+    folder = tmp_path_factory.mktemp("server")
+    copy_repository(folder)
     port = free_port()
     lines = (folder / ".env.example").read_text().splitlines()
     lines = ["DB_PASSWORD=0123456789abcdef" if line.startswith("DB_PASSWORD=") else line for line in lines]

@@ -54,8 +54,8 @@ def test_the_application_runs_with_no_rights(server):
         "CapEff:", "0000000000000000", "NoNewPrivs:", "1"
     ]  # fmt: skip
     assert inside("cat /proc/1/cmdline").startswith("/venv/bin/python")
-    assert inside("command -v gcc cc make pip3.12 git; find / -xdev -perm /6000 -path '/venv/*' 2>/dev/null") == ""
-    assert server.inspect(container)["HostConfig"]["Memory"] == 2**30
+    assert inside("command -v gcc cc c++ make git; find / -xdev -perm /6000 -path '/venv/*' 2>/dev/null") == ""
+    assert server.inspect(container)["HostConfig"]["Memory"] == 1536 * 2**20
 
 
 def test_only_the_application_reaches_the_database(server):
