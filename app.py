@@ -6,6 +6,8 @@ Start it with `streamlit run app.py`, or with `uvicorn app:app --port 8501`.
 from __future__ import annotations
 
 import asyncio
+import gc
+import importlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -35,7 +37,19 @@ async def _warm_up(_app: st.App) -> AsyncIterator[dict[str, Any]]:
         await asyncio.to_thread(services.recogniser)
     except (FileNotFoundError, UnusableWeights) as error:
         log.error("There is no network to read with, so /readyz says 503: %s", error)
+    await asyncio.to_thread(_import_pages)
     yield {}
+
+
+def _import_pages() -> None:
+    """Import what the pages need, and take these 340,000 objects, which never go, out of the garbage collector's sight.
+
+    A full collection looks at every object: 180 ms of processor time with them, nearly none without.
+    """
+    for page in ("administrator", "history", "insight", "model", "recognise"):
+        importlib.import_module(f"mnist.ui.{page}")
+    gc.collect()
+    gc.freeze()
 
 
 app = st.App(

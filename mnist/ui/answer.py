@@ -70,7 +70,7 @@ def show(start_over: Callable[[], None]) -> None:
             )
         _show_labels(found, start_over)
     if not found.digits:
-        st.altair_chart(probability_bars(found.prediction.probabilities, ink=style.ink()), key="bars")
+        st.vega_lite_chart(probability_bars(found.prediction.probabilities, ink=style.ink()), key="bars")
     frame = gallery.data_url(encode_png(found.frame))
     st.html(
         f'<div class="seen"><img alt="The 28 by 28 picture that the network sees" src="{frame}">'

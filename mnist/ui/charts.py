@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -11,14 +12,20 @@ import altair as alt
 from mnist.insight import CLASSES, Cell, Share
 
 
-def probability_bars(probabilities: Sequence[float], *, ink: str) -> alt.LayerChart:
-    """One bar a digit. probabilities: ten, 0–1, indexed by digit; ink: the colour of the text."""
+def probability_bars(probabilities: Sequence[float], *, ink: str) -> dict[str, Any]:
+    """One bar a digit, as a Vega-Lite specification. probabilities: ten, 0–1, indexed by digit; ink: the text's colour."""
     best = max(range(10), key=probabilities.__getitem__)
     rows = [
         {"digit": str(digit), "probability": probability, "text": as_percent(probability), "best": digit == best}
         for digit, probability in enumerate(probabilities)
     ]
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    return {**_bars(ink), "data": {"values": rows}}
+
+
+@functools.cache
+def _bars(ink: str) -> dict[str, Any]:
+    """The chart without its data: it is the same for every drawing, and Altair takes 20 ms to build and check it."""
+    base = alt.Chart(alt.Data(values=[])).encode(
         y=alt.Y(
             "digit:N",
             title=None,
@@ -38,7 +45,9 @@ def probability_bars(probabilities: Sequence[float], *, ink: str) -> alt.LayerCh
     )
     bars = base.mark_bar(cornerRadiusEnd=3).encode(opacity=alt.condition("datum.best", alt.value(1), alt.value(0.45)))
     texts = base.mark_text(align="left", dx=4, fontSize=12, color=ink).encode(text="text:N")
-    return (bars + texts).properties(height=alt.Step(19), width="container")
+    chart: dict[str, Any] = (bars + texts).properties(height=alt.Step(19), width="container").to_dict()
+    del chart["config"]  # sizes of Altair's own; Streamlit's hold
+    return chart
 
 
 def versions_chart(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:

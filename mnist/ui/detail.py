@@ -48,7 +48,7 @@ def show(name: str) -> None:
             f'<small class="{state}">{text}</small></span></div>'
         )
         if drawing.predicted_number is None:
-            st.altair_chart(probability_bars(drawing.probabilities, ink=style.ink()))
+            st.vega_lite_chart(probability_bars(drawing.probabilities, ink=style.ink()))
         is_administrator = administrator.is_signed_in()
         if is_administrator or drawing.session_id == visitor.session_id():
             _show_actions(drawing, is_administrator)
