@@ -8,6 +8,7 @@ import json
 import re
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -76,7 +77,8 @@ class PageVisitor:
         self._canvas_start: Any = None
         self._page_name = self._query = self._script_run = ""
         self._fragments: tuple[str, ...] = ()
-        self._link: ClientConnection = connect(
+        self._connected = ExitStack()
+        connecting = connect(
             f"ws://127.0.0.1:{port}/_stcore/stream",
             origin=Origin(f"http://127.0.0.1:{port}"),
             subprotocols=[Subprotocol("streamlit")],
@@ -84,6 +86,7 @@ class PageVisitor:
             compression=compression,
             max_size=MOST_BYTES,
         )
+        self._link: ClientConnection = self._connected.enter_context(connecting)
 
     def __enter__(self) -> PageVisitor:
         return self
@@ -92,7 +95,7 @@ class PageVisitor:
         self.close()
 
     def close(self) -> None:
-        self._link.close()
+        self._connected.close()
 
     def open(self, page: str = "", query: str = "", widgets: Sequence[WidgetState] = ()) -> Run:
         """Go to one of the application's pages, by its path; `widgets` are states to send with it."""

@@ -13,7 +13,7 @@ from mnist.insight import CLASSES, Cell, Share
 
 
 def probability_bars(probabilities: Sequence[float], *, ink: str) -> dict[str, Any]:
-    """One bar a digit, as a Vega-Lite specification. probabilities: ten, 0–1, indexed by digit; ink: the text's colour."""
+    """One bar a digit, in Vega-Lite. probabilities: ten, 0–1, indexed by digit; ink: the colour of the text."""
     best = max(range(10), key=probabilities.__getitem__)
     rows = [
         {"digit": str(digit), "probability": probability, "text": as_percent(probability), "best": digit == best}
