@@ -87,7 +87,7 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIX
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_size(image, max_pixels)
                 _check_still(image, data)
-                with _decoding.room_for(image.width * image.height * _bytes_per_pixel(image)):
+                with _decoding.room_for(image.width * image.height * _bytes_per_pixel(image) + _bytes_to_shrink(image)):
                     # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, so that a phone's photo costs little.
                     image.draft("RGB", (WORKING_SIDE, WORKING_SIDE))
                     image.load()
@@ -143,6 +143,17 @@ def _bytes_per_pixel(image: Image.Image) -> int:
     return 4
 
 
+def _bytes_to_shrink(image: Image.Image) -> int:
+    """What `_shrink` and the array after it hold: the averaged picture, a smaller one, and copies of that."""
+    factor = _factor(image)
+    return 12 * (image.width // factor) * (image.height // factor)
+
+
+def _factor(image: Image.Image) -> int:
+    """By how much whole blocks are averaged; up to twice WORKING_SIDE is left."""
+    return max(1, max(image.size) // WORKING_SIDE)
+
+
 def _check_still(image: Image.Image, data: bytes) -> None:
     # A phone's JPEG often carries a second picture (depth, HDR gain); Pillow calls it MPO, and the first is the photo.
     if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
@@ -154,7 +165,7 @@ def _check_still(image: Image.Image, data: bytes) -> None:
 
 def _shrink(image: Image.Image) -> Image.Image:
     """Average whole blocks of pixels until the longer side fits. Returns RGBA."""
-    factor = max(1, max(image.size) // WORKING_SIDE)
+    factor = _factor(image)
     width, height = image.size
     small = Image.new("RGBA", (-(-width // factor), -(-height // factor)))
     # In strips, because converting a large picture to RGBA at once would take its memory twice more.
