@@ -68,8 +68,11 @@ class PageVisitor:
         visitor.press("7")
     """
 
-    def __init__(self, port: int, *, cookie: str | None = None, compression: str | None = "deflate") -> None:
-        """cookie: of a visitor who comes back; None asks for one, as a browser's first visit does."""
+    def __init__(self, port: int, *, cookie: str | None = None, origin: str | None = None) -> None:
+        """cookie: of a visitor who comes back; None asks for one, as a browser's first visit does.
+
+        origin: the address of the page that connects, where it is not this server's own.
+        """
         self.cookie = _ask_for_cookie(port) if cookie is None else cookie
         self._placed: dict[tuple[int, ...], _Placed] = {}
         self._states: dict[str, WidgetState] = {}  # what the browser sends again with every run
@@ -80,10 +83,9 @@ class PageVisitor:
         self._connected = ExitStack()
         connecting = connect(
             f"ws://127.0.0.1:{port}/_stcore/stream",
-            origin=Origin(f"http://127.0.0.1:{port}"),
+            origin=Origin(origin or f"http://127.0.0.1:{port}"),
             subprotocols=[Subprotocol("streamlit")],
             additional_headers={"Cookie": self.cookie} if self.cookie else {},
-            compression=compression,
             max_size=MOST_BYTES,
         )
         self._link: ClientConnection = self._connected.enter_context(connecting)

@@ -3,8 +3,7 @@
 import http.client
 import re
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,11 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
 
+from benchmarks.page_visitor import PageVisitor
 from mnist.headers import HEADERS
 from tests.resilience.test_hostile import application as application
 from tests.resilience.test_hostile import lives as lives
@@ -28,35 +26,6 @@ FEW = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthC
 PAGES = ("", "history", "model", "insight", "administration")
 
 
-@contextmanager
-def page(application: Application, **headers: str) -> Iterator[ClientConnection]:
-    """A browser's connection to the page."""
-    address = f"ws://127.0.0.1:{application.port}/_stcore/stream"
-    with connect(address, additional_headers=headers, subprotocols=["streamlit"], max_size=2**25) as link:
-        yield link
-
-
-def run_script(link: ClientConnection, *, query: str = "", widgets: list[WidgetState] = (), page_name: str = "") -> str:
-    """Runs the page as a browser would; returns all that comes back, as text."""
-    message = BackMsg()
-    message.rerun_script.query_string = query
-    message.rerun_script.page_name = page_name
-    message.rerun_script.widget_states.widgets.extend(widgets)
-    link.send(message.SerializeToString())
-    return until_finished(link)
-
-
-def until_finished(link: ClientConnection) -> str:
-    said = []
-    while True:
-        data = link.recv(timeout=30)
-        answer = ForwardMsg()
-        answer.ParseFromString(data if isinstance(data, bytes) else data.encode())
-        said.append(str(answer))
-        if answer.WhichOneof("type") == "script_finished":
-            return "\n".join(said)
-
-
 def shows_no_trace(text: str) -> None:
     assert "Traceback" not in text
     assert "site-packages" not in text
@@ -64,13 +33,13 @@ def shows_no_trace(text: str) -> None:
 
 
 def test_the_page_runs_over_this_connection(application):
-    with page(application) as link:
-        assert "Draw a digit" in run_script(link)
+    with PageVisitor(application.port) as visitor:
+        assert "Draw a digit" in visitor.open().text
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1.evil.example", "null", "file://"])
 def test_a_page_of_another_site_gets_no_connection(application, origin):
-    with pytest.raises(InvalidStatus) as refused, page(application, Origin=origin):
+    with pytest.raises(InvalidStatus) as refused, PageVisitor(application.port, origin=origin):
         pytest.fail("it was let in")
 
     assert refused.value.response.status_code == 403
@@ -142,20 +111,20 @@ def test_no_file_of_ours_is_served(application, path):
 
 @pytest.mark.parametrize("name", ["debug_shutdown_runtime", "debug_disconnect_websocket", "clear_cache", "stop_script"])
 def test_what_streamlits_developers_may_do_a_visitor_may_not(application, name):
-    with page(application) as link, page(application) as other:
+    with PageVisitor(application.port) as visitor, PageVisitor(application.port) as other:
         message = BackMsg()
         setattr(message, name, True)
-        link.send(message.SerializeToString())
+        visitor.send(message.SerializeToString())
 
-        assert "Draw a digit" in run_script(other)
+        assert "Draw a digit" in other.open().text
 
 
 @FEW
 @given(data=st.binary(max_size=300))
 def test_any_bytes_on_the_page_s_connection_harm_nobody(application, data):
-    with page(application) as link, suppress(ConnectionClosed, TimeoutError):
-        link.send(data)
-        link.recv(timeout=0.05)
+    with PageVisitor(application.port) as visitor, suppress(ConnectionClosed, TimeoutError):
+        visitor.send(data)
+        visitor.receive(seconds=0.05)
 
 
 ODD = (
@@ -171,9 +140,9 @@ ODD = (
 
 
 def test_odd_addresses_are_answered_without_a_trace(application):
-    with page(application) as link:
+    with PageVisitor(application.port) as visitor:
         for query in ODD:
-            said = run_script(link, query=query, page_name="history")
+            said = visitor.open("history", query).text
 
             shows_no_trace(said)
             assert "<script>alert" not in said
@@ -195,8 +164,8 @@ widget_values = st.one_of(
 @FEW
 @given(values=st.lists(widget_values, min_size=1, max_size=5), where=st.sampled_from(PAGES), seed=st.integers(0, 30))
 def test_widget_states_of_any_kind_show_no_trace(application, values, where, seed):
-    with page(application) as link:
-        ids = sorted(set(re.findall(r'id: "(\$\$ID[^"]+)"', run_script(link, page_name=where))))
+    with PageVisitor(application.port) as visitor:
+        ids = sorted(set(re.findall(r'id: "(\$\$ID[^"]+)"', visitor.open(where).text)))
         assert ids or where in ("administration", "insight", "model", "history")
         widgets = []
         for number, (kind, value) in enumerate(values):
@@ -204,7 +173,7 @@ def test_widget_states_of_any_kind_show_no_trace(application, values, where, see
             setattr(widget, kind, value)
             widgets.append(widget)
 
-        shows_no_trace(run_script(link, widgets=widgets, page_name=where))
+        shows_no_trace(visitor.open(where, widgets=widgets).text)
 
 
 def test_no_secret_is_left_in_logs_or_errors(tmp_path):
@@ -215,8 +184,8 @@ def test_no_secret_is_left_in_logs_or_errors(tmp_path):
         application.wait_until_alive()
         said = [get(application, path).body for path in ("/readyz", "/metrics", "/api/model", "/healthz")]
         said.append(post(application, "/api/predict", b"x", {"Authorization": "Bearer wrong-key"})[1])
-        with page(application) as link:
-            said += [run_script(link, page_name=name) for name in ("", "administration")]
+        with PageVisitor(application.port) as visitor:
+            said += [visitor.open(name).text for name in ("", "administration")]
     finally:
         application.process.kill()
         application.process.wait()
