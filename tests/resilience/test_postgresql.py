@@ -128,9 +128,7 @@ def test_a_server_that_says_nothing_is_given_up_in_time(server, postgres_url, re
     assert recogniser.recognise(seven(), source="api").is_stored
 
     proxy.is_silent = True
-    speaks_again = threading.Timer(
-        8, setattr, (proxy, "is_silent", False)
-    )
+    speaks_again = threading.Timer(8, setattr, (proxy, "is_silent", False))
     speaks_again.start()
     started = time.monotonic()
     assert not recogniser.recognise(seven(), source="api").is_stored
