@@ -93,7 +93,6 @@ def test_every_picture_of_the_corpus_is_read_or_refused_in_words(application):
     assert memory.most < MOST_MEMORY
 
 
-@pytest.mark.xfail(reason="256 MB on a busy machine, 890 on an idle one", strict=False)
 def test_the_largest_pictures_all_at_once_stay_within_the_memory(application):
     large = [picture for name, picture in corpus() if "megapixels" in name or "alpha" in name]
 
