@@ -1,7 +1,10 @@
-"""The API against a plain one: FastAPI and uvicorn, Pillow → resize → eager forward of the same network, no storage.
+"""POST /api/predict beside the usual service: FastAPI and uvicorn, Pillow → resize → eager forward of the same network.
 
-Run it with `python -m benchmarks.api [--seconds 4] [--rounds 3]`. The servers are processes of their own and take turns
-in short rounds, so that a busy machine is busy for all; the client sends ready-made bytes over kept-alive connections.
+Run it with `python -m benchmarks.api [--seconds 3] [--rounds 5]`. The usual service comes in three kinds, because ours
+does not answer before the drawing is safe on the disk: one stores nothing, one stores each drawing with SQLAlchemy in
+SQLite as both come, and one has the write-ahead log that ours has. The servers are processes of their own and take
+turns in short rounds, so that a busy machine is busy for all; the client sends ready-made bytes over kept-alive
+connections.
 """
 
 from __future__ import annotations
@@ -9,136 +12,90 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-import os
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from benchmarks.machine import machine
+from benchmarks.peers import free_port, ours, running
+from benchmarks.results import Ratio, ratio, record, spread
 from mnist.images import encode_png
 
-ROOT = Path(__file__).resolve().parent.parent
-
-PLAIN = f"""
-import io, sys
-sys.path.insert(0, {str(ROOT)!r})
-import numpy as np, torch
-from fastapi import FastAPI, Request
-from PIL import Image
-from starlette.concurrency import run_in_threadpool
-from mnist.classifier import SHIPPED_WEIGHTS, read_weights
-torch.set_num_threads(1)
-network, _ = read_weights(SHIPPED_WEIGHTS)
-app = FastAPI()
-
-def read(data):
-    picture = Image.open(io.BytesIO(data)).convert("L").resize((28, 28))
-    with torch.inference_mode():
-        logits = network(torch.from_numpy(np.asarray(picture).copy())[None, None].float() / 255)
-        probabilities = logits[0, :10].softmax(0).tolist()
-    digit = max(range(10), key=probabilities.__getitem__)
-    return {{"digit": digit, "confidence": probabilities[digit], "probabilities": probabilities}}
-
-@app.post("/api/predict")
-async def predict(request: Request):
-    return await run_in_threadpool(read, await request.body())
-
-@app.get("/readyz")
-def ready():
-    return {{}}
-"""
-
-# Ours with every request on its own: what coalescing is worth.
-ONE_BY_ONE = """
-import sys, uvicorn, mnist.recognition
-mnist.recognition.TOGETHER = 1
-uvicorn.run("app:app", port=int(sys.argv[sys.argv.index("--port") + 1]), access_log=False)
-"""
-
-
-@dataclass
-class Results:
-    """What one server did over all rounds."""
-
-    alone_ms: list[float] = field(default_factory=list)  # one connection
-    crowd_ms: list[float] = field(default_factory=list)  # eight connections
-    crowd_rate: list[float] = field(default_factory=list)  # requests a second of each round
-    batch_rate: list[float] = field(default_factory=list)  # pictures a second of each round
+CONNECTIONS = (1, 8, 32)
+OURS, NOTHING, STORES, LOGGED = "ours", "plain, stores nothing", "plain, stores", "plain, stores with our journal"
+Measured = dict[tuple[str, int], list[list[float]]]  # server and connections → each round's milliseconds
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=4, help="of each measurement in a round")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=3, help="of each measurement in a round")
+    parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    picture = seven()
-    single = request("/api/predict", "image/png", picture)
-    batch = request(
-        "/api/predict/batch",
-        "application/json",
-        json.dumps({"images": [base64.b64encode(picture).decode()] * 256}).encode(),
-    )
+    single, batch = requests()
+    times: Measured = defaultdict(list)
+    batches: list[float] = []  # pictures a second of each round
+    failed: dict[str, int] = defaultdict(int)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        (Path(folder) / "ours").mkdir()
         servers = {
-            "plain FastAPI": stack.enter_context(plain(Path(folder))),
-            "streamlit run": stack.enter_context(ours(Path(folder) / "a", ["-m", "streamlit", "run", "app.py"])),
-            "uvicorn app:app": stack.enter_context(ours(Path(folder) / "b", ["-m", "uvicorn", "app:app"])),
-            "not coalesced": stack.enter_context(ours(Path(folder) / "c", ["-c", ONE_BY_ONE])),
+            NOTHING: stack.enter_context(plain()),
+            STORES: stack.enter_context(plain(STORE=f"sqlite:///{folder}/plain.db")),
+            LOGGED: stack.enter_context(plain(STORE=f"sqlite:///{folder}/logged.db", WAL="1")),
+            OURS: stack.enter_context(ours(Path(folder) / "ours"))[0],
         }
-        results = {name: Results() for name in servers}
         for port in servers.values():
-            measure(port, single, 1, 1)
+            measure(port, single, 4, 1)
         for _ in range(options.rounds):
             for name, port in servers.items():
-                found = results[name]
-                found.alone_ms += measure(port, single, 1, options.seconds)
-                crowd = measure(port, single, options.connections, options.seconds)
-                found.crowd_ms += crowd
-                found.crowd_rate.append(len(crowd) / options.seconds)
-                if name != "plain FastAPI":
-                    found.batch_rate.append(256_000 / statistics.mean(measure(port, batch, 1, options.seconds)))
-    show(results, options)
+                for connections in CONNECTIONS:
+                    found, problems = measure(port, single, connections, options.seconds)
+                    times[name, connections].append(found)
+                    failed[name] += problems
+            took, _ = measure(servers[OURS], batch, 1, options.seconds)
+            batches.append(256_000 / statistics.mean(took))
+    keep(times, batches, failed, options)
 
 
-def show(results: dict[str, Results], options: argparse.Namespace) -> None:
-    print(f"{machine('torch', 'fastapi', 'uvicorn', 'streamlit')}, CPU only")
-    print(
-        f"{options.rounds} rounds of {options.seconds:g} s; ours stores every drawing in SQLite, the plain one nothing"
-    )
-    heads = ("1 conn. p50", "p99", "n", f"{options.connections} conn. p50", "p99", "n", "requests/s", "batches")
-    print(f"{'':16}" + "".join(f"{head:>14}" for head in heads))
-    for name, found in results.items():
-        cells = [
-            f"{np.quantile(found.alone_ms, 0.5):.2f} ms",
-            f"{np.quantile(found.alone_ms, 0.99):.1f} ms",
-            f"{len(found.alone_ms):,}",
-            f"{np.quantile(found.crowd_ms, 0.5):.2f} ms",
-            f"{np.quantile(found.crowd_ms, 0.99):.1f} ms",
-            f"{len(found.crowd_ms):,}",
-            f"{statistics.median(found.crowd_rate):,.0f}",
-            f"{statistics.median(found.batch_rate):,.0f} img/s" if found.batch_rate else "–",
-        ]
-        print(f"{name:16}" + "".join(f"{cell:>14}" for cell in cells))
-    baseline, *others = results.items()
-    for name, found in others:
-        alone = np.quantile(found.alone_ms, 0.5) / np.quantile(baseline[1].alone_ms, 0.5)
-        rate = statistics.median(found.crowd_rate) / statistics.median(baseline[1].crowd_rate)
-        many = statistics.median(found.batch_rate) / statistics.median(baseline[1].crowd_rate)
-        print(
-            f"{name}: {alone:.2f} × the plain latency, {rate:.2f} × its requests/s; batches read {many:.2f} × as many"
+def keep(times: Measured, batches: list[float], failed: dict[str, int], options: argparse.Namespace) -> None:
+    def rate(name: str, connections: int) -> list[float]:
+        return [len(each) / options.seconds for each in times[name, connections]]
+
+    figures = {}
+    for (name, connections), rounds in times.items():
+        every = [value for each in rounds for value in each]
+        p50, p99 = np.quantile(every, [0.5, 0.99])
+        per_second = spread(rate(name, connections), "requests/s", 0)
+        figures[f"{name}, {connections} connection{'s' * (connections > 1)}"] = (
+            f"{per_second}; p50 {p50:.1f} ms, p99 {p99:.1f} ms; n = {len(every):,}"
         )
+    figures["ours, batches of 256"] = spread(batches, "pictures/s", 0)
+    figures["requests that failed"] = ", ".join(f"{name}: {count}" for name, count in failed.items())
+    targets = {1: ">= 1", 32: ">= 1.5"}
+    ratios: dict[str, Ratio] = {
+        f"requests/s at {connections}, ours / {name}": ratio(
+            rate(OURS, connections), rate(name, connections), targets.get(connections, "")
+        )
+        for name in (NOTHING, STORES, LOGGED)
+        for connections in CONNECTIONS
+    }
+    ratios["a batch of 256 / one by one"] = ratio(batches, rate(OURS, 1), ">= 5")
+    record(
+        "api",
+        f"{machine('torch', 'fastapi', 'uvicorn', 'streamlit', 'sqlalchemy')}, CPU only; {options.rounds} rounds of "
+        f"{options.seconds:g} s",
+        figures,
+        ratios,
+    )
 
 
 def seven() -> bytes:
@@ -149,43 +106,55 @@ def seven() -> bytes:
     return encode_png(canvas)
 
 
+def requests() -> tuple[bytes, bytes]:
+    """One picture, and 256 of them in one request."""
+    picture = seven()
+    many = json.dumps({"images": [base64.b64encode(picture).decode()] * 256}).encode()
+    return request("/api/predict", "image/png", picture), request("/api/predict/batch", "application/json", many)
+
+
 def request(path: str, content_type: str, body: bytes) -> bytes:
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-def measure(port: int, message: bytes, connections: int, seconds: float) -> list[float]:
-    """Milliseconds of every request that so many kept-alive connections sent in the given time."""
+def measure(port: int, message: bytes, connections: int, seconds: float) -> tuple[list[float], int]:
+    """Milliseconds of every answer to so many kept-alive connections in the given time, and how many failed."""
     times: list[float] = []
+    failed: list[bytes] = []
     until = time.perf_counter() + seconds
 
     def client() -> None:
         with socket.create_connection(("127.0.0.1", port)) as link:
             link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            while time.perf_counter() < until:
-                started = time.perf_counter()
+            while (started := time.perf_counter()) < until:
                 link.sendall(message)
-                read_answer(link)
-                times.append((time.perf_counter() - started) * 1000)
+                head = read_answer(link)
+                now = time.perf_counter()
+                if not head.startswith(b"HTTP/1.1 200"):
+                    failed.append(head)
+                elif now < until:
+                    times.append((now - started) * 1000)
 
     threads = [threading.Thread(target=client) for _ in range(connections)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return times
+    return times, len(failed)
 
 
-def read_answer(link: socket.socket) -> None:
+def read_answer(link: socket.socket) -> bytes:
+    """Take one answer from the wire; returns its head."""
     data = b""
     while b"\r\n\r\n" not in data:
         data += received(link)
     head, _, rest = data.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200"), data[:500]
     lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
     left = int(lengths[0].split(b":")[1]) - len(rest)
     while left > 0:
         left -= len(received(link))
+    return head
 
 
 def received(link: socket.socket) -> bytes:
@@ -195,57 +164,12 @@ def received(link: socket.socket) -> bytes:
 
 
 @contextmanager
-def plain(folder: Path) -> Iterator[int]:
-    (folder / "plain.py").write_text(PLAIN)
+def plain(**environment: str) -> Iterator[int]:
+    """The usual service; see benchmarks/peers/plain_api.py."""
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "plain:app", "--port", str(port), "--no-access-log"]
-    with running(command, port, folder, os.environ | {"PYTHONPATH": str(folder)}):
+    command = [sys.executable, "-m", "uvicorn", "benchmarks.peers.plain_api:app", "--no-access-log"]
+    with running([*command, "--port", str(port)], port, "/readyz", environment):
         yield port
-
-
-@contextmanager
-def ours(folder: Path, start: list[str]) -> Iterator[int]:
-    folder.mkdir()
-    port = free_port()
-    environment = os.environ | {"DATABASE_URL": f"sqlite:///{folder}/mnist.db", "RATE_LIMIT": "0", "API_KEY": ""}
-    flag = "--server.port" if "streamlit" in start else "--port"
-    command = [sys.executable, *start, flag, str(port)]
-    with running(command, port, ROOT, environment):
-        yield port
-
-
-@contextmanager
-def running(command: list[str], port: int, folder: Path, environment: dict[str, str]) -> Iterator[None]:
-    with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-        try:
-            for _ in range(300):
-                time.sleep(0.2)
-                if answers(port):
-                    break
-                if server.poll() is not None:
-                    log.seek(0)
-                    raise SystemExit(f"{' '.join(command)} died:\n{log.read().decode()}")
-            yield
-        finally:
-            server.terminate()
-            server.wait(20)
-
-
-def answers(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as link:
-            link.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            return link.recv(100).startswith(b"HTTP/1.1 200")
-    except OSError:
-        return False
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

@@ -1,8 +1,14 @@
-"""Time one drawing, from pixels to verdict, on one core: against the eager module and the bare forward pass."""
+"""One drawing, from pixels to verdict, on one core: beside the network's bare forward pass, and ONNX Runtime.
+
+Run it with `python -m benchmarks.predict [--rounds 500]`; it goes on in the environment that has ONNX Runtime.
+"""
 
 from __future__ import annotations
 
-import statistics
+import argparse
+import io
+import os
+import sys
 import time
 from collections.abc import Callable
 
@@ -10,6 +16,9 @@ import cv2
 import numpy as np
 import torch
 
+from benchmarks.machine import machine
+from benchmarks.peers import PINS, ROOT, python_with
+from benchmarks.results import ratio, record, spread
 from mnist.classifier import SHIPPED_WEIGHTS, Classifier, freeze, read_weights
 from mnist.network import as_input
 from mnist.pen import render
@@ -17,7 +26,7 @@ from mnist.preprocess import prepare
 from mnist.strokes import training_styles, write
 
 CANVAS = 280
-ROUNDS = 300
+IN_PEER = "BENCHMARK_HAS_ONNXRUNTIME"
 
 
 def drawings(count: int) -> list[np.ndarray]:
@@ -32,19 +41,37 @@ def drawings(count: int) -> list[np.ndarray]:
     return canvases
 
 
-def median_ms(calls: dict[str, Callable[[int], object]]) -> dict[str, float]:
-    """Medians of calls that take turns, so that whatever else the machine does strikes them all alike."""
+def times_of(calls: dict[str, Callable[[int], object]], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of calls that take turns, so that whatever else the machine does strikes them all alike."""
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for number in range(ROUNDS + 30):
+    for number in range(rounds + 30):
         for name, call in calls.items():
             start = time.perf_counter()
             call(number)
             if number >= 30:
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) * 1000 for name, values in times.items()}
+                times[name].append((time.perf_counter() - start) * 1000)
+    return times
+
+
+def onnx_session(network: torch.nn.Module) -> object:
+    """The same network in ONNX Runtime, on one thread."""
+    import onnxruntime
+
+    buffer = io.BytesIO()
+    torch.onnx.export(network, (torch.zeros(1, 1, 28, 28),), buffer, dynamo=False, input_names=["frames"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(buffer.getvalue(), options, providers=["CPUExecutionProvider"])
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=500)
+    rounds = parser.parse_args().rounds
+    if not os.environ.get(IN_PEER):
+        environment = {**os.environ, IN_PEER: "1", "PYTHONPATH": str(ROOT)}
+        python = python_with("onnxruntime")
+        os.execve(python, [python, "-m", "benchmarks.predict", *sys.argv[1:]], environment)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     canvases = drawings(60)
@@ -53,22 +80,44 @@ def main() -> None:
     eager, _ = read_weights(SHIPPED_WEIGHTS)
     frozen = freeze(read_weights(SHIPPED_WEIGHTS)[0])
     classifier = Classifier.load(SHIPPED_WEIGHTS, version=1)
+    session = onnx_session(eager)
+    [difference] = [
+        float(np.abs(session.run(None, {"frames": each.numpy()})[0] - eager(each).detach().numpy()).max())
+        for each in inputs[:1]
+    ]
+    assert difference < 1e-3, difference  # it is the same network
+    whole, bare, eagerly = "prepare + predict", "frozen network, bare forward", "eager module, bare forward"
+    alone, onnx, with_onnx = "predict alone", "ONNX Runtime, bare forward", "prepare + ONNX Runtime, softmax"
+
+    def prepare_and_run(number: int) -> np.ndarray:
+        frame = prepare(canvases[number % 60]).frame
+        logits = session.run(None, {"frames": frame[None, None].astype(np.float32) / 255})[0][0, :10]
+        odds = np.exp(logits - logits.max())
+        return odds / odds.sum()
+
     with torch.inference_mode():
-        medians = median_ms(
+        times = times_of(
             {
-                "prepare + predict": lambda n: classifier.predict(prepare(canvases[n % 60]).frame[None]),
+                whole: lambda n: classifier.predict(prepare(canvases[n % 60]).frame[None]),
                 "prepare alone": lambda n: prepare(canvases[n % 60]),
-                "predict alone": lambda n: classifier.predict(frames[n % 60][None]),
-                "eager module, bare forward": lambda n: eager(inputs[n % 60]),
-                "frozen, bare forward": lambda n: frozen(inputs[n % 60]),
-            }
+                alone: lambda n: classifier.predict(frames[n % 60][None]),
+                eagerly: lambda n: eager(inputs[n % 60]),
+                bare: lambda n: frozen(inputs[n % 60]),
+                onnx: lambda n: session.run(None, {"frames": inputs[n % 60].numpy()}),
+                with_onnx: prepare_and_run,
+            },
+            rounds,
         )
-    for name, value in medians.items():
-        print(f"{name:28} {value:6.3f} ms")
-    whole = medians["prepare + predict"]
-    print(
-        f"one drawing takes {whole:.2f} ms (aim: at most 1), {whole / medians['eager module, bare forward']:.2f} × the "
-        f"eager module's forward pass alone and {whole / medians['frozen, bare forward']:.2f} × the frozen one's"
+    record(
+        "predict",
+        f"{machine('torch', 'opencv-python-headless')}, onnxruntime {PINS['onnxruntime']}, one thread; n = {rounds}",
+        {name: spread(values, "ms", 3) for name, values in times.items()},
+        {
+            "prepare + predict / the bare forward": ratio(times[whole], times[bare], "<= 1.5"),
+            "prepare + predict / the same with ONNX Runtime": ratio(times[whole], times[with_onnx], "<= 1.5"),
+            "bare forward, frozen / ONNX Runtime": ratio(times[bare], times[onnx]),
+            "prepare + predict / the eager module's forward": ratio(times[whole], times[eagerly]),
+        },
     )
 
 

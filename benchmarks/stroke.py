@@ -56,7 +56,7 @@ class Subject:
         self.page.bring_to_front()
         if self.brush:
             self.page.locator(self.brush).click()
-            self.page.wait_for_timeout(300)
+            self.page.wait_for_timeout(150)
         self.page.evaluate("window.released = window.answered = null")
         box = self.page.locator(self.canvas).last.bounding_box()
         assert box is not None
@@ -70,12 +70,12 @@ class Subject:
         mouse.up()
         self.page.wait_for_function("window.answered > 0", timeout=20_000)
         took: float = self.page.evaluate("window.answered - window.released")
-        self.page.wait_for_timeout(400)  # whatever else the page still draws
+        self.page.wait_for_timeout(250)  # whatever else the page still draws
         self.page.locator(self.clear).first.click()
         self.page.wait_for_function(
             "selector => !document.querySelector(selector)?.textContent.trim()", arg=self.answer, timeout=20_000
         )
-        self.page.wait_for_timeout(400)
+        self.page.wait_for_timeout(250)
         return took
 
 

@@ -165,6 +165,8 @@ def _check_still(image: Image.Image, data: bytes) -> None:
 
 def _shrink(image: Image.Image) -> Image.Image:
     """Average whole blocks of pixels until the longer side fits. Returns RGBA."""
+    if max(image.size) <= WORKING_SIDE:  # a canvas's picture
+        return _to_rgba(image)
     factor = _factor(image)
     width, height = image.size
     small = Image.new("RGBA", (-(-width // factor), -(-height // factor)))
@@ -180,7 +182,7 @@ def _shrink(image: Image.Image) -> Image.Image:
 def _to_rgba(strip: Image.Image) -> Image.Image:
     if strip.mode.startswith("I"):  # 16-bit grey: Pillow would clip it, not scale it
         strip = Image.fromarray((np.clip(np.asarray(strip), 0, 65535) >> 8).astype(np.uint8))
-    return strip.convert("RGBA")
+    return strip if strip.mode == "RGBA" else strip.convert("RGBA")
 
 
 def _upright(small: Image.Image, image: Image.Image) -> Image.Image:

@@ -81,6 +81,12 @@ def split_digits(ink: np.ndarray) -> list[Segment]:
     and all, so that it reads as it does without this function. Beyond MAX_DIGITS the rest is left out and the last
     segment is marked `touching`.
     """
+    left, top, width, height = cv2.boundingRect(ink)  # most of a canvas is paper
+    found = _split(ink[top : top + height, left : left + width]) if width else []
+    return [Segment(each.ink, each.left + left, each.top + top, each.touching) for each in found]
+
+
+def _split(ink: np.ndarray) -> list[Segment]:
     solid = np.asarray(ink >= SOLID, np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)
     if count == 1:

@@ -14,13 +14,13 @@ import urllib.request
 import venv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import distributions
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CACHE = ROOT / ".peers"  # git ignores it
 
 PINS = {"gradio": "6.31.0", "onnxruntime": "1.31.1"}
+BESIDE = {"onnxruntime": ("onnx==1.23.2", "onnxscript==0.7.2")}  # torch needs them to write a network for it
 
 START_SECONDS = 90
 
@@ -34,17 +34,13 @@ def python_with(package: str) -> str:
     python = str(folder / "bin" / "python")
     if not (folder / "ready").exists():
         venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", f"{package}=={PINS[package]}"], check=True)
+        subprocess.run(
+            [python, "-m", "pip", "install", "-q", f"{package}=={PINS[package]}", *BESIDE.get(package, ())], check=True
+        )
         [packages] = folder.glob("lib/python*/site-packages")
         (packages / "project.pth").write_text(sysconfig.get_path("purelib") + "\n")
         (folder / "ready").touch()
     return python
-
-
-def versions_of(package: str) -> Mapping[str, str]:
-    """Every package of a peer's environment."""
-    found = (CACHE / f"{package}-{PINS[package]}").glob("lib/python*/site-packages")
-    return {each.metadata["Name"]: each.version for each in distributions(path=[str(path) for path in found])}
 
 
 @contextmanager
