@@ -15,7 +15,7 @@ from benchmarks.results import FILE, Ratio, read_ratios
 
 
 def moved(before: Mapping[str, Ratio], now: Mapping[str, Ratio]) -> dict[str, str]:
-    """"better", "worse" or "moved" for each ratio whose spread no longer meets that of the last time.
+    """ "better", "worse" or "moved" for each ratio whose spread no longer meets that of the last time.
 
     A ratio with a target is better towards it; without one nobody has said which way is good.
     """

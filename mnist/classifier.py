@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -98,11 +99,8 @@ class Classifier:
 
 def too_wide(frame: np.ndarray) -> bool:
     """Whether the ink of a (28, 28) frame lies wider than any single digit: a dash, a word, a long number."""
-    ink = frame >= 24
-    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    if len(rows) == 0:
-        return False
-    return bool(columns[-1] - columns[0] + 1 >= WIDEST * (rows[-1] - rows[0] + 1))
+    _, _, width, height = cv2.boundingRect((frame >= 24).view(np.uint8))
+    return bool(height > 0 and width >= WIDEST * height)
 
 
 def freeze(network: nn.Module) -> nn.Module:

@@ -22,7 +22,7 @@ from mnist.repository import Drawing, Repository, StorageUnavailable, UnknownPre
 
 log = logging.getLogger(__name__)
 
-TOGETHER = 32  # requests that share one pass of the network and one transaction
+TOGETHER = 32  # requests that share one pass of the network, or one transaction
 
 _T = TypeVar("_T")
 
@@ -65,8 +65,9 @@ class Recogniser:
         self._max_bytes = max_bytes
         self._max_pixels = max_pixels
         self._metrics = metrics or Metrics()
-        # Requests that come at once share a pass of the network and a transaction (benchmarks/api.py).
-        self._answer = Coalescer(self._answer_all, at_most=TOGETHER)
+        # Requests that come at once share a pass of the network, and then a transaction (benchmarks/api.py).
+        self._classify_one = Coalescer(self._classify, at_most=TOGETHER)
+        self._store_one = Coalescer(self._store_all, at_most=TOGETHER)
         self.now_serves(model or ModelCard(classifier.version))
         self._metrics.show_accuracy(lambda: repository.accuracy(latest=ACCURACY_WINDOW))
 
@@ -98,11 +99,11 @@ class Recogniser:
         """
         with self._metrics.time_recognition(source):
             asked = _Asked(self._read(data, source), source, session_id)
-            if keep and grows_from is None:
-                return self._answer(asked)
-            [found] = self._classify([asked])
-            if not keep or grows_from is None:
+            found = self._classify_one(asked)
+            if not keep:
                 return found
+            if grows_from is None:
+                return replace(found, is_stored=self._store_one(found.drawing))
             grown = replace(found.drawing, id=grows_from.id, created_at=grows_from.created_at)
             return replace(found, drawing=grown, is_stored=self._try_to(self._repository.save, grown))
 
@@ -122,8 +123,9 @@ class Recogniser:
                     read.append(None)
                 except BadImage as bad:
                     raise type(bad)(f"images[{place}]: {bad}") from bad
-            found = self._answer_all([_Asked(picture, source, session_id) for picture in read if picture is not None])
-            answers = iter(found)
+            found = self._classify([_Asked(picture, source, session_id) for picture in read if picture is not None])
+            stored = self._store_all([each.drawing for each in found])
+            answers = (replace(each, is_stored=kept) for each, kept in zip(found, stored, strict=True))
             return [None if picture is None else next(answers) for picture in read]
 
     def recognise_labelled(
@@ -207,11 +209,9 @@ class Recogniser:
         self._metrics.observe_ink(source=source, ink_share=framed.whole.ink_share, box_share=framed.whole.canvas_share)
         return _Picture(image, framed)
 
-    def _answer_all(self, asked: Sequence[_Asked]) -> list[Recognition]:
-        """One pass of the network over all pictures, and one transaction."""
-        found = self._classify(asked)
-        is_stored = self._try_to(self._repository.add_all, [each.drawing for each in found])
-        return [replace(each, is_stored=is_stored) for each in found]
+    def _store_all(self, drawings: Sequence[Drawing]) -> list[bool]:
+        """One transaction for all new drawings; whether each is stored."""
+        return [self._try_to(self._repository.add_all, drawings)] * len(drawings)
 
     def _classify(self, asked: Sequence[_Asked]) -> list[Recognition]:
         """One pass of the network over all pictures; counted, but not stored yet."""

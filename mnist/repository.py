@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import and_, case, delete, func, insert, select, text, update
+from sqlalchemy import Table, and_, case, delete, func, insert, select, text, update
 
 from mnist.database import PredictionRow
 from mnist.storage import Storage, change
@@ -131,7 +131,7 @@ class Repository(Storage):
         """Store new drawings in one transaction: all of them, or none."""
         if drawings:
             with self._session() as session:
-                session.execute(insert(PredictionRow), [as_values(drawing) for drawing in drawings])
+                session.execute(_NEW, [as_values(drawing) for drawing in drawings])
 
     def correct(self, drawing_id: uuid.UUID, label: int | str | None) -> bool:
         """Say what a stored drawing is: 0–9, a string of digits for a whole number, None for "not a digit".
@@ -207,6 +207,8 @@ IS_RIGHT = and_(
     PredictionRow.predicted_digit.is_not_distinct_from(PredictionRow.true_label),
     PredictionRow.predicted_number.is_not_distinct_from(PredictionRow.true_number),
 )
+# Of the table, not of the mapped class: rows that nobody reads back in this session need no objects.
+_NEW = insert(cast(Table, PredictionRow.__table__))
 _COLUMNS = tuple(Drawing.__dataclass_fields__)
 
 

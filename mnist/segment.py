@@ -91,11 +91,13 @@ def _split(ink: np.ndarray) -> list[Segment]:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)
     if count == 1:
         return []
+    if count == 2 and stats[1, cv2.CC_STAT_WIDTH] <= TOO_WIDE * stats[1, cv2.CC_STAT_HEIGHT]:
+        return [_whole(ink, touching=False)]  # one piece that is not wide even with its slant: nearly every drawing
     pieces = _pieces(labels, np.asarray(stats))
     line = max(piece.height for piece in pieces)
     digits = _digits(pieces, line)
     if len(digits) == 1:
-        return [_whole(ink, digits[0])]
+        return [_whole(ink, digits[0].width > TOO_WIDE * digits[0].height)]
     digits.sort(key=lambda piece: piece.centre)
     segments = [_cut(ink, labels, piece, line) for piece in digits[:MAX_DIGITS]]
     if len(digits) > MAX_DIGITS:
@@ -154,9 +156,9 @@ def _join(pieces: list[_Piece], line: int) -> list[_Piece]:
     return pieces
 
 
-def _whole(ink: np.ndarray, digit: _Piece) -> Segment:
+def _whole(ink: np.ndarray, touching: bool) -> Segment:
     left, top, width, height = cv2.boundingRect(np.asarray(ink >= INK, np.uint8))
-    return Segment(ink[top : top + height, left : left + width], left, top, digit.width > TOO_WIDE * digit.height)
+    return Segment(ink[top : top + height, left : left + width], left, top, touching)
 
 
 def _cut(ink: np.ndarray, labels: np.ndarray, digit: _Piece, line: int) -> Segment:

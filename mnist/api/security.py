@@ -67,7 +67,7 @@ class Gate:
             )
 
 
-def admit(
+async def admit(  # async: it waits for nothing, and FastAPI would send a plain function to a thread of its own
     request: Request,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
     key: Annotated[str | None, Depends(KEY_HEADER)],
