@@ -67,7 +67,7 @@ def record(name: str, taken_on: str, figures: Mapping[str, str], ratios: Mapping
         "figures": dict(figures),
         "ratios": {what: asdict(each) for what, each in ratios.items()},
     }
-    FILE.write_text(json.dumps(kept, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+    FILE.write_text(json.dumps(dict(sorted(kept.items())), indent=1, ensure_ascii=False) + "\n")
 
 
 def read_ratios(text: str) -> dict[str, Ratio]:
@@ -80,8 +80,11 @@ def read_ratios(text: str) -> dict[str, Ratio]:
 
 
 def tables(text: str) -> dict[str, str]:
-    """A results file as Markdown, one piece a benchmark."""
-    pieces = {}
+    """A results file as Markdown: one piece a benchmark, and a summary of all that has a target."""
+    aimed = {name: each for name, each in read_ratios(text).items() if each.target}
+    summary = ["| ratio | measured | to reach | |", "| --- | --- | --- | --- |"]
+    summary += [f"| {name} | {each.value:.3g} × | {each.target} | {each.verdict} |" for name, each in aimed.items()]
+    pieces = {"summary": "\n".join(summary)}
     for name, found in json.loads(text).items():
         lines = [f"{found['machine']}; {found['taken']}", ""]
         lines += ["| measured | |", "| --- | --- |"]
