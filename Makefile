@@ -39,9 +39,11 @@ format: $(BIN)/.ready-dev  ## put the code into its format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(BIN)/.ready-dev  ## run every benchmark; each prints a ratio against a baseline of the same run
-	@set -e; for benchmark in $$(grep -l __main__ benchmarks/*.py); do \
+bench: $(BIN)/.ready-dev browser  ## run every benchmark; each prints a ratio against a baseline of the same run; docs/benchmarks.md gets the figures
+	@set -e; for benchmark in $$(grep -l __main__ benchmarks/*.py | grep -v -e /results -e /compare); do \
 	  name=$$(basename "$$benchmark" .py); echo "==> benchmarks.$$name"; $(BIN)/python -m "benchmarks.$$name"; done
+	@$(BIN)/python -m benchmarks.results
+	@echo "==> Against the last committed ratios"; $(BIN)/python -m benchmarks.compare || true
 
 screenshots: $(BIN)/.ready-dev browser  ## make the README's pictures anew from the real application
 	@$(BIN)/python docs/screenshots.py

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 import psutil
-from benchmarks.peers.gradio_visitor import GradioVisitor
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from benchmarks.machine import machine
 from benchmarks.page_visitor import PageVisitor
 from benchmarks.peers import PINS, floor, gradio, ours
+from benchmarks.peers.gradio_visitor import GradioVisitor
 from benchmarks.results import Ratio, ratio, record, spread
 
 SESSIONS = (1, 5, 20, 50)
@@ -77,12 +77,9 @@ def measure(redraws: list[Redraw], server: psutil.Process, seconds: float) -> tu
             redraw()
             times.append((time.perf_counter() - started) * 1000)
 
-    threads = [threading.Thread(target=draw, args=(redraw,)) for redraw in redraws]
     before, began = processor_seconds(server), time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(redraws)) as pool:
+        list(pool.map(draw, redraws))
     took = time.perf_counter() - began
     return len(times) / took, (processor_seconds(server) - before) * 1000 / len(times), times
 

@@ -31,6 +31,7 @@ class GradioVisitor:
 
     def redraw(self) -> None:
         """Draw, and return when the page has answered."""
+        self._link.close()  # the server may have hung up on a visitor who waited; the next request connects again
         pictures = dict(zip(PARTS, self._sketches[self._turn % 2], strict=True))
         self._turn += 1
         background, layer, composite = (self._upload(name, data) for name, data in pictures.items())
