@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -31,34 +32,53 @@ PEER_EPOCHS = 14
 SEED = 0
 
 
-def command(epochs: int) -> tuple[float, float]:
-    """(seconds from the command to its end, accuracy) of train.py."""
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training, or its beginning."""
+
+    seconds: float
+    work: float  # seconds of processor time
+    accuracy: float  # on MNIST's test images, 0–1
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.0f} s, {self.work:.0f} s of processor time, {self.accuracy:.2%}"
+
+
+def processor_seconds() -> float:
+    """Of this process and of those that it has waited for."""
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in spent)
+
+
+def command(epochs: int) -> Run:
+    """train.py, from the command to its end."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "digits.pt"
-        started = time.perf_counter()
+        started, spent = time.perf_counter(), processor_seconds()
         subprocess.run(
             [sys.executable, "train.py", "--epochs", str(epochs), "--seed", str(SEED), "--out", str(out)],
             cwd=ROOT,
             check=True,
             stderr=subprocess.DEVNULL,
         )
-        return time.perf_counter() - started, json.loads(out.with_suffix(".json").read_text())["test_accuracy"]
+        found = json.loads(out.with_suffix(".json").read_text())["test_accuracy"]
+        return Run(time.perf_counter() - started, processor_seconds() - spent, found)
 
 
-def on_mnist_alone(epochs: int) -> tuple[float, float]:
-    """(seconds of training, accuracy) of the shipped network's recipe without drawings."""
+def on_mnist_alone(epochs: int) -> Run:
+    """The shipped network's recipe without drawings."""
     folder, device = Settings.from_environment().mnist_dir, torch.device("cpu")
     learned, _ = split(load_mnist(folder, train=True))
     test = load_mnist(folder, train=False)
     torch.manual_seed(SEED)
-    started = time.perf_counter()
+    started, spent = time.perf_counter(), processor_seconds()
     network = fit(DigitNetwork(), [Source(learned, len(learned))], replace(Recipe(), epochs=epochs), SEED, device)
-    seconds = time.perf_counter() - started
-    return seconds, accuracy(logits_of(network, test.frames, device), test.labels)
+    seconds, work = time.perf_counter() - started, processor_seconds() - spent
+    return Run(seconds, work, accuracy(logits_of(network, test.frames, device), test.labels))
 
 
-def peer(epochs: int) -> list[tuple[float, float]]:
-    """(seconds since its start, accuracy) after each epoch."""
+def peer(epochs: int) -> list[Run]:
+    """The peer since its start, after each epoch."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.peers.basic_mnist", str(epochs)],
         cwd=ROOT,
@@ -66,7 +86,7 @@ def peer(epochs: int) -> list[tuple[float, float]]:
         stdout=subprocess.PIPE,
         text=True,
     )
-    return [(each["seconds"], each["accuracy"]) for each in map(json.loads, done.stdout.splitlines())]
+    return [Run(**each) for each in map(json.loads, done.stdout.splitlines())]
 
 
 def main() -> None:
@@ -75,27 +95,26 @@ def main() -> None:
     parser.add_argument("--alone", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--peer-epochs", type=int, default=3)
     options = parser.parse_args()
-    figures, alone, whole = {}, [], []
     theirs = peer(options.peer_epochs)
-    for number, (seconds, share) in enumerate(theirs, 1):
-        figures[f"the basic example, epoch {number}"] = f"{seconds:.0f} s, {share:.2%}"
-    full = theirs[-1][0] / len(theirs) * PEER_EPOCHS
-    figures[f"… all {PEER_EPOCHS}, extrapolated from {len(theirs)}"] = f"{full:.0f} s"
-    for epochs in options.alone:
-        alone.append(on_mnist_alone(epochs))
-        figures[f"our network and recipe on MNIST alone, {epochs} epochs"] = f"{alone[-1][0]:.0f} s, {alone[-1][1]:.2%}"
-    for epochs in options.epochs:
-        whole.append(command(epochs))
-        figures[f"python train.py --epochs {epochs}"] = f"{whole[-1][0]:.0f} s, {whole[-1][1]:.2%}"
+    alone = [on_mnist_alone(epochs) for epochs in options.alone]
+    whole = [command(epochs) for epochs in options.epochs]
+    figures = {f"the basic example, epoch {number}": str(run) for number, run in enumerate(theirs, 1)}
+    whole_peer = theirs[-1].work / len(theirs) * PEER_EPOCHS
+    figures[f"… all {PEER_EPOCHS}, extrapolated from {len(theirs)}"] = f"{whole_peer:.0f} s of processor time"
+    figures |= {
+        f"our network and recipe on MNIST alone, {epochs} epochs": str(run)
+        for epochs, run in zip(options.alone, alone, strict=True)
+    }
+    figures |= {f"python train.py --epochs {n}": str(run) for n, run in zip(options.epochs, whole, strict=True)}
     ratios = {}
     for goal in (0.992, 0.995):
-        their_time = next((seconds for seconds, share in theirs if share >= goal), None)
-        known = "" if their_time else f" (its {PEER_EPOCHS} epochs, extrapolated)"
+        theirs_there = next((run.work for run in theirs if run.accuracy >= goal), None)
+        known = "" if theirs_there else f" (its {PEER_EPOCHS} epochs, extrapolated)"
         for name, runs in (("train.py", whole), ("MNIST alone", alone)):
-            ours = next((seconds for seconds, share in runs if share >= goal), None)
-            if ours:
-                value = ours / (their_time or full)
-                ratios[f"{name} to {goal:.1%} / the basic example{known}"] = Ratio(
+            ours_there = next((run.work for run in runs if run.accuracy >= goal), None)
+            if ours_there:
+                value = ours_there / (theirs_there or whole_peer)
+                ratios[f"processor time to {goal:.1%}, {name} / the basic example{known}"] = Ratio(
                     value, value, value, "<= 0.033" if goal == 0.992 else ""
                 )
     record("training", f"{machine('torch', 'torchvision')}, {torch.get_num_threads()} threads; n = 1", figures, ratios)
