@@ -28,6 +28,7 @@ LABEL_CAP = "label_cap"  # there is enough of this digit
 FIRMLY = 0.05  # the base gives the label less than this
 NEIGHBOURS, NEIGHBOURS_SHARE = 10, 0.15  # of the images that the base knows, the fewest that carry the label
 SUPPORTERS, SUPPORTERS_SHARE = 7, 0.5  # of the nearest drawings by other people, the fewest that carry the label
+LEEWAY = 0.1  # in cosine; a supporter may be this much further away than the ten known images, not more
 OPPONENTS = 6  # of them, nearer than the known images and with another label: they dispute what the base believes
 SURE = 0.97  # the base gives the label more than this: nobody disputes it
 PASSES = 3  # who is set aside has no vote in the next pass
@@ -47,9 +48,10 @@ def judge(given: Labelled, people: Sequence[str], base: DigitNetwork, known: Lab
     given: drawings with the digits 0..9 that people said they are, oldest first; people: who said it, one for each.
     known: images whose labels are certain, for the neighbours.
     A label is disputed when the base network gives it less than FIRMLY, hardly any of the nearest known images (cosine
-    distance in the base's features) carry it, and most of the nearest drawings by other people carry another one. It is
-    also disputed when the base is not SURE of it and nearly all of these drawings carry another one and are nearer than
-    what is known: a wrong label may be the very mistake that the base makes and that others correct.
+    distance in the base's features) carry it, and most of the nearest drawings by other people carry another one or are
+    much further away than what is known. It is also disputed when the base is not SURE of it and nearly all of these
+    drawings carry another one and are nearer than what is known: a wrong label may be the very mistake that the base
+    makes and that others correct.
     A digit may have three times as many labels as the mean over the ten, or `caps.per_label` if that is more.
     """
     verdicts = _duplicates(given)
@@ -124,7 +126,7 @@ def _votes(
 ) -> tuple[Tensor, Tensor]:
     """Of each row's nearest drawings by others: the share with its label, and how many within reach have another.
 
-    Where nobody else drew, both are 0. reach: (rows,) a closeness.
+    Where nobody else drew, both are 0. reach: (rows,) the closeness of known images; far beyond is no support.
     """
     support, opponents = [], []
     for part, near_enough in zip(rows.split(256), reach.split(256), strict=True):
@@ -133,6 +135,7 @@ def _votes(
         near = closeness.topk(min(SUPPORTERS, len(voters)), dim=1)
         others = near.values > -2.0
         agree = (labels[voters][near.indices] == labels[part][:, None]) & others
-        support.append(agree.sum(dim=1) / others.sum(dim=1).clamp(min=1))
+        is_about_as_near = near.values > near_enough[:, None] - LEEWAY
+        support.append((agree & is_about_as_near).sum(dim=1) / others.sum(dim=1).clamp(min=1))
         opponents.append((others & ~agree & (near.values > near_enough[:, None])).sum(dim=1))
     return torch.cat(support), torch.cat(opponents)

@@ -71,6 +71,16 @@ def test_a_label_that_repeats_the_networks_mistake_is_quarantined_where_the_othe
     assert found[:60].count("disputed") <= 1
 
 
+def test_other_peoples_drawings_that_are_not_alike_are_no_support():
+    zeros, threes = read_surely(0, 30), read_surely(3, 10)
+    misnamed_as_zeros = Labelled(threes.frames, torch.zeros(10, dtype=torch.int64))
+
+    found = verdicts(together(zeros, misnamed_as_zeros), [*visitors(30), *["vandal"] * 10])
+
+    assert found[:30] == [None] * 30
+    assert found[30:].count("disputed") >= 8
+
+
 def test_what_the_network_is_sure_of_is_not_voted_down():
     zeros = read_surely(0, 40)
     surest = logits_of(lessons.base(), zeros.frames).softmax(dim=1)[:, 0].argmax()
