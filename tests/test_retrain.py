@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,15 @@ def test_progress_is_a_log_line_a_stage_where_nobody_watches(caplog):
     assert [record.message for record in caplog.records] == ["learning", "learned in 3 steps"]
 
 
+@pytest.fixture
+def heeds_interruptions() -> Iterator[None]:
+    """Where the tests run in a shell's background, SIGINT is ignored from the start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_interruptions")
 def test_interrupting_it_is_no_stack_trace(command, repository, monkeypatch):
     give(repository, sevens(20), [7] * 20, visitors(20))
     monkeypatch.setattr(retrain, "gather", lambda folder: signal.raise_signal(signal.SIGINT))

@@ -86,12 +86,15 @@ class PostgresServer:
         (self.folder / "postmaster.pid").unlink(missing_ok=True)
 
     def freeze(self) -> None:
-        for process in self._processes():
-            process.send_signal(signal.SIGSTOP)
+        self._send(signal.SIGSTOP)
 
     def thaw(self) -> None:
+        self._send(signal.SIGCONT)
+
+    def _send(self, what: signal.Signals) -> None:
         for process in self._processes():
-            process.send_signal(signal.SIGCONT)
+            with suppress(psutil.NoSuchProcess):  # its workers come and go
+                process.send_signal(what)
 
     def _processes(self) -> list[psutil.Process]:
         with suppress(FileNotFoundError, psutil.NoSuchProcess):
