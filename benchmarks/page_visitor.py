@@ -163,7 +163,7 @@ class PageVisitor:
         if kind == "delta" and message.delta.HasField("new_element"):
             placed = _Placed(message.delta.new_element, message.delta.fragment_id, self._script_run)
             self._placed[tuple(message.metadata.delta_path)] = placed
-        elif kind == "script_finished" and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+        elif ends_run(message):
             # What this run could have shown and did not is no longer there.
             self._placed = {
                 place: each
@@ -193,9 +193,7 @@ class PageVisitor:
             size += answer.ByteSize()
             self._take(answer)
             messages.append(answer)
-            if answer.WhichOneof("type") == "script_finished" and (
-                answer.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN
-            ):
+            if ends_run(answer):
                 return Run(tuple(messages), time.perf_counter() - started, size)
 
     def _canvas(self) -> tuple[str, Any] | None:
@@ -226,6 +224,11 @@ class PageVisitor:
         self._lines = self._lines[: len(start["objects"])]
         self._send_canvas()
         self._settle_canvas()
+
+
+def ends_run(message: ForwardMsg) -> bool:
+    """Whether this is the last message of an answer; a run that makes way for another one does not end it."""
+    return message.HasField("script_finished") and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN
 
 
 def _id_of(element: Element) -> str:

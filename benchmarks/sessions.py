@@ -17,10 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from benchmarks.machine import machine
-from benchmarks.page_visitor import PageVisitor
+from benchmarks.page_visitor import PageVisitor, ends_run
 from benchmarks.peers import PINS, floor, gradio, ours
 from benchmarks.peers.gradio_visitor import GradioVisitor
 from benchmarks.results import Ratio, ratio, record, spread
@@ -51,12 +50,8 @@ def streamlit_visitor(port: int) -> Iterator[Redraw]:
             nonlocal turn
             pass_on(messages[turn % 2])
             turn += 1
-            while True:
-                answer = visitor.receive()
-                if answer.WhichOneof("type") == "script_finished" and (
-                    answer.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN
-                ):
-                    return
+            while not ends_run(visitor.receive()):
+                pass
 
         yield redraw
 

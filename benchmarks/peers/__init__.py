@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -15,6 +14,8 @@ import venv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.browser.server import free_port as free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CACHE = ROOT / ".peers"  # git ignores it
@@ -108,10 +109,3 @@ def answers(port: int, path: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
