@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -333,12 +335,25 @@ def _recognise(connection: Connection) -> None:
 
 def _configure_sqlite(connection: Any, record: Any) -> None:
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _write_ahead(cursor)
     cursor.execute("PRAGMA synchronous=FULL")  # what a person was told is stored survives a power cut
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
     if name := connection.execute("PRAGMA database_list").fetchone()[2]:
         record.info["file"] = Path(name), _identity(Path(name))
+
+
+def _write_ahead(cursor: Any) -> None:
+    # Where another process is about to write into a new file, SQLite refuses this at once instead of waiting.
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _check_file(_connection: object, record: Any, _proxy: object) -> None:

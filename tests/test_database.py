@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+import threading
 import uuid
 from pathlib import Path
 from typing import Any
@@ -285,6 +286,22 @@ def test_processes_that_start_at_once_upgrade_once(transactional_url):
     assert revision(engine) == [REVISIONS[-1]]
     assert Repository(engine).find(OLD).true_label == 9
     engine.dispose()
+
+
+def test_a_new_sqlite_into_which_another_process_is_about_to_write_is_waited_for(sqlite_url):
+    file = Path(sqlite_url.database)
+    file.parent.mkdir()
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE somebody (id)")
+    other.execute("BEGIN IMMEDIATE")
+    ends = threading.Timer(0.3, other.commit)
+    ends.start()
+
+    create_tables(connect(sqlite_url))
+
+    ends.join()
+    other.close()
+    assert sqlite3.connect(file).execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_processes_that_start_at_once_fill_an_empty_database_once(database_url):

@@ -2,8 +2,11 @@
 
 import threading
 import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import URL, create_engine, event, text, update
@@ -87,23 +90,31 @@ def test_seeding_again_changes_nothing(registry):
     assert statuses(registry) == {1: "active"}
 
 
-def test_processes_that_seed_at_the_same_moment_make_one_version(database_url):
-    found, start = [], threading.Barrier(6)
+def at_once(actions: Sequence[Callable[[], int]]) -> list[int]:
+    """Run all at the same moment, each in its thread; their results, or the first error."""
+    start = threading.Barrier(len(actions), timeout=60)
 
-    def seed() -> None:
-        registry = Registry(connect(database_url))
-        registry.active()
+    def run(action: Callable[[], int]) -> int:
         start.wait()
-        found.append(registry.seed(b"shipped", {}))
+        return action()
 
-    threads = [threading.Thread(target=seed) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(actions)) as pool:
+        return list(pool.map(run, actions))
 
-    assert found == [1] * 6
-    assert statuses(Registry(connect(database_url))) == {1: "active"}
+
+def registries(database_url: URL, count: int) -> list[Registry]:
+    """As many processes have them, each with an open connection."""
+    found = [Registry(connect(database_url)) for _ in range(count)]
+    for each in found:
+        each.active()
+    return found
+
+
+def test_processes_that_seed_at_the_same_moment_make_one_version(database_url):
+    processes = registries(database_url, 6)
+
+    assert at_once([partial(each.seed, b"shipped", {}) for each in processes]) == [1] * 6
+    assert statuses(processes[0]) == {1: "active"}
 
 
 def test_a_release_replaces_a_network_that_nobody_has_taught(registry):
@@ -167,20 +178,10 @@ def test_nothing_is_promoted_over_a_version_that_came_meanwhile(registry, reposi
 
 
 def test_versions_that_are_made_at_the_same_moment_get_numbers_of_their_own(database_url):
-    Registry(connect(database_url)).seed(b"shipped", {})
-    made, start = [], threading.Barrier(4)
+    processes = registries(database_url, 4)
+    processes[0].seed(b"shipped", {})
 
-    def reject() -> None:
-        registry = Registry(connect(database_url))
-        registry.active()
-        start.wait()
-        made.append(registry.reject(b"bad", {}, parent=1, marks=[]))
-
-    threads = [threading.Thread(target=reject) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    made = at_once([partial(each.reject, b"bad", {}, parent=1, marks=[]) for each in processes])
 
     assert sorted(made) == [2, 3, 4, 5]
 
