@@ -42,11 +42,11 @@ async def _warm_up(_app: st.App) -> AsyncIterator[dict[str, Any]]:
 
 
 def _import_pages() -> None:
-    """Import what the pages need, and take these 340,000 objects, which never go, out of the garbage collector's sight.
+    """Import what drawing needs, and take these 340,000 objects, which never go, out of the garbage collector's sight.
 
     A full collection looks at every object: 180 ms of processor time with them, nearly none without.
     """
-    for page in ("administrator", "history", "insight", "model", "recognise"):
+    for page in ("administrator", "history", "recognise"):
         importlib.import_module(f"mnist.ui.{page}")
     gc.collect()
     gc.freeze()

@@ -1,5 +1,7 @@
 """The shipped network on MNIST's test set and on held-out styles; `--plot FILE` draws the reliability diagram.
 
+Twice: the network alone, at one look, and what the application answers, which looks again where it is unsure.
+
 python -m benchmarks.model [--weights FILE ...]      several files: mean and standard deviation over seeds
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,8 +18,8 @@ import numpy as np
 import torch
 
 from benchmarks.plot import Chart
-from mnist.calibration import Calibration
-from mnist.classifier import SHIPPED_WEIGHTS, read_weights
+from mnist.calibration import calibration_error
+from mnist.classifier import SHIPPED_WEIGHTS, Classifier, read_weights
 from mnist.data import Labelled, load_mnist
 from mnist.network import parameter_count
 from mnist.settings import Settings
@@ -27,9 +30,9 @@ SEED = 6_000  # not the seed of training or of its validation
 BANDS = (0.3, 0.5, 0.65, 0.8, 0.9, 0.96, 0.99, 1.01)  # of confidence; narrow where most drawings are
 
 
-def reliability(calibration: Calibration, logits: torch.Tensor, labels: torch.Tensor) -> list[tuple[float, float]]:
+def reliability(probabilities: torch.Tensor, labels: torch.Tensor) -> list[tuple[float, float]]:
     """(mean confidence, accuracy) by rising confidence, of every band with at least ten drawings."""
-    confidence, guess = calibration.probabilities(logits).max(dim=1)
+    confidence, guess = probabilities.max(dim=1)
     right = (guess == labels).double()
     bands = [(confidence >= low) & (confidence < high) for low, high in pairwise(BANDS)]
     return [(confidence[band].mean().item(), right[band].mean().item()) for band in bands if band.sum() >= 10]
@@ -44,7 +47,7 @@ def main() -> None:
         "MNIST test": load_mnist(Settings.from_environment().mnist_dir, train=False),
         "held-out styles": digits(10_000, SEED, held_out_styles()),
     }
-    accuracies: dict[str, list[float]] = {name: [] for name in sets}
+    accuracies: dict[str, list[float]] = defaultdict(list)
     chart = Chart("confidence", "accuracy", (0.3, 1), (0.3, 1))
     for path in options.weights:
         network, calibration = read_weights(path)
@@ -55,11 +58,19 @@ def main() -> None:
             accuracies[name].append(scores.accuracy)
             print(
                 f"  {name:16} {scores.accuracy:.2%} right, ECE {scores.calibration_error:.2%}, "
-                f"{scores.refused:.2%} refused, {scores.unsure:.2%} unsure"
+                f"{scores.refused:.2%} refused, {scores.unsure:.2%} unsure at one look"
+            )
+            answers = Classifier(network, calibration, 1).predict(images.frames.numpy())
+            probabilities = torch.tensor([answer.probabilities for answer in answers])
+            right = (probabilities.argmax(dim=1) == images.labels).double().mean().item()
+            accuracies[f"{name}, answered"].append(right)
+            print(
+                f"  {'':16} {right:.2%} right, ECE {calibration_error(probabilities, images.labels):.2%}, "
+                f"{np.mean([answer.verdict == 'unsure' for answer in answers]):.2%} unsure as it is answered"
             )
             if options.plot and path == options.weights[-1]:
                 colour = (40, 90, 210) if name.startswith("MNIST") else (180, 90, 20)
-                chart.line(reliability(calibration, logits, images.labels), colour, name, dots=True)
+                chart.line(reliability(probabilities, images.labels), colour, name, dots=True)
     if len(options.weights) > 1:
         for name, values in accuracies.items():
             print(f"{name}: {np.mean(values):.3%} ± {statistics.stdev(values):.3%} over {len(values)} files")

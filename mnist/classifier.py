@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from mnist.calibration import Calibration, outlier_score
 from mnist.network import DigitNetwork, as_input
+from mnist.second_look import look_again
 
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "digits.pt"
 FORMAT = 2  # of the weights file; 1 had another network
@@ -74,18 +75,25 @@ class Classifier:
         return cls(network, calibration, version)
 
     def predict(self, frames: np.ndarray) -> list[Prediction]:
-        """frames: (N, 28, 28) uint8 as mnist/preprocess.py makes them, 0 = paper. One prediction each, in order."""
+        """frames: (N, 28, 28) uint8 as mnist/preprocess.py makes them, 0 = paper. One prediction each, in order.
+
+        What is unsure at first is looked at again (mnist/second_look.py).
+        """
         if frames.ndim != 3 or frames.shape[1:] != (28, 28) or frames.dtype != np.uint8:
             raise ValueError(f"Frames must be (N, 28, 28) uint8, not {frames.shape} {frames.dtype}.")
         if len(frames) == 0:
             return []
         with torch.inference_mode(), self._lock:
-            logits = self._network(as_input(torch.from_numpy(np.ascontiguousarray(frames)))).float()
-        probabilities = self.calibration.probabilities(logits).tolist()
-        scores = outlier_score(logits).tolist()
+            seen = as_input(torch.from_numpy(np.ascontiguousarray(frames)))
+            logits = self._network(seen).float()
+            probabilities = self.calibration.probabilities(logits)
+            unsure = probabilities.amax(dim=1) < self.calibration.unsure
+            if unsure.any():
+                again = look_again(self._network, seen[unsure], logits[unsure])
+                probabilities[unsure] = self.calibration.probabilities(again)
         return [
             self._judge(tuple(each), score, too_wide(frame))
-            for each, score, frame in zip(probabilities, scores, frames, strict=True)
+            for each, score, frame in zip(probabilities.tolist(), outlier_score(logits).tolist(), frames, strict=True)
         ]
 
     def _judge(self, probabilities: tuple[float, ...], score: float, refused: bool) -> Prediction:

@@ -49,8 +49,11 @@ def test_the_database_side_never_loads_torch(name):
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
 
 
-def test_serving_never_loads_torchvision():
-    program = "import mnist.services, sys; sys.exit('torchvision' in sys.modules)"
+@pytest.mark.parametrize("package", ["torchvision", "altair", "pandas", "alembic"])
+def test_drawing_never_loads(package):
+    # The canvas itself needs Streamlit's server around it.
+    modules = "app, mnist.ui.answer, mnist.ui.history, mnist.ui.administrator, sys"
+    program = f"import {modules}; sys.exit({package!r} in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,28 @@ def test_a_confidence_below_the_threshold_is_unsure_and_a_high_outlier_score_is_
     assert verdict(5, -5) == "digit"
     assert verdict(0.5, -5) == "unsure"
     assert verdict(5, 6) == "not_a_digit"
+
+
+def test_only_what_is_unsure_is_looked_at_again(monkeypatch):
+    frames = np.random.default_rng(7).integers(0, 120, (40, 28, 28), dtype=np.uint8)
+    network, _ = read_weights(small_weights())
+    once = [answer.probabilities for answer in Classifier(network, replace(PLAIN, unsure=0.0), 1).predict(frames)]
+    limit = sorted(max(each) for each in once)[20]
+    asked = []
+
+    def look_again(network, seen, logits):
+        asked.append(len(seen))
+        return torch.eye(11)[torch.full((len(seen),), 3)] * 100
+
+    monkeypatch.setattr("mnist.classifier.look_again", look_again)
+    answers = Classifier(network, replace(PLAIN, unsure=limit), 1).predict(frames)
+
+    was_unsure = [max(each) < limit for each in once]
+    assert asked == [20]
+    assert [answer.confidence > 0.999 and answer.digit == 3 for answer in answers] == was_unsure
+    assert [answer.probabilities for answer, unsure in zip(answers, was_unsure, strict=True) if not unsure] == [
+        each for each, unsure in zip(once, was_unsure, strict=True) if not unsure
+    ]
 
 
 def test_a_dash_is_refused_by_its_shape_and_a_stick_is_not():

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from mnist.repository import Drawing
-from mnist.ui.charts import as_percent, probability_bars
 from mnist.ui.gallery import as_html
+from mnist.ui.probabilities import as_percent, probability_bars
 
 
 def drawing(**changes) -> Drawing:

@@ -7,8 +7,9 @@ import pytest
 
 from mnist.classifier import SHIPPED_WEIGHTS
 from mnist.registry import Version
-from mnist.ui.charts import as_percent, versions_chart
+from mnist.ui.charts import versions_chart
 from mnist.ui.model import feedback, figures, table
+from mnist.ui.probabilities import as_percent
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SHIPPED = Version(

@@ -11,7 +11,7 @@ from mnist.repository import Drawing, StorageUnavailable, UnknownPrediction
 from mnist.sign_in import TooManyAttempts
 from mnist.transfer import BadArchive, take_over
 from mnist.ui import gallery
-from mnist.ui.charts import as_percent
+from mnist.ui.probabilities import as_percent
 
 
 def is_signed_in() -> bool:

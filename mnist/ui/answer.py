@@ -13,7 +13,7 @@ from mnist.preprocess import BlankDrawing
 from mnist.recognition import Recognition
 from mnist.repository import MAX_NUMBER, AlreadyProcessed, BadLabel, Drawing, StorageUnavailable, parse_label
 from mnist.ui import gallery, style, visitor
-from mnist.ui.charts import as_percent, probability_bars
+from mnist.ui.probabilities import as_percent, probability_bars
 
 NOT_A_DIGIT = "not a digit"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -10,44 +9,6 @@ from typing import Any
 import altair as alt
 
 from mnist.insight import CLASSES, Cell, Share
-
-
-def probability_bars(probabilities: Sequence[float], *, ink: str) -> dict[str, Any]:
-    """One bar a digit, in Vega-Lite. probabilities: ten, 0–1, indexed by digit; ink: the colour of the text."""
-    best = max(range(10), key=probabilities.__getitem__)
-    rows = [
-        {"digit": str(digit), "probability": probability, "text": as_percent(probability), "best": digit == best}
-        for digit, probability in enumerate(probabilities)
-    ]
-    return {**_bars(ink), "data": {"values": rows}}
-
-
-@functools.cache
-def _bars(ink: str) -> dict[str, Any]:
-    """The chart without its data: it is the same for every drawing, and Altair takes 20 ms to build and check it."""
-    base = alt.Chart(alt.Data(values=[])).encode(
-        y=alt.Y(
-            "digit:N",
-            title=None,
-            sort=None,
-            axis=alt.Axis(
-                ticks=False,
-                domain=False,
-                labelFontSize=13,
-                labelOverlap=False,
-                labelBaseline="middle",
-                labelFlush=False,
-                labelPadding=6,
-            ),
-        ),
-        x=alt.X("probability:Q", title=None, scale=alt.Scale(domain=[0, 1.12]), axis=None),
-        tooltip=[alt.Tooltip("digit:N", title="Digit"), alt.Tooltip("text:N", title="Probability")],
-    )
-    bars = base.mark_bar(cornerRadiusEnd=3).encode(opacity=alt.condition("datum.best", alt.value(1), alt.value(0.45)))
-    texts = base.mark_text(align="left", dx=4, fontSize=12, color=ink).encode(text="text:N")
-    chart: dict[str, Any] = (bars + texts).properties(height=alt.Step(19), width="container").to_dict()
-    del chart["config"]  # sizes of Altair's own; Streamlit's hold
-    return chart
 
 
 def versions_chart(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
@@ -159,13 +120,3 @@ def reliability_chart(bins: Sequence[tuple[float, Share]]) -> alt.LayerChart:
         )
     )
     return (line + points).properties(height=240, width="container")
-
-
-def as_percent(share: float, digits: int = 1) -> str:
-    """0.998 → "99.8 %"; never "100 %" for what is only nearly certain, nor "0 %" for what is possible."""
-    smallest = 10.0**-digits
-    if 100 * share >= 100 - smallest / 2:
-        return f"> {100 - smallest:.{digits}f} %"
-    if 100 * share < smallest / 2:
-        return f"< {smallest:.{digits}f} %"
-    return f"{100 * share:.{digits}f} %"

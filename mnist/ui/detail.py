@@ -20,7 +20,7 @@ from mnist.repository import (
 )
 from mnist.ui import administrator, gallery, style, visitor
 from mnist.ui.answer import NOT_A_DIGIT, as_text
-from mnist.ui.charts import as_percent, probability_bars
+from mnist.ui.probabilities import as_percent, probability_bars
 
 
 def show(name: str) -> None:
@@ -119,3 +119,14 @@ def _delete(drawing: Drawing) -> None:
         st.session_state["detail_problem"] = f"Not deleted: {error}"
     else:
         st.query_params.clear()
+
+
+def choose(drawing: Drawing) -> None:
+    """Show this one in the next run: what a button of another page asks for, whose callback can't leave the page."""
+    st.session_state["open_drawing"] = drawing
+
+
+def open_chosen(page: object) -> None:
+    """Go to the page of drawings, where one was chosen on another."""
+    if (drawing := st.session_state.pop("open_drawing", None)) is not None:
+        st.switch_page(page, query_params={"drawing": str(drawing.id)})  # type: ignore[arg-type]

@@ -8,16 +8,16 @@ import streamlit as st
 
 from mnist import insight, services
 from mnist.history import LATEST_DRAWINGS, LATEST_LABELS, Label
-from mnist.repository import Drawing, StorageUnavailable
-from mnist.ui import administrator, gallery, style, visitor
+from mnist.repository import StorageUnavailable
+from mnist.ui import administrator, detail, gallery, style, visitor
 from mnist.ui.charts import (
     CELL,
     accuracy_chart,
-    as_percent,
     confusion_chart,
     days_chart,
     reliability_chart,
 )
+from mnist.ui.probabilities import as_percent
 
 SHOWN = 12
 
@@ -132,16 +132,6 @@ def _show_drawings(labels: Sequence[Label], empty: str, *, key: str) -> None:
     if not drawings:
         st.caption(f"{empty} Other people’s drawings are shown to the administrator only.")
     elif is_administrator:
-        gallery.show_with_buttons(drawings, _open, key=key)
+        gallery.show_with_buttons(drawings, detail.choose, key=key)
     else:
         gallery.show(drawings)
-
-
-def _open(drawing: Drawing) -> None:
-    st.session_state["open_drawing"] = drawing
-
-
-def open_chosen(page: object) -> None:
-    """Go to the drawing that a button of this page was pressed for; a callback can't."""
-    if (drawing := st.session_state.pop("open_drawing", None)) is not None:
-        st.switch_page(page, query_params={"drawing": str(drawing.id)})  # type: ignore[arg-type]

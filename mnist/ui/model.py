@@ -11,7 +11,8 @@ from mnist import services
 from mnist.registry import Version
 from mnist.repository import StorageUnavailable
 from mnist.ui import administrator, retraining
-from mnist.ui.charts import as_percent, versions_chart
+from mnist.ui.charts import versions_chart
+from mnist.ui.probabilities import as_percent
 
 STATUS = {"active": "answers now", "retired": "was replaced", "rejected": "was turned down"}
 

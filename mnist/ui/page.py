@@ -7,7 +7,20 @@ from pathlib import Path
 import streamlit as st
 
 from mnist import services
-from mnist.ui import administrator, history, insight, model, recognise, style
+from mnist.ui import administrator, detail, history, recognise, style
+
+
+def insight() -> None:
+    from mnist.ui import insight  # here: their charts need Altair, 26 MiB and 0.4 s that drawing does without
+
+    insight.show()
+
+
+def model() -> None:
+    from mnist.ui import model
+
+    model.show()
+
 
 st.set_page_config(page_title="Draw a digit", page_icon=str(Path(__file__).with_name("icon.png")), layout="centered")
 style.apply()
@@ -16,8 +29,8 @@ history_page = st.Page(history.show, title="History", icon=":material/history:",
 pages = [
     draw_page,
     history_page,
-    st.Page(insight.show, title="Insight", icon=":material/monitoring:", url_path="insight"),
-    st.Page(model.show, title="Model", icon=":material/neurology:", url_path="model"),
+    st.Page(insight, title="Insight", icon=":material/monitoring:", url_path="insight"),
+    st.Page(model, title="Model", icon=":material/neurology:", url_path="model"),
 ]
 if services.sign_in().is_on:
     pages.append(
@@ -29,7 +42,7 @@ if services.sign_in().is_on:
         )
     )
 chosen = st.navigation(pages, position="top")
-insight.open_chosen(history_page)
+detail.open_chosen(history_page)
 if chosen != draw_page:
     recognise.start_over()  # or the answer would wait there for a canvas that comes back empty
 chosen.run()
