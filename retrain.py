@@ -129,8 +129,8 @@ def version_number(text: str) -> str:
 def be_modest(threads: int) -> None:
     if hasattr(os, "nice") and os.nice(0) < NICENESS:
         os.nice(NICENESS - os.nice(0))
-    if threads:
-        torch.set_num_threads(threads)
+    # With as many threads as cores, one other busy process slows each step tenfold: the threads wait for each other.
+    torch.set_num_threads(threads or max(1, torch.get_num_threads() - 1))
 
 
 def say(options: argparse.Namespace, machine: Mapping[str, Any], person: str, code: int) -> int:

@@ -234,7 +234,7 @@ class Retraining:
 
     def __init__(self, url: URL) -> None:
         self.exits: list[int] = []
-        self._environment = {**os.environ, "DATABASE_URL": str(url), "RETRAIN_THREADS": "1"}
+        self._environment = {**os.environ, "DATABASE_URL": str(url)}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._repeat)
 

@@ -143,7 +143,6 @@ def run_command(house: House, *options: str) -> Command:
     environment = {
         **os.environ,
         "DATABASE_URL": house.url.render_as_string(),
-        "RETRAIN_THREADS": str(torch.get_num_threads()),
         "RETRAIN_MAX_LABELS": "1000000",
     }
     started = time.perf_counter()
@@ -174,7 +173,7 @@ def gain(setting: Setting) -> None:
     if said["why"]:
         print(f"    why: {said['why']}")
     print(
-        f"    {command.seconds:.0f} s of 90 ({command.processor:.0f} s of processor time on 2 threads), "
+        f"    {command.seconds:.0f} s of 90 ({command.processor:.0f} s of processor time), "
         f"{command.gibibytes:.2f} GiB of 1.5 (peak of the process)"
     )
     house.engine.dispose()

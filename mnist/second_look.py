@@ -1,6 +1,6 @@
 """A second look at what the network is unsure of: the frame turned and scaled a little, and the mean of all answers.
 
-One drawing in fifty to a hundred is unsure; of these it puts right one in eight to one in two (docs/model.md).
+One drawing in fifty to a hundred and fifty is unsure; it puts up to a third of their mistakes right (docs/model.md).
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Settings:
     request_log: bool
     retrain_min_feedback: int  # new labels below which a retraining does nothing
     retrain_max_labels: int  # that one retraining reads
-    retrain_threads: int  # of the processor; 0: all
+    retrain_threads: int  # 0: one fewer than there are cores
     labels_per_session: int  # that a retraining believes of one session
     labels_per_digit: int  # … of one digit, or three times the mean over the digits if that is more
     model_poll_seconds: int  # how often a process asks for a new active version

@@ -29,6 +29,7 @@ LABEL_CAP = "label_cap"  # there is enough of this digit
 FIRMLY = 0.05  # the base gives the label less than this
 NEIGHBOURS, NEIGHBOURS_SHARE = 10, 0.15  # of the images that the base knows, the fewest that carry the label
 SUPPORTERS, SUPPORTERS_SHARE = 7, 0.5  # of the nearest drawings by other people, the fewest that carry the label
+POSSIBLE, LIKELIEST = 0.02, 2  # what a supporter says: the base gives it as much, or it is among as many likeliest
 LEEWAY = 0.1  # in cosine; a supporter may be this much further away than the ten known images, not more
 OPPONENTS = 6  # of them, nearer than the known images and with another label: they dispute what the base believes
 SURE = 0.97  # the base gives the label more than this: nobody disputes it
@@ -49,10 +50,11 @@ def judge(given: Labelled, people: Sequence[str], base: DigitNetwork, known: Lab
     given: drawings with the digits 0..9 that people said they are, oldest first; people: who said it, one for each.
     known: images whose labels are certain, for the neighbours.
     A label is disputed when the base network gives it less than FIRMLY, hardly any of the nearest known images (cosine
-    distance in the base's features) carry it, and most of the nearest drawings by other people carry another one or are
-    much further away than what is known. It is also disputed when the base is not SURE of it and nearly all of these
-    drawings carry another one and are nearer than what is known: a wrong label may be the very mistake that the base
-    makes and that others correct.
+    distance in the base's features) carry it, and most of the nearest drawings by other people carry another one, are
+    much further away than what is known, or have a label that the base finds impossible for them: people who correct
+    its mistakes mostly name what it came close to, and many who agree on something else do not support each other.
+    It is also disputed when the base is not SURE of it and nearly all of these drawings carry another one and are
+    nearer than what is known: a wrong label may be the very mistake that the base makes and that others correct.
     A digit may have three times as many labels as the mean over the ten, or `caps.per_label` if that is more.
     """
     verdicts = _duplicates(given)
@@ -99,6 +101,7 @@ def _disputed(
     rows = torch.nonzero((belief < SURE) & chosen).flatten()
     if len(rows) == 0:
         return []
+    is_possible = (belief >= POSSIBLE) | ((beliefs[:, :DIGITS] > belief[:, None]).sum(dim=1) < LIKELIEST)
     features, labels = features_of(base, given.frames), given.labels
     closeness, nearest = _nearest(features[rows], features_of(base, known.frames), NEIGHBOURS)
     alone = (known.labels[nearest] == labels[rows, None]).double().mean(dim=1) < NEIGHBOURS_SHARE
@@ -108,7 +111,7 @@ def _disputed(
     disputed = torch.zeros(len(given), dtype=torch.bool)
     for _ in range(PASSES):
         voters = torch.nonzero(chosen & ~disputed).flatten()
-        support, opponents = _votes(features, labels, who, rows, voters, reach)
+        support, opponents = _votes(features, labels, who, rows, voters, reach, is_possible)
         before, disputed = disputed, torch.zeros_like(disputed)
         disputed[rows[(doubtful & (support < SUPPORTERS_SHARE)) | (opponents >= OPPONENTS)]] = True
         if torch.equal(before, disputed):
@@ -123,11 +126,12 @@ def _nearest(queries: Tensor, features: Tensor, count: int) -> tuple[Tensor, Ten
 
 
 def _votes(
-    features: Tensor, labels: Tensor, who: Tensor, rows: Tensor, voters: Tensor, reach: Tensor
+    features: Tensor, labels: Tensor, who: Tensor, rows: Tensor, voters: Tensor, reach: Tensor, is_possible: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Of each row's nearest drawings by others: the share with its label, and how many within reach have another.
 
     Where nobody else drew, both are 0. reach: (rows,) the closeness of known images; far beyond is no support.
+    is_possible: (N,) whose own label the base finds possible; the others support nobody.
     """
     support, opponents = [], []
     for part, near_enough in zip(rows.split(64), reach.split(64), strict=True):
@@ -137,6 +141,7 @@ def _votes(
         others = near.values > -2.0
         agree = (labels[voters][near.indices] == labels[part][:, None]) & others
         is_about_as_near = near.values > near_enough[:, None] - LEEWAY
-        support.append((agree & is_about_as_near).sum(dim=1) / others.sum(dim=1).clamp(min=1))
+        backs = agree & is_possible[voters][near.indices] & is_about_as_near
+        support.append(backs.sum(dim=1) / others.sum(dim=1).clamp(min=1))
         opponents.append((others & ~agree & (near.values > near_enough[:, None])).sum(dim=1))
     return torch.cat(support), torch.cat(opponents)

@@ -177,12 +177,16 @@ def test_wrong_arguments_are_told(command, capsys):
         assert stopped.value.code == 2
 
 
-def test_it_gives_way_to_serving():
-    program = "import os, retrain; retrain.be_modest(1); import torch; print(os.nice(0), torch.get_num_threads())"
+@pytest.mark.parametrize(("cores", "chosen", "threads"), [(4, 0, 3), (1, 0, 1), (4, 2, 2)])
+def test_it_gives_way_to_serving(cores, chosen, threads):
+    program = (
+        "import os, torch, retrain; "
+        f"torch.set_num_threads({cores}); retrain.be_modest({chosen}); print(os.nice(0), torch.get_num_threads())"
+    )
 
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
 
-    assert done.stdout == f"{max(10, os.nice(0))} 1\n"
+    assert done.stdout == f"{max(10, os.nice(0))} {threads}\n"
 
 
 def test_progress_is_a_log_line_a_stage_where_nobody_watches(caplog):
