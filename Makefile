@@ -28,7 +28,7 @@ test-resilience: $(BIN)/.ready-dev  ## only the tests that break servers, disks 
 	@$(BIN)/python -m pytest tests/resilience --durations=10
 
 test-container: $(BIN)/.ready-dev browser  ## build and start the containers, and test what docs/deployment.md promises (needs Docker)
-	@$(BIN)/python -m pytest tests/container -o timeout=1800 -o session_timeout=0
+	@$(BIN)/python -m pytest tests/container -o timeout=1800 -o session_timeout=5400
 
 check: $(BIN)/.ready-dev  ## lint, format and types
 	@$(BIN)/ruff check .

@@ -28,7 +28,9 @@ SEVEN = np.array([[90, 60], [210, 60], [135, 240]], float)
 WATCHED = ("torch", "streamlit", "torchvision", "pandas", "altair", "cv2", "sqlalchemy", "alembic")
 REST_SECONDS = 3
 # Not the canvas itself: it needs Streamlit's server around it.
-IMPORTS = "import sys, app, mnist.ui.insight\nprint(*(name for name in {watched!r} if name in sys.modules))"
+IMPORTS = (
+    "import sys, app, mnist.ui.answer, mnist.ui.history\nprint(*(name for name in {watched!r} if name in sys.modules))"
+)
 
 
 def main() -> None:

@@ -58,6 +58,19 @@ def test_drawing_never_loads(package):
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
 
 
+def test_the_garbage_collector_rests_while_the_application_is_imported_and_not_after():
+    program = (
+        "import gc, sys; runs = []; gc.callbacks.append(lambda *_: runs.append(1)); import app; "
+        "print(len(runs), gc.isenabled())"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+
+    runs, is_enabled = done.stdout.split()
+    assert int(runs) < 20  # 1,260 otherwise
+    assert is_enabled == "True"
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_only_settings_reads_the_environment(path):
     if path.name != "settings.py":
