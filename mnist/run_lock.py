@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
@@ -14,6 +14,7 @@ from mnist.database import take_mysql_lock
 from mnist.storage import StorageUnavailable
 
 _KEY = 0x72657472  # "retr"
+_GIVE_BACK = {"postgresql": "SELECT pg_advisory_unlock_all()", "mysql": "SELECT RELEASE_ALL_LOCKS()"}
 
 
 class AnotherRun(RuntimeError):
@@ -47,6 +48,8 @@ def _on_the_server(engine: Engine) -> Iterator[None]:
             raise AnotherRun("Another retraining is at work on this database.")
         yield
     finally:
+        with suppress(SQLAlchemyError):  # a broken connection: then its end gives the lock back, a moment later
+            connection.scalar(text(_GIVE_BACK[engine.dialect.name]))
         connection.close()
 
 

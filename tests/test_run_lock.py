@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, create_engine, text
+from sqlalchemy import URL, Connection, create_engine, text
 
 from mnist.database import connect
 from mnist.run_lock import AnotherRun, run_lock
@@ -38,6 +38,19 @@ def test_a_run_that_fails_leaves_no_lock(database_url):
         raise ZeroDivisionError
     with run_lock(connect(database_url)):
         pass
+
+
+def test_the_lock_is_given_back_without_waiting_for_the_server_to_see_the_connection_end(database_url, monkeypatch):
+    open_still = []
+    with monkeypatch.context() as patched:
+        patched.setattr(Connection, "close", lambda connection: open_still.append(connection))
+        with run_lock(connect(database_url)):
+            pass
+
+    with run_lock(connect(database_url)):
+        pass
+    for connection in open_still:
+        connection.close()
 
 
 def test_a_killed_run_leaves_no_lock(database_url):
