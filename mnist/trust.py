@@ -33,7 +33,10 @@ POSSIBLE, LIKELIEST = 0.02, 2  # what a supporter says: the base gives it as muc
 LEEWAY = 0.1  # in cosine; a supporter may be this much further away than the ten known images, not more
 OPPONENTS = 6  # of them, nearer than the known images and with another label: they dispute what the base believes
 SURE = 0.97  # the base gives the label more than this: nobody disputes it
+AROUND = 100  # of the nearest drawings by others, among whom SUPPORTERS that are not set aside are looked for
 PASSES = 3  # who is set aside has no vote in the next pass
+AT_ONCE = 256  # rows whose neighbours are looked for together: fewer are slower, more take memory
+NOBODY = -2.0  # a cosine that no two drawings have
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +111,10 @@ def _disputed(
     doubtful, reach = (belief[rows] < FIRMLY) & alone, closeness[:, -1]
     numbers = {person: number for number, person in enumerate(sorted(set(people)))}
     who = torch.tensor([numbers[person] for person in people])
+    around = _around(features, who, rows, chosen)
     disputed = torch.zeros(len(given), dtype=torch.bool)
     for _ in range(PASSES):
-        voters = torch.nonzero(chosen & ~disputed).flatten()
-        support, opponents = _votes(features, labels, who, rows, voters, reach, is_possible)
+        support, opponents = _votes(around, labels, rows, ~disputed, reach, is_possible)
         before, disputed = disputed, torch.zeros_like(disputed)
         disputed[rows[(doubtful & (support < SUPPORTERS_SHARE)) | (opponents >= OPPONENTS)]] = True
         if torch.equal(before, disputed):
@@ -121,27 +124,34 @@ def _disputed(
 
 def _nearest(queries: Tensor, features: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """(closeness, indices) of the rows nearest to each query, nearest first, both (Q, count). Features: unit length."""
-    found = [(part @ features.T).topk(min(count, len(features)), dim=1) for part in queries.split(256)]
+    found = [(part @ features.T).topk(min(count, len(features)), dim=1) for part in queries.split(AT_ONCE)]
     return torch.cat([each.values for each in found]), torch.cat([each.indices for each in found])
 
 
+def _around(features: Tensor, who: Tensor, rows: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """(closeness, indices) of the chosen drawings by others nearest to each row; NOBODY where there are no more."""
+    count = min(AROUND, len(features))
+    values, indices = torch.empty(len(rows), count), torch.empty(len(rows), count, dtype=torch.long)
+    for start in range(0, len(rows), AT_ONCE):
+        part = rows[start : start + AT_ONCE]
+        closeness = features[part] @ features.T
+        closeness.masked_fill_(~chosen | (who[part][:, None] == who), NOBODY)
+        torch.topk(closeness, count, dim=1, out=(values[start : start + AT_ONCE], indices[start : start + AT_ONCE]))
+    return values, indices
+
+
 def _votes(
-    features: Tensor, labels: Tensor, who: Tensor, rows: Tensor, voters: Tensor, reach: Tensor, is_possible: Tensor
+    around: tuple[Tensor, Tensor], labels: Tensor, rows: Tensor, votes: Tensor, reach: Tensor, is_possible: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Of each row's nearest drawings by others: the share with its label, and how many within reach have another.
 
-    Where nobody else drew, both are 0. reach: (rows,) the closeness of known images; far beyond is no support.
-    is_possible: (N,) whose own label the base finds possible; the others support nobody.
+    Where nobody else drew, both are 0. votes: (N,) who is asked. reach: (rows,) the closeness of known images; far
+    beyond is no support. is_possible: (N,) whose own label the base finds possible; the others support nobody.
     """
-    support, opponents = [], []
-    for part, near_enough in zip(rows.split(64), reach.split(64), strict=True):
-        closeness = features[part] @ features[voters].T
-        closeness[who[part][:, None] == who[voters][None]] = -2.0
-        near = closeness.topk(min(SUPPORTERS, len(voters)), dim=1)
-        others = near.values > -2.0
-        agree = (labels[voters][near.indices] == labels[part][:, None]) & others
-        is_about_as_near = near.values > near_enough[:, None] - LEEWAY
-        backs = agree & is_possible[voters][near.indices] & is_about_as_near
-        support.append(backs.sum(dim=1) / others.sum(dim=1).clamp(min=1))
-        opponents.append((others & ~agree & (near.values > near_enough[:, None])).sum(dim=1))
-    return torch.cat(support), torch.cat(opponents)
+    closeness, indices = around
+    is_asked = votes[indices] & (closeness > NOBODY)
+    is_asked &= is_asked.cumsum(dim=1) <= SUPPORTERS
+    says_so = labels[indices] == labels[rows][:, None]
+    backs = is_asked & says_so & is_possible[indices] & (closeness > reach[:, None] - LEEWAY)
+    opposes = is_asked & ~says_so & (closeness > reach[:, None])
+    return backs.sum(dim=1) / is_asked.sum(dim=1).clamp(min=1), opposes.sum(dim=1)

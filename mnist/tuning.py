@@ -236,10 +236,17 @@ def recalibrate(calibration: Calibration, before: Tensor, after: Tensor, labels:
 def features_of(network: nn.Module, frames: Tensor) -> Tensor:
     """(N, 28, 28) uint8 -> (N, D) float32 of unit length: what the network's last layer sees of each image."""
     *_, head = (module for module in network.modules() if isinstance(module, nn.Linear))
-    seen: list[Tensor] = []
-    watch = head.register_forward_pre_hook(lambda module, inputs: seen.append(F.normalize(inputs[0], dim=1)))
+    features = torch.empty(len(frames), head.in_features)
+    filled = 0
+
+    def keep(_: nn.Module, inputs: tuple[Tensor]) -> None:
+        nonlocal filled
+        first, filled = filled, filled + len(inputs[0])
+        F.normalize(inputs[0], dim=1, out=features[first:filled])
+
+    watch = head.register_forward_pre_hook(keep)
     try:
         logits_of(network, frames)
     finally:
         watch.remove()
-    return torch.cat(seen)
+    return features
