@@ -34,7 +34,7 @@ def test_a_percentage_never_claims_certainty(share, text):
 def test_the_chart_has_a_bar_for_each_digit_and_stresses_the_likeliest():
     chart = probability_bars((0.05,) * 3 + (0.55,) + (0.05,) * 6, ink="#000")
 
-    rows = chart["data"]["values"]
+    rows = chart["data"]["values"].to_pylist()
     assert [row["digit"] for row in rows] == [str(digit) for digit in range(10)]
     assert [row["digit"] for row in rows if row["best"]] == ["3"]
 
