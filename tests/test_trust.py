@@ -1,5 +1,9 @@
 """Which labels are believed: drawings by several people, with a network that reads no 7."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -10,6 +14,7 @@ from mnist.trust import Caps, judge
 from tests import lessons
 from tests.lessons import drawings, frames, sevens, visitors
 
+ROOT = Path(__file__).resolve().parent.parent
 CAPS = Caps(per_session=100, per_label=100)
 
 
@@ -197,3 +202,32 @@ def test_what_was_set_aside_does_not_use_up_a_cap():
 @pytest.mark.parametrize("count", [0, 1])
 def test_hardly_anything_is_judged_too(count):
     assert len(verdicts(read_surely(0, 1).take(torch.arange(count)), ["a"] * count)) == count
+
+
+MEMORY = r"""
+import re
+from pathlib import Path
+import torch
+from mnist.data import Labelled
+from mnist.trust import Caps, judge
+
+def peak():  # ru_maxrss would start from the parent's
+    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+base = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 11)).eval()
+given = Labelled(torch.randint(256, (10_000, 28, 28), dtype=torch.uint8), torch.randint(10, (10_000,)))
+known, caps = given.take(torch.arange(100)), Caps(10**6, 10**6)
+judge(known, ["somebody"] * 100, base, known, caps)
+before = peak()
+judge(given, [str(row // 60) for row in range(10_000)], base, known, caps)
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_ten_thousand_doubtful_labels_are_judged_in_bounded_memory():
+    done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert float(done.stdout) < 150  # MiB; 240 where the results of each part lie between the large blocks
