@@ -69,7 +69,7 @@ class Settings:
             cors_origins=tuple((environment.get("CORS_ORIGINS") or "*").replace(",", " ").split()),
             request_log=_switch(environment, "REQUEST_LOG"),
             retrain_min_feedback=_positive(environment, "RETRAIN_MIN_FEEDBACK", 10),
-            retrain_max_labels=_positive(environment, "RETRAIN_MAX_LABELS", 10_000),
+            retrain_max_labels=_positive(environment, "RETRAIN_MAX_LABELS", 50_000),
             retrain_threads=_whole(environment, "RETRAIN_THREADS", 0),
             labels_per_session=_positive(environment, "LABELS_PER_SESSION", 100),
             labels_per_digit=_positive(environment, "LABELS_PER_DIGIT", 100),
