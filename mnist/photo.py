@@ -59,9 +59,10 @@ def _is_sheet_on_flat_table(distance: np.ndarray) -> bool:
     if len(corners) > 4 or area < 0.95 * cv2.contourArea(hull):
         return False
     # A thick 1 is a rectangle, too, but nothing is in it; a 0 with corners is mostly hole.
-    inside = np.asarray(cv2.drawContours(np.zeros_like(marks), [outline], -1, 1, cv2.FILLED))
-    holes = cv2.countNonZero(inside) - cv2.countNonZero(cv2.bitwise_and(inside, marks))
-    return 12 < holes < 0.2 * area
+    inside = cv2.erode(cv2.drawContours(np.zeros_like(marks), [outline], -1, 1, cv2.FILLED), np.ones((7, 7), np.uint8))
+    paper = _level(distance, 0.5, inside)
+    drawn = cv2.bitwise_and(inside, cv2.bitwise_not(cv2.inRange(distance, paper - LINE, paper + LINE)))
+    return 12 < cv2.countNonZero(drawn) < 0.2 * area
 
 
 def photo_ink(pixels: np.ndarray) -> np.ndarray:
@@ -72,10 +73,19 @@ def photo_ink(pixels: np.ndarray) -> np.ndarray:
     """
     picture = _working_size(pixels)
     sheet = _sheet(picture)
-    light_ink = _is_light_ink(picture, sheet)
-    if light_ink:
+    if _is_light_ink(picture, sheet):
+        ink = _ink(picture, sheet, is_light=True)
+        if ink.any():
+            return ink
+        # The grain of a table or the edge of a shadow passed for chalk.
+    return _ink(picture, sheet, is_light=False)
+
+
+def _ink(picture: np.ndarray, sheet: np.ndarray, is_light: bool) -> np.ndarray:
+    """The largest drawing on the sheet in ink of this kind: (h, w) uint8, all 0 when there is none."""
+    if is_light:
         picture = np.asarray(cv2.bitwise_not(picture))
-    density = _density(picture, sheet, NO_GLARE if light_ink else NO_SHADOW)
+    density = _density(picture, sheet, NO_GLARE if is_light else NO_SHADOW)
     density[sheet == 0] = 0
     noise, strongest = _noise(density, sheet), _level(density, 0.9995)
     low, high = max(4 * noise, 0.3 * strongest, 14), max(7 * noise, 0.5 * strongest, 24)

@@ -92,6 +92,23 @@ def test_a_table_around_the_sheet_is_no_ink():
         assert likeness(frame_of(picture), frame_ink(draw(SEVEN)).frame) > 0.97
 
 
+def test_a_sheet_on_a_flat_table_is_a_sheet_whatever_the_ink():
+    """The ink differs from the table, too: it is no hole in what stands out from the edge."""
+    drawn = draw(SEVEN) > 0
+    for ink in ((25, 25, 25), (30, 60, 160), (170, 30, 30), (110, 110, 110)):
+        picture = np.full((HEIGHT, WIDTH, 3), (38, 28, 26), np.uint8)
+        picture[60:-50, 70:-90] = (225, 223, 214)
+        picture[drawn] = ink
+        assert likeness(frame_of(picture), frame_ink(draw(SEVEN)).frame) > 0.95
+
+
+@pytest.mark.parametrize(("seed", "kind", "number"), [(1, "table", 64), (1, "everything", 12), (2, "everything", 39)])
+def test_a_table_that_passes_for_a_board_hides_no_pen(seed, kind, number):
+    photo = take_photo(kind, np.random.default_rng([seed, KINDS.index(kind), number]))
+
+    assert likeness(frame_of(photo.picture), photo.clean) > 0.85
+
+
 def test_a_number_on_paper_keeps_all_its_digits():
     strokes = [[(x, 180), (x, 300)] for x in (150, 230, 310, 390)]
     assert len(split_digits(find_ink(photograph(draw(strokes, brush=8), rules=40)))) == 4
