@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -106,12 +106,12 @@ def _disputed(
         return []
     is_possible = (belief >= POSSIBLE) | ((beliefs[:, :DIGITS] > belief[:, None]).sum(dim=1) < LIKELIEST)
     features, labels = features_of(base, given.frames), given.labels
-    closeness, nearest = _nearest(features[rows], features_of(base, known.frames), NEIGHBOURS)
+    closeness, nearest = _nearest(features, rows, features_of(base, known.frames), NEIGHBOURS)
     alone = (known.labels[nearest] == labels[rows, None]).double().mean(dim=1) < NEIGHBOURS_SHARE
     doubtful, reach = (belief[rows] < FIRMLY) & alone, closeness[:, -1]
     numbers = {person: number for number, person in enumerate(sorted(set(people)))}
     who = torch.tensor([numbers[person] for person in people])
-    around = _around(features, who, rows, chosen)
+    around = _nearest(features, rows, features, AROUND, lambda part: ~chosen | (who[part][:, None] == who))
     disputed = torch.zeros(len(given), dtype=torch.bool)
     for _ in range(PASSES):
         support, opponents = _votes(around, labels, rows, ~disputed, reach, is_possible)
@@ -122,22 +122,24 @@ def _disputed(
     return torch.nonzero(disputed).flatten().tolist()
 
 
-def _nearest(queries: Tensor, features: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """(closeness, indices) of the rows nearest to each query, nearest first, both (Q, count). Features: unit length."""
-    found = [(part @ features.T).topk(min(count, len(features)), dim=1) for part in queries.split(AT_ONCE)]
-    return torch.cat([each.values for each in found]), torch.cat([each.indices for each in found])
+def _nearest(
+    features: Tensor, rows: Tensor, among: Tensor, count: int, barred: Callable[[Tensor], Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
+    """(closeness, indices) of those `among` nearest to each of the rows, nearest first, both (rows, `count` at most).
 
-
-def _around(features: Tensor, who: Tensor, rows: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """(closeness, indices) of the chosen drawings by others nearest to each row; NOBODY where there are no more."""
-    count = min(AROUND, len(features))
-    values, indices = torch.empty(len(rows), count), torch.empty(len(rows), count, dtype=torch.long)
+    features, among: (N, D), (M, D), of unit length. barred: some rows -> (rows, M) bool, who does not count for them;
+    the closeness is NOBODY where there are no more.
+    """
+    count = min(count, len(among))
+    # Made beforehand: results between the large blocks keep the memory of those from being used again.
+    closeness, indices = torch.empty(len(rows), count), torch.empty(len(rows), count, dtype=torch.long)
     for start in range(0, len(rows), AT_ONCE):
-        part = rows[start : start + AT_ONCE]
-        closeness = features[part] @ features.T
-        closeness.masked_fill_(~chosen | (who[part][:, None] == who), NOBODY)
-        torch.topk(closeness, count, dim=1, out=(values[start : start + AT_ONCE], indices[start : start + AT_ONCE]))
-    return values, indices
+        place = slice(start, start + AT_ONCE)
+        cosines = features[rows[place]] @ among.T
+        if barred is not None:
+            cosines.masked_fill_(barred(rows[place]), NOBODY)
+        torch.topk(cosines, count, dim=1, out=(closeness[place], indices[place]))
+    return closeness, indices
 
 
 def _votes(
