@@ -225,7 +225,7 @@ def _largest_drawing(mask: np.ndarray, density: np.ndarray, margin: np.ndarray, 
     """Keep the piece of ink that weighs most and the pieces that belong to it: (h, w) uint8, 1 = kept."""
     joined = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
-    if count == 1:
+    if count == 1 or joined.all():  # nothing, or nothing else
         return mask
     inked = np.flatnonzero(joined)
     piece = np.asarray(labels, np.intp).ravel()[inked]

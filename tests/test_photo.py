@@ -158,3 +158,11 @@ def test_simulated_photos(kind):
         with contextlib.suppress(BlankDrawing):
             alike += likeness(frame_of(photo.picture), photo.clean) >= 0.85
     assert alike >= 3
+
+
+@pytest.mark.filterwarnings("error")
+def test_ink_that_fills_its_box_is_measured_without_a_warning():
+    picture = photograph(np.zeros((HEIGHT, WIDTH), np.uint8))
+    picture[150:300, 300:330] = 30  # a thick 1 with the corners of a ruler
+
+    assert np.count_nonzero(frame_of(picture)) > 50
