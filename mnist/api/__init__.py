@@ -1,5 +1,5 @@
 """The REST API, the metrics and the health checks: what other programs ask of this process."""
 
-from mnist.api.application import make_routes
+from mnist.api.mounting import make_routes
 
 __all__ = ["make_routes"]

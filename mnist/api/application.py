@@ -14,12 +14,10 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
-from starlette.routing import BaseRoute, Mount
 
 from mnist.administration import Administration
 from mnist.api import answers
 from mnist.api.bodies import Uploads
-from mnist.api.health import health_routes
 from mnist.api.journal import Journal, write_requests
 from mnist.api.routes import router
 from mnist.api.security import Gate
@@ -59,21 +57,6 @@ DESCRIPTION = """Reads handwritten digits, and takes corrections to learn from.
 Every error is `{"error": "<what is wrong and how to mend it>"}`. Where the server has an `API_KEY`, send it
 as `Authorization: Bearer <key>` or `X-API-Key: <key>`; then `X-Session-Id` (up to 64 characters) tells your users
 apart."""
-
-
-def make_routes(
-    recogniser: Callable[[], Recogniser],
-    settings: Settings,
-    metrics: Metrics,
-    administration: Callable[[], Administration],
-    sign_in: Callable[[], SignIn],
-) -> list[BaseRoute]:
-    """All that answers beside the page.
-
-    recogniser: may raise UnusableWeights or FileNotFoundError as long as there is no network; the API answers 503 then.
-    """
-    api = make_api(recogniser, settings, metrics, administration, sign_in)
-    return [Mount("/api", api), *health_routes(recogniser, metrics)]
 
 
 def make_api(
