@@ -65,7 +65,7 @@ class Classifier:
     def __init__(self, network: nn.Module, calibration: Calibration, version: int) -> None:
         self.calibration = calibration
         self.version = version
-        self._network = freeze(network)
+        self._answer = freeze(_Answer(network, calibration))
         self._lock = threading.Lock()
 
     @classmethod
@@ -85,15 +85,16 @@ class Classifier:
             return []
         with torch.inference_mode(), self._lock:
             seen = as_input(torch.from_numpy(np.ascontiguousarray(frames)))
-            logits = self._network(seen).float()
-            probabilities = self.calibration.probabilities(logits)
-            unsure = probabilities.amax(dim=1) < self.calibration.unsure
-            if unsure.any():
-                again = look_again(self._network, seen[unsure], logits[unsure])
-                probabilities[unsure] = self.calibration.probabilities(again)
+            logits, probabilities, scores = self._answer(seen)
+            rows = probabilities.tolist()
+            unsure = [number for number, row in enumerate(rows) if max(row) < self.calibration.unsure]
+            if unsure:
+                again = look_again(lambda views: self._answer(views)[0], seen[unsure], logits[unsure])
+                for number, row in zip(unsure, self.calibration.probabilities(again).tolist(), strict=True):
+                    rows[number] = row
         return [
-            self._judge(tuple(each), score, too_wide(frame))
-            for each, score, frame in zip(probabilities.tolist(), outlier_score(logits).tolist(), frames, strict=True)
+            self._judge(tuple(row), score, too_wide(frame))
+            for row, score, frame in zip(rows, scores.tolist(), frames, strict=True)
         ]
 
     def _judge(self, probabilities: tuple[float, ...], score: float, refused: bool) -> Prediction:
@@ -103,6 +104,19 @@ class Classifier:
         elif max(probabilities) < self.calibration.unsure:
             verdict = "unsure"
         return Prediction(probabilities, score, verdict, self.version)
+
+
+class _Answer(nn.Module):
+    """(N, 1, 28, 28) -> logits, probabilities, outlier scores: traced in one, for every call from Python takes time."""
+
+    def __init__(self, network: nn.Module, calibration: Calibration) -> None:
+        super().__init__()
+        self.network = network
+        self._calibration = calibration
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        logits = self.network(frames)
+        return logits, self._calibration.probabilities(logits), outlier_score(logits)
 
 
 def too_wide(frame: np.ndarray) -> bool:
