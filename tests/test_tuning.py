@@ -52,6 +52,14 @@ def test_batch_norm_stays_as_it_is_and_the_base_too(tuned):
     assert not torch.equal(base().state_dict()["layers.head.weight"], tuned.state_dict()["layers.head.weight"])
 
 
+def test_what_is_replayed_is_learned_by_its_own_label_not_by_what_the_base_says_of_it():
+    other = replace(materials(), mnist=replace(materials().mnist, labels=(materials().mnist.labels + 1) % 10))
+    network = tune(base(), frames(sevens(10), 7), other, replace(RECIPE, bend=0.0), seed=0)
+
+    assert accuracy(base(), other.mnist) < 0.1
+    assert accuracy(network, other.mnist) > 0.3
+
+
 def test_the_seed_decides_the_weights(tuned):
     again = tune(base(), frames(sevens(40), 7), materials(), RECIPE, seed=0)
 
