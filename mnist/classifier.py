@@ -6,7 +6,7 @@ import copy
 import io
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -74,6 +74,12 @@ class Classifier:
         network, calibration = read_weights(source)
         return cls(network, calibration, version)
 
+    def numbered(self, version: int) -> Classifier:
+        """The same network under another version's number."""
+        same = copy.copy(self)
+        same.version = version
+        return same
+
     def predict(self, frames: np.ndarray) -> list[Prediction]:
         """frames: (N, 28, 28) uint8 as mnist/preprocess.py makes them, 0 = paper. One prediction each, in order.
 
@@ -125,16 +131,20 @@ def too_wide(frame: np.ndarray) -> bool:
     return bool(height > 0 and width >= WIDEST * height)
 
 
-def freeze(network: nn.Module) -> nn.Module:
+def freeze(network: nn.Module) -> Callable[[Tensor], Any]:
     """The same function, made for answering: batch norms folded into convolutions, traced, weights as constants."""
     with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
-        network = copy.deepcopy(network).cpu().float().eval()
+        network = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
         for block in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
             _fold(block)
         warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit; its successors need a compiler at run time
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        # The check would import torch's distributed tensors and SymPy: 0.8 s and 50 MB. A test compares the outputs.
-        return torch.jit.freeze(torch.jit.trace(network, torch.zeros(1, 1, 28, 28), check_trace=False))
+        # As a function, which takes a quarter of a module's time to trace. The check would import torch's distributed
+        # tensors and SymPy: 0.8 s and 50 MB. A test compares the outputs.
+        traced: Callable[[Tensor], Any] = torch.jit.trace(
+            lambda frames: network(frames), torch.zeros(1, 1, 28, 28), check_trace=False
+        )
+        return traced
 
 
 def _fold(block: nn.Sequential) -> None:
@@ -150,7 +160,7 @@ def _fold(block: nn.Sequential) -> None:
     if norms[0] > 1 and not (scale > 0).all():
         return  # the largest of a map does not stay the largest when its sign is turned
     convolution.weight.data = convolution.weight * scale[:, None, None, None]
-    convolution.bias = nn.Parameter(norm.bias - norm.running_mean * scale)
+    convolution.bias = nn.Parameter(norm.bias - norm.running_mean * scale, requires_grad=False)
     block[norms[0]] = nn.Identity()
 
 

@@ -9,9 +9,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-import psycopg2
-from psycopg2 import extensions
-
 CONNECT_SECONDS = 3  # a person waits for the page meanwhile
 ANSWER_SECONDS = 10  # for a statement; the slowest of the page takes a tenth of it on a million drawings
 
@@ -30,10 +27,14 @@ def patiently() -> Iterator[None]:
 
 def limit_waiting() -> None:
     """From now on a statement that gets no answer in time ends its connection, with an OperationalError."""
+    from psycopg2 import extensions  # not at the start of the file: with SQLite nobody needs libpq
+
     extensions.set_wait_callback(_wait)
 
 
 def _wait(connection: Any) -> None:
+    from psycopg2 import OperationalError, extensions
+
     limit = CONNECT_SECONDS if connection.status == extensions.STATUS_SETUP else ANSWER_SECONDS
     deadline = float("inf") if _is_patient.get() else time.monotonic() + limit
     while (state := connection.poll()) != extensions.POLL_OK:
@@ -41,4 +42,4 @@ def _wait(connection: Any) -> None:
         poll.register(connection.fileno(), select.POLLIN if state == extensions.POLL_READ else select.POLLOUT)
         left = deadline - time.monotonic()
         if left <= 0 or not poll.poll(None if left == float("inf") else left * 1000):
-            raise psycopg2.OperationalError("PostgreSQL did not answer in time")
+            raise OperationalError("PostgreSQL did not answer in time")

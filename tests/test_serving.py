@@ -10,7 +10,7 @@ import torch
 from sqlalchemy import URL, create_engine, text
 
 from mnist.calibration import Calibration
-from mnist.classifier import write_weights
+from mnist.classifier import read_weights, write_weights
 from mnist.database import connect
 from mnist.network import DigitNetwork
 from mnist.recognition import Recogniser
@@ -67,6 +67,16 @@ def test_the_first_start_puts_the_shipped_network_into_the_table(registry, make,
 
     assert registry.active().version == 1
     assert registry.weights(1) == shipped.read_bytes()
+
+
+def test_a_start_reads_the_shipped_network_once(registry, make, monkeypatch):
+    read = []
+    monkeypatch.setattr("mnist.classifier.read_weights", lambda source: read.append(1) or read_weights(source))
+    classifier = make(registry)
+    classifier.follow(lambda card: None)
+
+    assert len(read) == 1
+    assert classifier.version == classifier.predict(FRAMES)[0].model_version == 1
 
 
 def test_a_new_version_answers_within_seconds_and_is_announced(registry, make):
