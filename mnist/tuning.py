@@ -62,6 +62,7 @@ class TuningRecipe:
     fewest_steps: int = 60  # … within these bounds, but once at least
     most_steps: int = 150
     bend: float = 0.6  # of the usual augmentation
+    softness: float = 3.0  # temperature at which what the base says of a replayed image is held on to
     # Of the way from base to tuned; validation decides how far a run goes.
     shares: tuple[float, ...] = (0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 1.0)
 
@@ -79,11 +80,13 @@ def tune(
 ) -> DigitNetwork:
     """A copy of `base` that has learned `feedback` (not empty) among replayed images.
 
-    Batch norm is frozen, so that the weights can be interpolated. What is replayed (arXiv 1902.10486) keeps its own
-    label: the base's answers as targets (arXiv 1606.09282) cost more of MNIST for the same gain.
+    Batch norm is frozen, so that the weights can be interpolated. Replay (arXiv 1902.10486) is distilled: its targets
+    are what the base says about the same bent image (arXiv 1606.09282), which holds confidence and refusals in place;
+    softened (arXiv 1503.02531), so that also how it ranks the unlikely digits is held.
     """
     generator = torch.Generator().manual_seed(seed)
     network = copy.deepcopy(base).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    base = base.eval()
     parameters = [
         parameter
         for module in network.modules()
@@ -101,13 +104,17 @@ def tune(
         for group in optimiser.param_groups:
             group["lr"] = recipe.peak_rate * min(1.0, (step + 1) / 10) * 0.5 * (1 + math.cos(math.pi * step / steps))
         new = feedback.take(torch.multinomial(chances, taught, replacement=True, generator=generator))
-        known = [_some(images, round((recipe.batch - taught) * share), generator) for images, share in replay]
-        labels = torch.cat([images.labels for images in known])
-        frames = as_input(torch.cat([new.frames, *(images.frames for images in known)]))
-        frames = augment(frames, Augmentation().scaled(recipe.bend), generator).to(memory_format=torch.channels_last)
+        known = torch.cat(
+            [_some(images, round((recipe.batch - taught) * share), generator) for images, share in replay]
+        )
+        frames = augment(as_input(torch.cat([new.frames, known])), Augmentation().scaled(recipe.bend), generator)
+        frames = frames.to(memory_format=torch.channels_last)
+        with torch.no_grad():
+            remembered = F.softmax(base(frames[taught:]) / recipe.softness, dim=1)
         logits = network(frames)
+        kept = recipe.softness**2 * F.cross_entropy(logits[taught:] / recipe.softness, remembered)
         loss = recipe.feedback_share * F.cross_entropy(logits[:taught], new.labels, label_smoothing=0.02)
-        loss = loss + (1 - recipe.feedback_share) * F.cross_entropy(logits[taught:], labels)
+        loss = loss + (1 - recipe.feedback_share) * kept
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -128,8 +135,8 @@ def balance(labels: Tensor) -> Tensor:
     return counts.rsqrt()[labels]
 
 
-def _some(images: Labelled, count: int, generator: torch.Generator) -> Labelled:
-    return images.take(torch.randint(len(images), (count,), generator=generator))
+def _some(images: Labelled, count: int, generator: torch.Generator) -> Tensor:
+    return images.frames[torch.randint(len(images), (count,), generator=generator)]
 
 
 def interpolate(base: DigitNetwork, tuned: DigitNetwork, share: float) -> DigitNetwork:
@@ -146,7 +153,7 @@ def interpolate(base: DigitNetwork, tuned: DigitNetwork, share: float) -> DigitN
 
 # What a version may cost on MNIST, in misreadings that the network itself expects of validation images. Counting them
 # is no guide: of 5,000 images a few more or fewer are misread by chance, from one share to the next and back.
-EXPECTED_TOLERANCE = 0.0001  # of 0.0005 that it may cost: on other images chance adds to it
+EXPECTED_TOLERANCE = 0.0003  # of 0.0005 that it may cost: on other images chance adds to it
 MNIST_TOLERANCE, CLASS_TOLERANCE = 0.001, 0.005  # as the gate's: what it would turn down is not proposed
 STROKES_TOLERANCE = 0.004
 BLIND_SHARE = 0.3  # the most that is taken on trust, without practice drawings to say how far is good

@@ -8,6 +8,7 @@ from torch import nn
 
 from mnist.data import Labelled
 from mnist.gate import read_right
+from mnist.training import logits_of
 from mnist.tuning import (
     TuningRecipe,
     balance,
@@ -40,6 +41,17 @@ def test_it_learns_what_people_drew_and_keeps_what_it_knew(tuned):
     assert accuracy(tuned, materials().mnist_validation) > accuracy(base(), materials().mnist_validation) - 0.15
 
 
+def test_what_the_base_says_of_what_it_knew_is_held_on_to_also_of_unlikely_digits():
+    def strayed(softness: float) -> float:
+        """How far, on average, the differences between its ten answers have moved on images that it knew."""
+        network = tune(base(), frames(sevens(40), 7), materials(), replace(RECIPE, softness=softness), seed=0)
+        before, after = (logits_of(each, materials().mnist_validation.frames)[:, :10] for each in (base(), network))
+        moved = (after - after.mean(dim=1, keepdim=True)) - (before - before.mean(dim=1, keepdim=True))
+        return moved.abs().mean().item()
+
+    assert strayed(3.0) < 0.7 * strayed(1.0)
+
+
 def test_batch_norm_stays_as_it_is_and_the_base_too(tuned):
     before = {name: tensor.clone() for name, tensor in base().state_dict().items()}
     tune(base(), frames(sevens(10), 7), materials(), RECIPE, seed=1)
@@ -50,14 +62,6 @@ def test_batch_norm_stays_as_it_is_and_the_base_too(tuned):
         if name.rsplit(".", 1)[0] in norms:
             assert torch.equal(tensor, tuned.state_dict()[name]), name
     assert not torch.equal(base().state_dict()["layers.head.weight"], tuned.state_dict()["layers.head.weight"])
-
-
-def test_what_is_replayed_is_learned_by_its_own_label_not_by_what_the_base_says_of_it():
-    other = replace(materials(), mnist=replace(materials().mnist, labels=(materials().mnist.labels + 1) % 10))
-    network = tune(base(), frames(sevens(10), 7), other, replace(RECIPE, bend=0.0), seed=0)
-
-    assert accuracy(base(), other.mnist) < 0.1
-    assert accuracy(network, other.mnist) > 0.3
 
 
 def test_the_seed_decides_the_weights(tuned):
