@@ -21,7 +21,7 @@ CLASS_MAY_LOSE = 0.005
 CALIBRATION_MAY_LOSE = 0.003  # calibration error: about what two samples of the validation drawings differ by
 REFUSALS_MAY_RISE = 0.002  # of digits
 CATCH_MAY_FALL = 0.015  # of non-digits; with 500 drawings one is 0.002
-ENOUGH = 30  # held-out labels from which the paired test decides; below, no more of them may be misread
+ENOUGH = 100  # held-out labels from which the paired test decides; below, no more of them may be misread
 WORSE = 0.2  # chance below which "misreads as many" is no longer believed; wide, because keeping the old is harmless
 
 

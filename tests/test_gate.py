@@ -102,9 +102,9 @@ def test_with_enough_held_out_feedback_the_paired_test_decides(lost, won, may):
 
 @pytest.mark.parametrize(("lost", "won", "may"), [(0, 0, True), (1, 0, False), (1, 1, True), (0, 1, True)])
 def test_with_little_held_out_feedback_no_more_may_be_misread(lost, won, may):
-    active = with_held_out(0, 0, of=20)
+    active = with_held_out(0, 0, of=90)
 
-    assert (objections(active, active, with_held_out(lost, won, of=20)) == []) == may
+    assert (objections(active, active, with_held_out(lost, won, of=90)) == []) == may
 
 
 def test_without_held_out_feedback_the_rest_decides():
