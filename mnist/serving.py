@@ -36,9 +36,11 @@ class ActiveClassifier:
         """
         self._registry = registry
         self._shipped = shipped
+        self._weights = shipped.read_bytes()  # once: the file may be exchanged while the old one is served
         self._poll_seconds = poll_seconds
         card = read_report(shipped.with_suffix(".json"), shipped_version)
-        self._serving = (Classifier.load(shipped, shipped_version), card)  # one tuple, so that both change at once
+        # One tuple, so that both change at once.
+        self._serving = (Classifier.load(self._weights, shipped_version), card)
         self._is_seeded = False
         self._taken: int | None = None  # the version in the table that answers; None: the shipped weights by themselves
         self._unusable: int | None = None
@@ -73,7 +75,7 @@ class ActiveClassifier:
         """Ask once. What goes wrong is logged; the network that answers stays then."""
         try:
             if not self._is_seeded:
-                self._registry.seed(self._shipped.read_bytes(), report_of(self._shipped))
+                self._registry.seed(self._weights, report_of(self._shipped))
                 self._is_seeded = True
             version = self._registry.active_number()
             if version is not None and version not in (self._taken, self._unusable):
@@ -90,7 +92,7 @@ class ActiveClassifier:
     def _exchange(self, version: int) -> None:
         weights = self._registry.weights(version)
         try:
-            if self._taken is None and weights == self._shipped.read_bytes():  # which serve already
+            if self._taken is None and weights == self._weights:  # which serve already
                 classifier = self._serving[0].numbered(version)
             else:
                 classifier = Classifier.load(weights, version)

@@ -61,14 +61,15 @@ def test_drawing_never_loads(package):
 def test_the_garbage_collector_rests_while_the_application_is_imported_and_not_after():
     program = (
         "import gc, sys; runs = []; gc.callbacks.append(lambda *_: runs.append(1)); import app; "
-        "print(len(runs), gc.isenabled())"
+        "print(len(runs), gc.isenabled(), len(gc.get_objects()))"
     )
 
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
 
-    runs, is_enabled = done.stdout.split()
+    runs, is_enabled, seen = done.stdout.split()
     assert int(runs) < 20  # 1,260 otherwise
     assert is_enabled == "True"
+    assert int(seen) < 10_000  # 250,000 otherwise, in the first collection after the start and in every full one
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
