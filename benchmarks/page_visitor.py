@@ -16,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.Common_pb2 import StringArray
 from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
@@ -116,16 +117,11 @@ class PageVisitor:
         return self._send_canvas()
 
     def press(self, label: str) -> Run:
-        """Press the button with this text. Returns the run that answers; a canvas that it cleared is settled."""
-        button = next(each.button for each in self._elements if each.button.label == label)
-        run = self._run(button.id, trigger=WidgetState(id=button.id, trigger_value=True))
+        """Press what has this text. Returns the run that answers; a canvas that it cleared is settled."""
+        pressed = next(filter(None, (_pressed(each, label) for each in self._elements)))
+        run = self._run(pressed.id, trigger=pressed)
         self._settle_canvas()
         return run
-
-    @property
-    def buttons(self) -> list[str]:
-        """The texts of the buttons on the page, from top to bottom."""
-        return [each.button.label for each in self._elements if each.HasField("button")]
 
     @property
     def widgets(self) -> list[str]:
@@ -234,6 +230,15 @@ def ends_run(message: ForwardMsg) -> bool:
 def _id_of(element: Element) -> str:
     kind = element.WhichOneof("type")
     return getattr(getattr(element, kind), "id", "") if kind else ""
+
+
+def _pressed(element: Element, label: str) -> WidgetState | None:
+    """What the browser sends when this text of the element is pressed; None where the element has no such text."""
+    if element.button.label == label:
+        return WidgetState(id=element.button.id, trigger_value=True)
+    if any(choice.content == label for choice in element.button_group.options):
+        return WidgetState(id=element.button_group.id, string_array_value=StringArray(data=[label]))
+    return None
 
 
 def _ask_for_cookie(port: int) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import Table, and_, case, delete, func, insert, select, text, update
+from sqlalchemy import Table, and_, bindparam, case, delete, func, insert, select, text, update
 
 from mnist.database import PredictionRow
 from mnist.storage import Storage, change
@@ -111,27 +111,15 @@ class Repository(Storage):
 
         A label that is already there stays; use `correct` to change it.
         """
-        grown = {
-            name: getattr(drawing, name)
-            for name in (
-                "image",
-                "predicted_digit",
-                "confidence",
-                "probabilities",
-                "verdict",
-                "model_version",
-                "predicted_number",
-            )
-        }
-        with self._session() as session:
-            if change(session, update(PredictionRow).where(PredictionRow.id == drawing.id).values(grown)) == 0:
-                session.execute(insert(PredictionRow).values(as_values(drawing)))
+        with self._connection() as connection:
+            if connection.execute(_GROW, {"drawing": drawing.id, **_values(drawing, _GROWING)}).rowcount == 0:
+                connection.execute(_NEW, as_values(drawing))
 
     def add_all(self, drawings: Sequence[Drawing]) -> None:
         """Store new drawings in one transaction: all of them, or none."""
         if drawings:
-            with self._session() as session:
-                session.execute(_NEW, [as_values(drawing) for drawing in drawings])
+            with self._connection() as connection:
+                connection.execute(_NEW, [as_values(drawing) for drawing in drawings])
 
     def correct(self, drawing_id: uuid.UUID, label: int | str | None) -> bool:
         """Say what a stored drawing is: 0–9, a string of digits for a whole number, None for "not a digit".
@@ -207,13 +195,27 @@ IS_RIGHT = and_(
     PredictionRow.predicted_digit.is_not_distinct_from(PredictionRow.true_label),
     PredictionRow.predicted_number.is_not_distinct_from(PredictionRow.true_number),
 )
-# Of the table, not of the mapped class: rows that nobody reads back in this session need no objects.
-_NEW = insert(cast(Table, PredictionRow.__table__))
 _COLUMNS = tuple(Drawing.__dataclass_fields__)
+_GROWING = (  # what another stroke changes
+    "image",
+    "predicted_digit",
+    "confidence",
+    "probabilities",
+    "verdict",
+    "model_version",
+    "predicted_number",
+)
+_TABLE = cast(Table, PredictionRow.__table__)
+_NEW = insert(_TABLE)
+_GROW = update(_TABLE).where(_TABLE.c.id == bindparam("drawing"))
 
 
 def as_values(drawing: Drawing) -> dict[str, Any]:
-    return {name: getattr(drawing, name) for name in _COLUMNS}
+    return _values(drawing, _COLUMNS)
+
+
+def _values(drawing: Drawing, columns: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(drawing, name) for name in columns}
 
 
 def as_drawing(row: PredictionRow) -> Drawing:

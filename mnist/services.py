@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 
+import cv2
 import torch
 from sqlalchemy import Engine
 
@@ -82,6 +83,7 @@ def _recogniser() -> Recogniser:
     chosen = settings()
     # Frames are small: on a busy machine of two cores a second thread makes an answer wait 66 ms instead of 3.
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)  # likewise: a second one takes as much processor time again and gains nothing
     classifier = ActiveClassifier(
         registry(), SHIPPED_WEIGHTS, shipped_version=SHIPPED_VERSION, poll_seconds=chosen.model_poll_seconds
     )

@@ -1,6 +1,7 @@
 """What answers while versions change in the database."""
 
 import io
+import threading
 import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from sqlalchemy import URL, create_engine, text
 
 from mnist.calibration import Calibration
-from mnist.classifier import read_weights, write_weights
+from mnist.classifier import Classifier, read_weights, write_weights
 from mnist.database import connect
 from mnist.network import DigitNetwork
 from mnist.recognition import Recogniser
@@ -77,6 +78,27 @@ def test_a_start_reads_the_shipped_network_once(registry, make, monkeypatch):
 
     assert len(read) == 1
     assert classifier.version == classifier.predict(FRAMES)[0].model_version == 1
+
+
+def test_everybody_is_answered_on_the_same_lasting_thread(registry, make, monkeypatch):
+    seen = []
+    predict = Classifier.predict
+
+    def note(*given):
+        seen.append(threading.current_thread())
+        return predict(*given)
+
+    monkeypatch.setattr(Classifier, "predict", note)
+    classifier = make(registry)
+
+    for _ in range(3):
+        asking = threading.Thread(target=classifier.predict, args=(FRAMES,))
+        asking.start()
+        asking.join()
+
+    assert len(seen) == 3
+    assert len(set(seen)) == 1
+    assert seen[0].is_alive()
 
 
 def test_a_new_version_answers_within_seconds_and_is_announced(registry, make):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import streamlit as st
 
@@ -12,10 +13,8 @@ from mnist.images import BadImage, encode_png
 from mnist.preprocess import BlankDrawing
 from mnist.recognition import Recognition
 from mnist.repository import MAX_NUMBER, AlreadyProcessed, BadLabel, Drawing, StorageUnavailable, parse_label
-from mnist.ui import gallery, style, visitor
+from mnist.ui import gallery, labels, visitor
 from mnist.ui.probabilities import as_percent, probability_bars
-
-NOT_A_DIGIT = "not a digit"
 
 
 def read(data: bytes, *, source: str) -> None:
@@ -69,11 +68,10 @@ def show(start_over: Callable[[], None]) -> None:
                 icon=":material/cloud_off:",
             )
         _show_labels(found, start_over)
-    if not found.digits:
-        st.vega_lite_chart(probability_bars(found.prediction.probabilities, ink=style.ink()), key="bars")
+    bars = "" if found.digits else probability_bars(found.prediction.probabilities)
     frame = gallery.data_url(encode_png(found.frame))
     st.html(
-        f'<div class="seen"><img alt="The 28 by 28 picture that the network sees" src="{frame}">'
+        f'{bars}<div class="seen"><img alt="The 28 by 28 picture that the network sees" src="{frame}">'
         "<span>What the network sees: your drawing, cropped, scaled and centred in 28 × 28 pixels.</span></div>"
     )
 
@@ -99,25 +97,17 @@ def _show_labels(found: Recognition, start_over: Callable[[], None]) -> None:
     """One tap says what it is: yes, another digit, or none; a number is typed."""
     likely = _likely(found)
     is_sure = len(likely) == 1
-
-    def button(text: str, label: int | str | None, *, primary: bool = False) -> None:
-        st.button(
-            text,
-            key=f"label_{'likely_' if primary else ''}{label}",
-            type="primary" if primary else "secondary",
-            shortcut="Y" if primary and is_sure else None,
-            on_click=_label,
-            args=(found.drawing, label, start_over),
-        )
-
-    with st.container(horizontal=True, gap="small", key="likely"):
+    with st.container(horizontal=True, gap="small", key="likely") if len(likely) > 1 else nullcontext():
         for label in likely:
-            button(f"Yes, it’s {_a(label)}" if is_sure else f"It’s {_a(label)}", label, primary=True)
-    st.caption("No? Tap what it is:" if is_sure else "Tap what it is:")
-    with st.container(horizontal=True, gap="small", key="labels"):
-        for digit in range(10):
-            button(str(digit), digit)
-        button(NOT_A_DIGIT, None)
+            st.button(
+                f"Yes, it’s {_a(label)}" if is_sure else f"It’s {_a(label)}",
+                key=f"label_likely_{label}",
+                type="primary",
+                shortcut="Y" if is_sure else None,
+                on_click=_label,
+                args=(found.drawing, start_over, label),
+            )
+    labels.ask("No? Tap what it is:" if is_sure else "Tap what it is:", _label, found.drawing, start_over)
     if found.prediction.verdict != "digit":
         _ask_for_number(found, start_over)
 
@@ -139,7 +129,7 @@ def _ask_for_number(found: Recognition, start_over: Callable[[], None]) -> None:
             except BadLabel:
                 st.error("Type the number with digits only, for example 2026.")
             else:
-                _label(found.drawing, typed, start_over)
+                _label(found.drawing, start_over, typed)
                 st.rerun(scope="fragment" if found.drawing.source == "canvas" else "app")
 
 
@@ -147,7 +137,7 @@ def _a(label: int | str) -> str:
     return str(label) if isinstance(label, str) else f"a{'n' if label == 8 else ''} {label}"
 
 
-def _label(drawing: Drawing, label: int | str | None, start_over: Callable[[], None]) -> None:
+def _label(drawing: Drawing, start_over: Callable[[], None], label: int | str | None) -> None:
     try:
         services.recogniser().correct(drawing, label)
     except StorageUnavailable:
@@ -158,7 +148,7 @@ def _label(drawing: Drawing, label: int | str | None, start_over: Callable[[], N
     else:
         visitor.keep_unsent(None)
         start_over()
-        st.session_state["thanks"] = f"Thank you! Stored as {as_text(label)}."
+        st.session_state["thanks"] = f"Thank you! Stored as {labels.as_text(label)}."
 
 
 def _show_unsent(start_over: Callable[[], None]) -> None:
@@ -166,7 +156,7 @@ def _show_unsent(start_over: Callable[[], None]) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="unsent"):
         st.error(
-            f"The database can’t be reached. Your correction “{as_text(unsent.label)}” is **not stored yet**; "
+            f"The database can’t be reached. Your correction “{labels.as_text(unsent.label)}” is **not stored yet**; "
             "it waits here.",
             icon=":material/cloud_off:",
         )
@@ -175,10 +165,5 @@ def _show_unsent(start_over: Callable[[], None]) -> None:
             icon=":material/refresh:",
             type="primary",
             on_click=_label,
-            args=(unsent.drawing, unsent.label, start_over),
+            args=(unsent.drawing, start_over, unsent.label),
         )
-
-
-def as_text(label: int | str | None) -> str:
-    """How a label reads in a sentence."""
-    return NOT_A_DIGIT if label is None else str(label)

@@ -18,8 +18,7 @@ from mnist.repository import (
     UnknownPrediction,
     parse_label,
 )
-from mnist.ui import administrator, gallery, style, visitor
-from mnist.ui.answer import NOT_A_DIGIT, as_text
+from mnist.ui import administrator, gallery, labels, visitor
 from mnist.ui.probabilities import as_percent, probability_bars
 
 
@@ -48,7 +47,7 @@ def show(name: str) -> None:
             f'<small class="{state}">{text}</small></span></div>'
         )
         if drawing.predicted_number is None:
-            st.vega_lite_chart(probability_bars(drawing.probabilities, ink=style.ink()))
+            st.html(probability_bars(drawing.probabilities))
         is_administrator = administrator.is_signed_in()
         if is_administrator or drawing.session_id == visitor.session_id():
             _show_actions(drawing, is_administrator)
@@ -58,10 +57,7 @@ def _show_actions(drawing: Drawing, is_administrator: bool) -> None:
     if drawing.feedback_processed and not is_administrator:
         st.caption("A retraining has looked at this label, so it can’t be changed any more.")
     else:
-        st.caption("It is:")
-        with st.container(horizontal=True, gap="small", key="labels"):
-            for label in (*range(10), None):
-                st.button(NOT_A_DIGIT if label is None else str(label), on_click=_label, args=(drawing, label))
+        labels.ask("It is:", _label, drawing)
         _ask_for_number(drawing)
     with st.container(horizontal=True):
         st.button("Read again", icon=":material/replay:", on_click=_read_again, args=(drawing,))
@@ -70,7 +66,7 @@ def _show_actions(drawing: Drawing, is_administrator: bool) -> None:
     again = st.session_state.get("read_again")
     if again is not None and again.id == drawing.id:
         st.info(
-            f"Version {again.model_version} reads it as **{as_text(again.guess)}**, "
+            f"Version {again.model_version} reads it as **{labels.as_text(again.guess)}**, "
             f"{as_percent(again.confidence)} sure. What was read at first is kept."
         )
     if problem := st.session_state.pop("detail_problem", None):

@@ -22,12 +22,22 @@ h1 { font-size: 1.7rem !important; padding: 0 0 .2rem 0 !important; }
 .seen { display: flex; align-items: center; gap: .8rem; font-size: .85rem; opacity: .95; }
 .seen img { width: 84px; height: 84px; image-rendering: pixelated; border-radius: .4rem; }
 
+/* How likely each digit is: one line each. */
+.bars { list-style: none; margin: 0 0 .9rem !important; padding: 0 !important; font-size: .8rem; line-height: 1.2rem; }
+.bars li { display: flex; align-items: center; gap: .35rem; margin: 0 !important; font-size: inherit;
+  padding: 0; font-variant-numeric: tabular-nums; }
+.bars i { height: .95rem; min-width: 1px; width: calc(var(--share) * (100% - 5rem)); border-radius: 0 3px 3px 0;
+  background: light-dark(#2456d6, #7aa2ff); opacity: .45; }
+.bars .best { font-weight: 600; }
+.bars .best i { opacity: 1; }
+
 /* Ten digits in two rows of five, each large enough for a thumb. */
-.st-key-labels { display: grid; grid-template-columns: repeat(5, 1fr); gap: .5rem; max-width: 23rem; }
-.st-key-labels > :last-child { grid-column: 1 / -1; }
-.st-key-labels .stElementContainer, .st-key-labels .stButton { width: 100% !important; }
-.st-key-labels .stButton button { width: 100%; min-height: 2.75rem; padding: .2rem; }
-.st-key-labels .stButton button p { font-size: 1.1rem; font-variant-numeric: tabular-nums; }
+.st-key-labels [role="radiogroup"] { display: grid; grid-template-columns: repeat(5, 1fr); gap: .5rem;
+  width: 100%; max-width: 23rem; }
+.st-key-labels, .st-key-labels .stButtonGroup { width: 100% !important; }
+.st-key-labels button { width: 100%; min-height: 2.75rem; padding: .2rem; justify-content: center; }
+.st-key-labels button:last-child { grid-column: 1 / -1; }
+.st-key-labels button p { font-size: 1.1rem; font-variant-numeric: tabular-nums; }
 
 /* The canvas's own toolbar opens over our tabs and can move strokes; Undo and Clear below do its work. */
 [class*="st-key-canvas_"] { clip-path: inset(0); }
