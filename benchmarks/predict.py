@@ -83,7 +83,7 @@ def main() -> None:
     frames = np.stack([prepare(canvas).frame for canvas in canvases])
     inputs = [as_input(torch.from_numpy(frame[None])) for frame in frames]
     eager, _ = read_weights(SHIPPED_WEIGHTS)
-    frozen = freeze(read_weights(SHIPPED_WEIGHTS)[0])
+    frozen = freeze(read_weights(SHIPPED_WEIGHTS)[0], torch.zeros(1, 1, 28, 28))
     classifier = Classifier.load(SHIPPED_WEIGHTS, version=1)
     session = onnx_session(eager)
     [difference] = [

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from mnist.calibration import Calibration, outlier_score
-from mnist.network import DigitNetwork, as_input
+from mnist.network import CLASSES, DIGITS, DigitNetwork, as_input
 from mnist.second_look import look_again
 
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "digits.pt"
@@ -65,7 +65,7 @@ class Classifier:
     def __init__(self, network: nn.Module, calibration: Calibration, version: int) -> None:
         self.calibration = calibration
         self.version = version
-        self._answer = freeze(_Answer(network, calibration))
+        self._answer = freeze(_Answer(network, calibration), torch.zeros(1, 28, 28, dtype=torch.uint8))
         self._lock = threading.Lock()
 
     @classmethod
@@ -89,19 +89,24 @@ class Classifier:
             raise ValueError(f"Frames must be (N, 28, 28) uint8, not {frames.shape} {frames.dtype}.")
         if len(frames) == 0:
             return []
+        seen = torch.from_numpy(np.ascontiguousarray(frames))
         with torch.inference_mode(), self._lock:
-            seen = as_input(torch.from_numpy(np.ascontiguousarray(frames)))
-            logits, probabilities, scores = self._answer(seen)
-            rows = probabilities.tolist()
-            unsure = [number for number, row in enumerate(rows) if max(row) < self.calibration.unsure]
+            answers = self._answer(seen)
+            rows = answers.tolist()
+            unsure = [number for number, row in enumerate(rows) if max(row[_PROBABILITIES]) < self.calibration.unsure]
             if unsure:
-                again = look_again(lambda views: self._answer(views)[0], seen[unsure], logits[unsure])
+                again = look_again(self._logits, as_input(seen[unsure]), answers[unsure, :CLASSES])
                 for number, row in zip(unsure, self.calibration.probabilities(again).tolist(), strict=True):
-                    rows[number] = row
+                    rows[number][_PROBABILITIES] = row
         return [
-            self._judge(tuple(row), score, too_wide(frame))
-            for row, score, frame in zip(rows, scores.tolist(), frames, strict=True)
+            self._judge(tuple(row[_PROBABILITIES]), row[_SCORE], too_wide(frame))
+            for row, frame in zip(rows, frames, strict=True)
         ]
+
+    def _logits(self, inputs: Tensor) -> Tensor:
+        """(N, 1, 28, 28) of the network's input, between pixels where it was turned or scaled."""
+        logits: Tensor = self._answer(inputs.squeeze(1) * 255)[:, :CLASSES]
+        return logits
 
     def _judge(self, probabilities: tuple[float, ...], score: float, refused: bool) -> Prediction:
         verdict: Verdict = "digit"
@@ -113,16 +118,24 @@ class Classifier:
 
 
 class _Answer(nn.Module):
-    """(N, 1, 28, 28) -> logits, probabilities, outlier scores: traced in one, for every call from Python takes time."""
+    """(N, 28, 28) 0..255 -> (N, 22) float64: logits, probabilities, outlier score.
+
+    From pixels to numbers in one, for every call from Python takes time.
+    """
 
     def __init__(self, network: nn.Module, calibration: Calibration) -> None:
         super().__init__()
         self.network = network
         self._calibration = calibration
 
-    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        logits = self.network(frames)
-        return logits, self._calibration.probabilities(logits), outlier_score(logits)
+    def forward(self, frames: Tensor) -> Tensor:
+        logits = self.network(as_input(frames))
+        score = outlier_score(logits).unsqueeze(1)
+        return torch.cat([logits.double(), self._calibration.probabilities(logits), score.double()], dim=1)
+
+
+_PROBABILITIES = slice(CLASSES, CLASSES + DIGITS)
+_SCORE = CLASSES + DIGITS
 
 
 def too_wide(frame: np.ndarray) -> bool:
@@ -131,8 +144,11 @@ def too_wide(frame: np.ndarray) -> bool:
     return bool(height > 0 and width >= WIDEST * height)
 
 
-def freeze(network: nn.Module) -> Callable[[Tensor], Any]:
-    """The same function, made for answering: batch norms folded into convolutions, traced, weights as constants."""
+def freeze(network: nn.Module, example: Tensor) -> Callable[[Tensor], Any]:
+    """The same function, made for answering: batch norms folded into convolutions, traced, weights as constants.
+
+    example: an input, of any number of frames.
+    """
     with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
         network = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
         for block in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
@@ -141,9 +157,7 @@ def freeze(network: nn.Module) -> Callable[[Tensor], Any]:
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # As a function, which takes a quarter of a module's time to trace. The check would import torch's distributed
         # tensors and SymPy: 0.8 s and 50 MB. A test compares the outputs.
-        traced: Callable[[Tensor], Any] = torch.jit.trace(
-            lambda frames: network(frames), torch.zeros(1, 1, 28, 28), check_trace=False
-        )
+        traced: Callable[[Tensor], Any] = torch.jit.trace(lambda frames: network(frames), example, check_trace=False)
         return traced
 
 

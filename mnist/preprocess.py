@@ -47,9 +47,11 @@ def find_ink(pixels: np.ndarray) -> np.ndarray:
     Returns uint8, 0 = paper, 255 = the strongest ink: (H, W) for a drawing, at most 640 pixels long for a photo.
     Raises BlankDrawing when nothing stands out from the paper.
     """
-    if pixels.ndim == 3 and pixels.shape[2] == 4:
+    planes = [pixels] if pixels.ndim == 2 else list(cv2.split(pixels))
+    if len(planes) == 4 and cv2.minMaxLoc(planes[3])[0] < 255:
         pixels = _composite(pixels)
-    planes = _planes(pixels)
+        planes = list(cv2.split(pixels))
+    planes = planes[:3]
     edges = np.stack([_border(plane) for plane in planes])
     # The planes of a black and white canvas are equal, and one of them says it all.
     if len(planes) == 3 and not any(cv2.norm(planes[0], plane, cv2.NORM_INF) for plane in planes[1:]):
@@ -94,11 +96,9 @@ def to_frame(ink: np.ndarray) -> np.ndarray:
 def _composite(rgba: np.ndarray) -> np.ndarray:
     """Lay a transparent picture on paper that its ink stands out from.
 
-    rgba: (H, W, 4) uint8. Returns (H, W, 3) uint8, or the very picture if all of it is opaque.
+    rgba: (H, W, 4) uint8. Returns (H, W, 3) uint8.
     """
-    alpha = cv2.extractChannel(rgba, 3)
-    if cv2.minMaxLoc(alpha)[0] == 255:
-        return rgba
+    alpha = rgba[:, :, 3]
     if not alpha.any():
         raise BlankDrawing("The picture is fully transparent.")
     border = _border(rgba)
@@ -110,11 +110,6 @@ def _composite(rgba: np.ndarray) -> np.ndarray:
         paper = np.full(3, 0.0 if visible.mean() >= 128 else 255.0)
     weight = alpha[:, :, None].astype(np.float32) / 255
     return np.rint(rgba[:, :, :3] * weight + paper.astype(np.float32) * (1 - weight)).astype(np.uint8)
-
-
-def _planes(pixels: np.ndarray) -> list[np.ndarray]:
-    # One by one: three small blocks come from the allocator's pool, one large block from the system, page by page.
-    return [pixels] if pixels.ndim == 2 else [cv2.extractChannel(pixels, channel) for channel in range(3)]
 
 
 def _border(pixels: np.ndarray) -> np.ndarray:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
@@ -22,7 +24,7 @@ from mnist.repository import Drawing, Repository, StorageUnavailable, UnknownPre
 
 log = logging.getLogger(__name__)
 
-TOGETHER = 32  # requests that share one pass of the network, or one transaction
+TOGETHER = 32  # pictures that share one pass of the network, or requests that share one transaction
 
 _T = TypeVar("_T")
 
@@ -68,6 +70,7 @@ class Recogniser:
         # Requests that come at once share a pass of the network, and then a transaction (benchmarks/api.py).
         self._classify_one = Coalescer(self._classify, at_most=TOGETHER)
         self._store_one = Coalescer(self._store_all, at_most=TOGETHER)
+        self._hands = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="batch")
         self.now_serves(model or ModelCard(classifier.version))
         self._metrics.show_accuracy(lambda: repository.accuracy(latest=ACCURACY_WINDOW))
 
@@ -110,23 +113,20 @@ class Recogniser:
     def recognise_batch(
         self, pictures: Sequence[bytes], *, source: str, session_id: str | None = None
     ) -> list[Recognition | None]:
-        """Read many pictures with one pass of the network and one transaction; None where a picture is blank.
+        """Read many pictures, on all cores, and store them in one transaction; None where a picture is blank.
 
         Raises BadImage, naming the picture by its place from 0, when any can't be used; nothing is stored then.
         """
         with self._metrics.time_recognition(source):
-            read: list[_Picture | None] = []
-            for place, data in enumerate(pictures):
-                try:
-                    read.append(self._read(data, source))
-                except BlankDrawing:
-                    read.append(None)
-                except BadImage as bad:
-                    raise type(bad)(f"images[{place}]: {bad}") from bad
-            found = self._classify([_Asked(picture, source, session_id) for picture in read if picture is not None])
-            stored = self._store_all([each.drawing for each in found])
-            answers = (replace(each, is_stored=kept) for each, kept in zip(found, stored, strict=True))
-            return [None if picture is None else next(answers) for picture in read]
+            parts = self._hands.map(
+                lambda first: self._look_at_some(pictures, first, source, session_id),
+                range(0, len(pictures), TOGETHER),
+            )
+            answers = [answer for part in parts for answer in part]
+            found = [answer for answer in answers if answer is not None]
+            self._count(found)
+            stored = iter(self._store_all([each.drawing for each in found]))
+            return [each and replace(each, is_stored=next(stored)) for each in answers]
 
     def recognise_labelled(
         self, data: bytes, label: int | str | None, *, source: str, session_id: str | None = None
@@ -209,16 +209,32 @@ class Recogniser:
         self._metrics.observe_ink(source=source, ink_share=framed.whole.ink_share, box_share=framed.whole.canvas_share)
         return _Picture(image, framed)
 
+    def _look_at_some(
+        self, pictures: Sequence[bytes], first: int, source: str, session_id: str | None
+    ) -> list[Recognition | None]:
+        """What the next TOGETHER pictures of a batch say; None for a blank one."""
+        asked: list[_Asked | None] = []
+        for place, data in enumerate(pictures[first : first + TOGETHER], first):
+            try:
+                asked.append(_Asked(self._read(data, source), source, session_id))
+            except BlankDrawing:
+                asked.append(None)
+            except BadImage as bad:
+                raise type(bad)(f"images[{place}]: {bad}") from bad
+        found = iter(self._look_at([each for each in asked if each is not None]))
+        return [None if each is None else next(found) for each in asked]
+
     def _store_all(self, drawings: Sequence[Drawing]) -> list[bool]:
         """One transaction for all new drawings; whether each is stored."""
         return [self._try_to(self._repository.add_all, drawings)] * len(drawings)
 
     def _classify(self, asked: Sequence[_Asked]) -> list[Recognition]:
         """One pass of the network over all pictures; counted, but not stored yet."""
-        if not asked:
-            return []
-        with self._metrics.time_stage("inference"):
-            found = self._look_at(asked)
+        found = self._look_at(asked)
+        self._count(found)
+        return found
+
+    def _count(self, found: Sequence[Recognition]) -> None:
         for drawing in (each.drawing for each in found):
             self._metrics.count_prediction(
                 digit=drawing.predicted_digit,
@@ -227,10 +243,13 @@ class Recogniser:
                 version=drawing.model_version,
                 confidence=drawing.confidence,
             )
-        return found
 
     def _look_at(self, asked: Sequence[_Asked]) -> list[Recognition]:
-        predictions = iter(self._classifier.predict(np.concatenate([each.picture.framed.frames for each in asked])))
+        if not asked:
+            return []
+        with self._metrics.time_stage("inference"):
+            frames = np.concatenate([each.picture.framed.frames for each in asked])
+            predictions = iter(self._classifier.predict(frames))
         found = []
         for each in asked:
             framed = each.picture.framed

@@ -88,11 +88,14 @@ def split_digits(ink: np.ndarray) -> list[Segment]:
 
 def _split(ink: np.ndarray) -> list[Segment]:
     solid = np.asarray(ink >= SOLID, np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)
+    count, _ = cv2.connectedComponents(solid, connectivity=8)
     if count == 1:
         return []
-    if count == 2 and stats[1, cv2.CC_STAT_WIDTH] <= TOO_WIDE * stats[1, cv2.CC_STAT_HEIGHT]:
-        return [_whole(ink, touching=False)]  # one piece that is not wide even with its slant: nearly every drawing
+    if count == 2:
+        _, _, width, height = cv2.boundingRect(solid)
+        if width <= TOO_WIDE * height:
+            return [_whole(ink, touching=False)]  # one piece, not wide even with its slant: nearly every drawing
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)  # takes eight times as long
     pieces = _pieces(labels, np.asarray(stats))
     line = max(piece.height for piece in pieces)
     digits = _digits(pieces, line)

@@ -82,12 +82,19 @@ def test_a_batch_keeps_the_order_and_skips_the_blank_ones_in_the_database(client
     assert len(kept.recent(limit=100)) == 3 + 3
 
 
-def test_a_batch_runs_through_the_network_once_and_takes_256(client):
-    said = client.post("/api/predict/batch", json={"images": [as_base64(seven(56))] * 256}).json()["predictions"]
+def test_a_batch_of_256_comes_in_parts_and_is_one_transaction(client, kept):
+    sizes = [56 + number % 40 for number in range(256)]
+    pictures = [blank() if number in (40, 255) else seven(size) for number, size in enumerate(sizes)]
 
-    assert len({each["id"] for each in said}) == 256
+    said = client.post("/api/predict/batch", json={"images": list(map(as_base64, pictures))}).json()["predictions"]
+
+    assert [number for number, each in enumerate(said) if each["verdict"] == "blank"] == [40, 255]
+    rows = {str(row.id): row.image for row in kept.recent(limit=300)}
+    assert [rows.get(each["id"]) for each in said if each["stored"]] == [
+        picture for number, picture in enumerate(pictures) if number not in (40, 255)
+    ]
     metrics = client.get("/metrics").text
-    assert 'mnist_stage_duration_seconds_count{stage="inference"} 1.0' in metrics
+    assert 'mnist_stage_duration_seconds_count{stage="inference"} 8.0' in metrics
     assert 'mnist_stage_duration_seconds_count{stage="store"} 1.0' in metrics
 
 
@@ -95,12 +102,16 @@ def test_an_empty_batch_is_answered_with_nothing(client):
     assert client.post("/api/predict/batch", json={"images": []}).json() == {"predictions": []}
 
 
-def test_one_bad_picture_refuses_the_whole_batch_by_its_place(client, kept):
-    answer = client.post("/api/predict/batch", json={"images": [as_base64(seven()), as_base64(b"no picture")]})
+@pytest.mark.parametrize("place", [1, 70])
+def test_one_bad_picture_refuses_the_whole_batch_by_its_place(client, kept, place):
+    pictures = [as_base64(seven())] * place + [as_base64(b"no picture")] * 2
+
+    answer = client.post("/api/predict/batch", json={"images": pictures})
 
     assert answer.status_code == 400
-    assert "images[1]" in answer.json()["error"]
+    assert f"images[{place}]" in answer.json()["error"]
     assert kept.recent(limit=1) == []
+    assert "mnist_predictions_total{" not in client.get("/metrics").text
 
 
 @pytest.mark.parametrize("label", [0, 9, None, "2026"])
