@@ -21,6 +21,7 @@ from mnist.storage import StorageUnavailable
 log = logging.getLogger(__name__)
 
 Changed = Callable[[ModelCard], None]
+_ANY = np.zeros((1, 28, 28), np.uint8)
 
 
 class ActiveClassifier:
@@ -44,7 +45,7 @@ class ActiveClassifier:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="network")
         card = read_report(shipped.with_suffix(".json"), shipped_version)
         # One tuple, so that both change at once.
-        self._serving = (Classifier.load(self._weights, shipped_version), card)
+        self._serving = (self._load(self._weights, shipped_version), card)
         self._is_seeded = False
         self._taken: int | None = None  # the version in the table that answers; None: the shipped weights by themselves
         self._unusable: int | None = None
@@ -94,13 +95,20 @@ class ActiveClassifier:
         except NoSuchVersion:  # gone between two questions; the next one will tell
             pass
 
+    def _load(self, weights: bytes, version: int) -> Classifier:
+        """Raises UnusableWeights."""
+        classifier = Classifier.load(weights, version)
+        for _ in range(2):  # PyTorch compiles then, for 50 ms; the first visitor should not wait for that
+            self._thread.submit(classifier.predict, _ANY)
+        return classifier
+
     def _exchange(self, version: int) -> None:
         weights = self._registry.weights(version)
         try:
             if self._taken is None and weights == self._weights:  # which serve already
                 classifier = self._serving[0].numbered(version)
             else:
-                classifier = Classifier.load(weights, version)
+                classifier = self._load(weights, version)
         except UnusableWeights as error:
             self._unusable = version  # not asked for again, nor told again
             if self._taken is None:  # a start: the shipped network would forget what people have taught
@@ -117,7 +125,7 @@ class ActiveClassifier:
         for earlier in self._registry.versions():
             if earlier.status == "retired" and earlier.version < before:
                 with suppress(UnusableWeights):
-                    self._take(Classifier.load(self._registry.weights(earlier.version), earlier.version), earlier)
+                    self._take(self._load(self._registry.weights(earlier.version), earlier.version), earlier)
                     return
 
     def _take(self, classifier: Classifier, version: Version) -> None:
