@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -26,7 +26,7 @@ from benchmarks.results import Ratio, record
 from mnist.data import load_mnist, split
 from mnist.network import DigitNetwork
 from mnist.settings import Settings
-from mnist.training import Recipe, Source, accuracy, fit, logits_of
+from mnist.training import Plan, Source, accuracy, fit, logits_of
 
 PEER_EPOCHS = 14
 SEED = 0
@@ -72,7 +72,8 @@ def on_mnist_alone(epochs: int) -> Run:
     test = load_mnist(folder, train=False)
     torch.manual_seed(SEED)
     started, spent = time.perf_counter(), processor_seconds()
-    network = fit(DigitNetwork(), [Source(learned, len(learned))], replace(Recipe(), epochs=epochs), SEED, device)
+    recipe = Plan().shortened(epochs).recipe
+    network = fit(DigitNetwork(), [Source(learned, len(learned))], recipe, SEED, device)
     seconds, work = time.perf_counter() - started, processor_seconds() - spent
     return Run(seconds, work, accuracy(logits_of(network, test.frames, device), test.labels))
 

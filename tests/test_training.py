@@ -115,12 +115,24 @@ def test_drawings_to_train_on_and_to_validate_with_are_different(drawn):
     assert not torch.equal(drawings.strokes.frames, drawings.trained_styles.frames)
 
 
-def test_fewer_epochs_draw_no_more_than_they_use():
-    plan = Plan(strokes=1_000, strokes_per_epoch=300, outliers=100, outliers_per_epoch=60)
+def test_fewer_epochs_are_the_same_plan_in_little():
+    plan = Plan(recipe=Recipe(epochs=10, average=0.99), strokes=1_000, strokes_per_epoch=300, held_out_kinds=600)
 
-    assert (plan.shortened(1).strokes, plan.shortened(1).outliers) == (300, 60)
-    assert (plan.shortened(9).strokes, plan.shortened(9).outliers) == (1_000, 100)
-    assert plan.shortened(1).recipe.epochs == 1
+    one = plan.shortened(1)
+
+    assert (one.recipe.epochs, one.strokes, one.strokes_per_epoch, one.held_out_kinds) == (1, 100, 100, 60)
+    assert one.recipe.average == pytest.approx(0.9)  # over a tenth of the steps: else it would be of the beginning
+    assert (plan.shortened(5).strokes, plan.shortened(5).strokes_per_epoch) == (500, 300)
+    assert plan.shortened(10) == plan
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 29, 30, 31, 100])
+def test_the_average_of_a_short_run_forgets_where_it_began(epochs):
+    plan = Plan().shortened(epochs)
+    steps = epochs * (55_000 + plan.strokes_per_epoch + plan.outliers_per_epoch) / plan.recipe.batch
+
+    assert plan.recipe.average**steps < 1e-6
+    assert 0.9 < plan.recipe.average <= 0.998
 
 
 def test_a_time_limit_ends_the_cycle_early_with_a_network(drawn):
