@@ -39,6 +39,9 @@ h1 { font-size: 1.7rem !important; padding: 0 0 .2rem 0 !important; }
 .st-key-labels button:last-child { grid-column: 1 / -1; }
 .st-key-labels button p { font-size: 1.1rem; font-variant-numeric: tabular-nums; }
 
+/* Streamlit writes white on the primary colour, which is pale in the dark theme. */
+button[kind="primary"], button[kind="primary"]:hover { color: light-dark(#ffffff, #12151c) !important; }
+
 /* The canvas's own toolbar opens over our tabs and can move strokes; Undo and Clear below do its work. */
 [class*="st-key-canvas_"] { clip-path: inset(0); }
 

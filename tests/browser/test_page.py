@@ -302,6 +302,36 @@ def test_a_visitor_who_comes_back_finds_their_drawings(visitor):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_written_can_be_read_in_both_themes(visit, shared_app, scheme):
+    visitor = visit(shared_app[0], color_scheme=scheme)
+    visitor.draw(SEVEN)
+    visitor.settle()
+
+    for place in (".st-key-label_likely_7 button", ".st-key-labels button", ".bars li", ".answer .digit"):
+        ink, paper = visitor.page.locator(place).first.evaluate(COLOURS)
+        assert contrast(ink, paper) >= 4.5, f"{place}: {ink} on {paper}"  # WCAG 2.2, 1.4.3
+
+
+COLOURS = """element => {
+  let paper = element;
+  while (getComputedStyle(paper).backgroundColor === "rgba(0, 0, 0, 0)") paper = paper.parentElement;
+  return [getComputedStyle(element.querySelector("p") ?? element).color, getComputedStyle(paper).backgroundColor];
+}"""
+
+
+def contrast(ink: str, paper: str) -> float:
+    """Ratio of the luminances of two CSS colours, 1–21 (https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio)."""
+
+    def luminance(colour: str) -> float:
+        channels = [int(channel) / 255 for channel in re.findall(r"\d+", colour)[:3]]
+        linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels]
+        return sum(share * each for share, each in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    darker, lighter = sorted((luminance(ink), luminance(paper)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 390])
 def test_a_finger_draws_on_a_phone_and_the_page_stays_put(visit, shared_app, width, scheme):
     visitor = visit(shared_app[0], width=width, height=844, is_mobile=True, has_touch=True, color_scheme=scheme)
