@@ -1,6 +1,6 @@
 """What the network believes of one drawing, as words and as bars.
 
-The bars are plain HTML: they are there at every stroke, and a phone would have to load 1.5 MB first to draw a chart.
+The bars are plain HTML: they are there at every stroke, and a phone would have to load 0.9 MB first to draw a chart.
 """
 
 from __future__ import annotations
