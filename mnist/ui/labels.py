@@ -17,7 +17,7 @@ def ask(question: str, label: Callable[..., None], *facts: Any) -> None:
 
     The choice is 0–9, or None for "not a digit".
     """
-    # One element, for each costs the server 0.4 ms at every stroke (benchmarks/sessions.py).
+    # Not a button each: every element is a message of its own, at every stroke.
     st.pills(question, (*map(str, range(10)), NOT_A_DIGIT), key=_KEY, on_change=_chosen, args=(label, *facts))
 
 
