@@ -8,7 +8,7 @@ import pytest
 
 from mnist.repository import Drawing
 from mnist.ui.gallery import as_html
-from mnist.ui.probabilities import as_percent, probability_bars
+from mnist.ui.probabilities import as_percent, counted, probability_bars
 
 
 def drawing(**changes) -> Drawing:
@@ -30,6 +30,11 @@ def drawing(**changes) -> Drawing:
 ])  # fmt: skip
 def test_a_percentage_never_claims_certainty(share, text):
     assert as_percent(share) == text
+
+
+@pytest.mark.parametrize(("part", "text"), [(1_000, "100 %"), (999, "99.9 %"), (1, "0.1 %"), (0, "0 %")])
+def test_what_was_counted_may_be_all_or_nothing(part, text):
+    assert counted(part, 1_000) == text
 
 
 def test_there_is_a_bar_for_each_digit_and_the_likeliest_stands_out():

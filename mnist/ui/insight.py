@@ -17,7 +17,7 @@ from mnist.ui.charts import (
     days_chart,
     reliability_chart,
 )
-from mnist.ui.probabilities import as_percent
+from mnist.ui.probabilities import counted
 
 SHOWN = 12
 
@@ -53,7 +53,9 @@ def _show_figures(labels: Sequence[Label]) -> None:
     half, most = services.metrics().latency(0.5), services.metrics().latency(0.95)
     with st.container(horizontal=True):
         if share.count:
-            st.metric("Read right", as_percent(share.value), border=True, help="Of the latest labelled drawings.")
+            st.metric(
+                "Read right", counted(share.right, share.count), border=True, help="Of the latest labelled drawings."
+            )
         st.metric("Labels", f"{share.count:,}", border=True, help=f"The latest {LATEST_LABELS:,} are looked at.")
         if half is not None and most is not None:
             st.metric(
@@ -73,7 +75,7 @@ def _show_accuracy(labels: Sequence[Label]) -> None:
     by_version = insight.accuracy_by_version(labels)
     st.caption(
         " · ".join(
-            f"version {version}: {as_percent(share.value)} of {share.count:,}"
+            f"version {version}: {counted(share.right, share.count)} of {share.count:,}"
             for version, share in sorted(by_version.items())
         )
     )

@@ -12,7 +12,7 @@ from mnist.registry import Version
 from mnist.repository import StorageUnavailable
 from mnist.ui import administrator, retraining
 from mnist.ui.charts import versions_chart
-from mnist.ui.probabilities import as_percent
+from mnist.ui.probabilities import as_percent, counted
 
 STATUS = {"active": "answers now", "retired": "was replaced", "rejected": "was turned down"}
 
@@ -69,7 +69,7 @@ def feedback(version: Version) -> str | None:
     set_aside = version.metrics.get("set_aside", {})
     if (total := learned + held_out + sum(set_aside.values())) == 0:
         return None
-    told = f"Of {total:,} labels it learned {learned:,} ({as_percent(learned / total, digits=0)})"
+    told = f"Of {total:,} labels it learned {learned:,} ({counted(learned, total, digits=0)})"
     told += f"; {held_out:,} by people it never learns from were its examination"
     told += f"; {sum(set_aside.values()):,} were set aside"
     reasons = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in sorted(set_aside.items())]

@@ -14,8 +14,8 @@ h1 { font-size: 1.7rem !important; padding: 0 0 .2rem 0 !important; }
   color: light-dark(#2456d6, #7aa2ff); }
 .answer .number { font-size: 4rem; letter-spacing: .06em; }
 .answer .sure { font-size: 1.15rem; }
-.answer small.right { color: light-dark(#1a7f37, #6bd184); opacity: 1; }
-.answer small.wrong { color: light-dark(#b3261e, #ff9b90); opacity: 1; }
+.answer .sure small.right { color: light-dark(#1a7f37, #6bd184); opacity: 1; }
+.answer .sure small.wrong { color: light-dark(#b3261e, #ff9b90); opacity: 1; }
 .answer .sure small { display: block; opacity: .7; font-size: .85rem; }
 .answer.empty { opacity: .65; font-size: 1.05rem; }
 

@@ -41,6 +41,7 @@ def test_a_shared_link_shows_the_drawing_and_lets_only_its_maker_change_it(drawn
     expect(drawn.labels).to_have_count(11)
     drawn.labels.filter(has_text="1").click()
     expect(drawn.page.locator(".answer small.right")).to_have_text(re.compile("it is 1"))
+    expect(drawn.page.locator(".answer small.right")).to_have_css("opacity", "1")  # unlike the small print beside it
 
     stranger = visit(shared_app[0])
     stranger.page.goto(drawn.page.url)
