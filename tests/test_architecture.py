@@ -49,7 +49,10 @@ def test_the_database_side_never_loads_torch(name):
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
 
 
-@pytest.mark.parametrize("package", ["torchvision", "altair", "pandas", "alembic", "fastapi", "pydantic", "psycopg2"])
+@pytest.mark.parametrize(
+    "package",
+    ["torchvision", "altair", "pandas", "alembic", "fastapi", "pydantic", "psycopg2", "sqlalchemy.dialects.postgresql"],
+)
 def test_drawing_never_loads(package):
     # The canvas itself needs Streamlit's server around it.
     modules = "app, mnist.ui.answer, mnist.ui.history, mnist.ui.administrator, sys"
