@@ -9,6 +9,7 @@ from html import escape
 import streamlit as st
 
 from mnist.repository import Drawing
+from mnist.ui import labels
 
 
 def show(drawings: Sequence[Drawing]) -> None:
@@ -46,7 +47,7 @@ def guess_of(drawing: Drawing) -> str:
 
 
 def truth_of(drawing: Drawing) -> str:
-    return escape(drawing.truth or "not a digit")
+    return escape(labels.as_text(drawing.truth))
 
 
 def verdict(drawing: Drawing) -> tuple[str, str]:
