@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import time
 
+from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+WRONG_ATTEMPTS: tuple[RateLimitItem, ...] = (RateLimitItemPerMinute(5), RateLimitItemPerHour(30))  # of one client
 
 
 class SteadyStorage(MemoryStorage):
@@ -25,3 +29,17 @@ class SteadyStorage(MemoryStorage):
         if now < self._latest - 1:
             self.reset()
         self._latest = now
+
+
+class WrongAttempts:
+    """How often a client guessed a password wrong."""
+
+    def __init__(self) -> None:
+        self._limiter = MovingWindowRateLimiter(SteadyStorage())
+
+    def may_try(self, client: str) -> bool:
+        return all(self._limiter.test(limit, client) for limit in WRONG_ATTEMPTS)
+
+    def count(self, client: str) -> None:
+        for limit in WRONG_ATTEMPTS:
+            self._limiter.hit(limit, client)

@@ -7,13 +7,8 @@ import hmac
 import secrets
 import time
 
-from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
-from limits.strategies import MovingWindowRateLimiter
-
 from mnist.addresses import network_of
-from mnist.rate import SteadyStorage
 
-WRONG_ATTEMPTS: tuple[RateLimitItem, ...] = (RateLimitItemPerMinute(5), RateLimitItemPerHour(30))  # of one client
 TICKET_SECONDS = 3600
 
 
@@ -26,9 +21,12 @@ class SignIn:
 
     def __init__(self, password: str | None) -> None:
         """password: None switches administration off."""
-        self._digest = _digest(password) if password else None
-        self._limiter = MovingWindowRateLimiter(SteadyStorage())
         self._secret = secrets.token_bytes(32)
+        self._digest = _digest(password) if password else None
+        if self._digest is not None:
+            from mnist.rate import WrongAttempts  # here: many have no administrator, and limits takes 0.02 s to load
+
+            self._wrong = WrongAttempts()
 
     @property
     def is_on(self) -> bool:
@@ -39,12 +37,11 @@ class SignIn:
         if self._digest is None:
             return False
         client = network_of(address)
-        if not all(self._limiter.test(limit, client) for limit in WRONG_ATTEMPTS):
+        if not self._wrong.may_try(client):
             raise TooManyAttempts("Too many wrong passwords from your address. Wait a few minutes and try again.")
         if hmac.compare_digest(self._digest, _digest(password)):
             return True
-        for limit in WRONG_ATTEMPTS:
-            self._limiter.hit(limit, client)
+        self._wrong.count(client)
         return False
 
     def ticket(self) -> str:

@@ -51,7 +51,18 @@ def test_the_database_side_never_loads_torch(name):
 
 @pytest.mark.parametrize(
     "package",
-    ["torchvision", "altair", "pandas", "alembic", "fastapi", "pydantic", "psycopg2", "sqlalchemy.dialects.postgresql"],
+    [
+        "torchvision",
+        "altair",
+        "pandas",
+        "alembic",
+        "fastapi",
+        "pydantic",
+        "limits",
+        "psycopg2",
+        "sqlalchemy.dialects.postgresql",
+        "sqlalchemy.dialects.mysql",
+    ],
 )
 def test_drawing_never_loads(package):
     # The canvas itself needs Streamlit's server around it.
