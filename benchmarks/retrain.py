@@ -1,6 +1,6 @@
 """What retraining does for the people who correct it: simulated visitors, honest and not.
 
-python -m benchmarks.retrain [gain] [noise] [poison] [sevens] [edges] [twenty] [many] [--runs N] [--rows N]
+python -m benchmarks.retrain [gain] [everyday] [noise] [poison] [sevens] [edges] [twenty] [many] [--runs N] [--rows N]
 
 Visitors write digits in styles that no network was trained on (`held_out` in mnist/styles.py), those half of them that
 the base misreads most, and correct what is misread. Everything runs on SQLite files; MNIST comes from MNIST_DIR.
@@ -48,7 +48,7 @@ from mnist.data import Labelled, load_mnist
 from mnist.images import decode
 from mnist.network import DigitNetwork
 from mnist.settings import Settings
-from mnist.strokes import held_out_styles
+from mnist.strokes import held_out_styles, training_styles
 from mnist.styles import Style
 from mnist.tuning import Materials, gather
 
@@ -177,6 +177,21 @@ def gain(setting: Setting) -> None:
         f"{command.gibibytes:.2f} GiB of 1.5 (peak of the process)"
     )
     house.engine.dispose()
+
+
+def everyday(setting: Setting) -> None:
+    """1,500 labels by people who say what it is whether the base reads it or not: nearly all confirm it."""
+    in_all_styles = [*training_styles(), *setting.styles]
+    for seed in (500, 540):
+        usual, unusual = take(pictures(seed, in_all_styles), 1_200), take(pictures(seed + 1, setting.styles), 300)
+        drawn = [each for part in zip(*[iter(usual)] * 4, unusual, strict=True) for each in part]
+        house = setting.house()
+        ids = house.label(drawn, [picture.digit for picture in drawn], sessions(len(drawn)))
+        outcome = house.retrain()
+        report(setting, house.active(), f"1,500 labels, a fifth in these styles: {outcome.summary}")
+        kinds = ["confirmed" if is_right else "corrected" for is_right in read_right(setting.base, drawn)]
+        rates(house, ids, kinds)
+        house.engine.dispose()
 
 
 def noise(setting: Setting) -> None:
@@ -365,6 +380,7 @@ def _turned(drawn: Sequence[Picture], count: int) -> Iterator[tuple[object, ...]
 
 PARTS = {
     "gain": gain,
+    "everyday": everyday,
     "noise": noise,
     "poison": poison,
     "sevens": sevens,
