@@ -1,4 +1,8 @@
-"""Train the network from scratch and write its weights with a report beside them."""
+"""Train the network from scratch and write its weights with a report beside them.
+
+The whole training replaces the network that ships, which the application takes for a new release at its next start. A
+shorter one (--epochs) goes to data/trial.pt unless --out says otherwise: nobody is served by it.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,8 @@ from mnist.data import MissingMnist, load_mnist
 from mnist.network import parameter_count
 from mnist.settings import Settings
 from mnist.training import Plan, logits_of, make_drawings, score, train
+
+TRIAL = Path(__file__).parent / "data" / "trial.pt"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -82,12 +88,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=positive, help=f"default {Plan().recipe.epochs}")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--epochs", type=positive, help=f"a shorter one (the whole: {Plan().recipe.epochs})")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=SHIPPED_WEIGHTS, help="the report goes beside it as .json")
+    parser.add_argument("--out", type=Path, help="the weights file; the report goes beside it as .json")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.out is None:
+        is_whole = options.epochs is None or options.epochs >= Plan().recipe.epochs
+        options.out = SHIPPED_WEIGHTS if is_whole else TRIAL
+    return options
 
 
 def positive(text: str) -> int:

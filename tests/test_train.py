@@ -1,0 +1,103 @@
+"""The command that trains from scratch, in a small world."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import train
+from mnist.classifier import SHIPPED_WEIGHTS, read_weights
+from mnist.data import Augmentation, Labelled, torchvision_datasets
+from mnist.strokes import digits, training_styles
+from mnist.training import Plan, Recipe
+
+RECIPE = Recipe(epochs=3, batch=64, peak_rate=1e-2, average=0.97, augmentation=Augmentation().scaled(0.3))
+PLAN = Plan(
+    recipe=RECIPE,
+    widths=(6, 8, 10),
+    strokes=300,
+    outliers=120,
+    strokes_per_epoch=300,
+    outliers_per_epoch=120,
+    trained_styles=500,
+    held_out_styles=500,
+    held_out_kinds=400,
+)
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Runs train.py in this process; returns (exit code, stdout, stderr)."""
+    drawn = digits(600, seed=21, styles=training_styles())
+    whole = Labelled(drawn.frames.repeat(10, 1, 1), drawn.labels.repeat(10))  # 5,000 are held back
+    monkeypatch.setattr(train, "load_mnist", lambda folder, *, train: whole if train else drawn)
+    monkeypatch.setattr(train, "Plan", lambda: PLAN)
+    monkeypatch.setattr(train, "TRIAL", tmp_path / "data" / "trial.pt")
+    monkeypatch.setattr(train, "SHIPPED_WEIGHTS", tmp_path / "weights" / "digits.pt")
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        code = train.main([*arguments])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return command
+
+
+def test_it_writes_weights_and_a_report_and_ends_with_one_line(command, tmp_path):
+    out = tmp_path / "new" / "mine.pt"
+
+    code, said, progress = command("--epochs", "1", "--seed", "3", "--out", str(out), "--device", "cpu")
+
+    network, calibration = read_weights(out)
+    report = json.loads(out.with_suffix(".json").read_text())
+    [line] = said.splitlines()
+    assert code == 0
+    assert network.widths == PLAN.widths
+    assert calibration.temperature > 0
+    assert (report["epochs"], report["seed"], report["bytes"]) == (1, 3, out.stat().st_size)
+    assert report["command"] == f"python train.py --epochs 1 --seed 3 --out {out} --device cpu"
+    assert f"test {report['test_accuracy']:.2%}" in line
+    assert str(out) in line
+    assert "drawing: 100%" in progress
+    assert "training: 100%" in progress
+
+
+def test_a_trial_leaves_what_is_served_alone_and_the_whole_training_replaces_it(command):
+    command("--epochs", "1")
+
+    assert train.TRIAL.exists()
+    assert not train.SHIPPED_WEIGHTS.exists()
+
+    command()
+
+    assert train.SHIPPED_WEIGHTS.exists()
+    assert train.SHIPPED_WEIGHTS.with_suffix(".json").exists()
+
+
+def test_the_shipped_weights_are_what_the_whole_training_writes():
+    assert train.parse([]).out == SHIPPED_WEIGHTS
+    assert train.parse(["--epochs", "30"]).out == SHIPPED_WEIGHTS
+    assert train.parse(["--epochs", "29"]).out == Path(train.__file__).parent / "data" / "trial.pt"
+
+
+def test_without_mnist_it_says_so_before_it_draws_anything(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("MNIST_DIR", str(tmp_path))
+    monkeypatch.setattr(torchvision_datasets().MNIST, "mirrors", [])  # no network
+
+    code = train.main(["--epochs", "1"])
+
+    said = capsys.readouterr()
+    assert code == 1
+    assert "MNIST_DIR" in said.err
+    assert "drawing" not in said.err
+
+
+@pytest.mark.parametrize("arguments", [["--epochs", "0"], ["--epochs", "two"], ["--device", "tpu"]])
+def test_wrong_arguments_are_told(arguments):
+    with pytest.raises(SystemExit) as stopped:
+        train.parse(arguments)
+    assert stopped.value.code == 2
+
+
