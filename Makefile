@@ -11,7 +11,7 @@ ROOT_DO := $(shell if [ "$$(id -u)" = 0 ]; then echo; elif command -v sudo >/dev
 APT_INSTALL = $(ROOT_DO) sh -c 'command -v apt-get >/dev/null && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-resilience test-container check format bench screenshots browser prometheus mariadb clean
+.PHONY: help run install test test-resilience test-container check format bench screenshots browser prometheus mariadb clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -19,6 +19,8 @@ help:  ## list these commands
 run: $(BIN)/.ready  ## start the application at http://localhost:8501 (PORT=… for another port)
 	@echo "==> Starting the application at http://localhost:$(PORT) (stop it with Ctrl+C)"
 	@$(BIN)/streamlit run app.py --server.port $(PORT)
+
+install: $(BIN)/.ready  ## only install what it needs, into .venv
 
 test: $(BIN)/.ready-dev browser prometheus mariadb  ## run every test: with a real PostgreSQL, MariaDB, browser and Prometheus
 	@echo "==> Running the tests"

@@ -98,7 +98,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument(
-        "--min-feedback", type=number, metavar="N", help="do nothing with fewer new labels (default 10)"
+        "--min-feedback",
+        type=number,
+        metavar="N",
+        help="fewest new labels to start with (default: RETRAIN_MIN_FEEDBACK, 10)",
     )
     parser.add_argument("--json", action="store_true", help="print exactly one JSON object")
     parser.add_argument("--progress", action="store_true", help="tell the progress as lines of JSON on stderr")

@@ -1,9 +1,15 @@
 """The documents say nothing that is not there."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
+
+from mnist.database import connect
+from mnist.repository import Repository
+from tests.test_repository import drawing
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -52,6 +58,28 @@ def test_the_requirements_pin_every_package_exactly():
 
 def test_nothing_of_mnist_is_in_the_repository():
     assert not [path for path in (ROOT / "docs").rglob("*") if "ubyte" in path.name]
+
+
+def test_the_deletion_of_old_drawings_takes_those_alone_that_nobody_labelled(transactional_url):
+    [deletion] = re.findall(r'"(DELETE FROM predictions [^"]+)"', read(ROOT / "docs" / "deployment.md"))
+    if transactional_url.get_backend_name() == "sqlite":
+        deletion = deletion.replace("now() - interval '1 year'", "datetime('now', '-1 year')")  # as the text says
+    now = datetime.now(UTC)
+    long_ago, lately = now - timedelta(days=370), now - timedelta(days=360)
+    old, labelled, young = (
+        drawing(created_at=long_ago),
+        drawing(created_at=long_ago, true_label=7, labelled_at=long_ago),
+        drawing(created_at=lately),
+    )
+    engine = connect(transactional_url)
+    repository = Repository(engine)
+    repository.add_all([old, labelled, young])
+
+    with create_engine(transactional_url).begin() as connection:
+        connection.execute(text(deletion))
+
+    assert {each.id for each in repository.recent(limit=10)} == {labelled.id, young.id}
+    engine.dispose()
 
 
 def code(document: Path) -> list[str]:

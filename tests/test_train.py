@@ -99,5 +99,3 @@ def test_wrong_arguments_are_told(arguments):
     with pytest.raises(SystemExit) as stopped:
         train.parse(arguments)
     assert stopped.value.code == 2
-
-
