@@ -5,8 +5,18 @@ from __future__ import annotations
 import ipaddress
 
 
+def plain(address: str) -> str:
+    """An IPv4 client on a socket that serves both families looks like ::ffff:192.0.2.1; it is 192.0.2.1."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(getattr(parsed, "ipv4_mapped", None) or address)
+
+
 def network_of(address: str) -> str:
     """What one client can't easily leave: an IPv4 address, or the /64 that an IPv6 customer has for himself."""
+    address = plain(address)
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

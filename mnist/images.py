@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import io
+import struct
 import threading
 import warnings
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ MAX_ASPECT = 50  # longer side / shorter side; beyond it nothing of a digit is l
 MAX_SCANS = 64  # of a progressive JPEG: encoders write about ten, and each costs a pass over all pixels
 WORKING_SIDE = 1024  # longer side after decoding: more detail never reaches a 20 × 20 box
 STRIP_ROWS = 64  # rows of the result that are made at a time
+KEPT_BYTES = 100_000  # of a PNG that is kept as it came
+# What a PNG may hold to be kept as it came: the picture, and how its colours are meant. No texts, places or times.
+PLAIN_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"sRGB", b"gAMA", b"cHRM", b"pHYs", b"IDAT", b"IEND"))
 
 M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
 ORIENTATION = 0x0112  # the EXIF tag, and what turns each of its values upright
@@ -120,6 +124,27 @@ def encode_png(pixels: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG", compress_level=6)
     return buffer.getvalue()
+
+
+def as_stored(data: bytes, pixels: np.ndarray) -> bytes:
+    """What is kept of `data`, a picture of which `decode` made `pixels`: a PNG of that size, and nothing else in it.
+
+    A canvas's own PNG is kept byte for byte. Whoever shows what is stored decodes no more than that size.
+    """
+    height, width = pixels.shape[:2]
+    is_kept = len(data) <= KEPT_BYTES and data[16:24] == struct.pack(">II", width, height) and _is_plain_png(data)
+    return data if is_kept else encode_png(pixels)
+
+
+def _is_plain_png(data: bytes) -> bool:
+    """Whether a PNG file has PLAIN_CHUNKS only, and ends where the picture does."""
+    place, kind = 8, b""
+    while place + 12 <= len(data) and kind != b"IEND":
+        length, kind = struct.unpack_from(">I4s", data, place)
+        if kind not in PLAIN_CHUNKS:
+            return False
+        place += 12 + length
+    return data.startswith(b"\x89PNG\r\n\x1a\n") and kind == b"IEND" and place == len(data)
 
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:

@@ -74,14 +74,17 @@ def frame_ink(ink: np.ndarray) -> Prepared:
     """MNIST's recipe: crop to the ink, scale into 20 × 20 keeping the aspect, centre the mass in 28 × 28.
 
     ink: (H, W) uint8, 0 = paper, 255 = ink.
-    Raises BlankDrawing when there is less ink than a speck.
+    Raises BlankDrawing when there is less ink than a speck, or nothing but specks.
     """
     marks = (ink >= INK).view(np.uint8)
     top, left, bottom, right = _bounds(marks)
     crop = ink[top:bottom, left:right]
     height, width = crop.shape
+    box = _fit(crop)
+    if not box.any():  # specks far apart, each too small to leave a trace
+        raise BlankDrawing("There are no more than specks on the picture.")
     return Prepared(
-        frame=_centre(_fit(crop)),
+        frame=_centre(box),
         height=height,
         width=width,
         ink_share=cv2.countNonZero(marks[top:bottom, left:right]) / crop.size,

@@ -15,7 +15,7 @@ import numpy as np
 
 from mnist.classifier import Prediction
 from mnist.coalescing import Coalescer
-from mnist.images import BadImage, decode, encode_png
+from mnist.images import BadImage, as_stored, decode
 from mnist.metrics import ACCURACY_WINDOW, Metrics
 from mnist.model_card import ModelCard
 from mnist.preprocess import BlankDrawing
@@ -152,7 +152,8 @@ class Recogniser:
         Raises BadImage or BlankDrawing where the picture can't be read.
         """
         pixels = decode(drawing.image, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
-        [found] = self._look_at([_Asked(_Picture(drawing.image, frame(pixels)), drawing.source, drawing.session_id)])
+        picture = _Picture(as_stored(drawing.image, pixels), frame(pixels))
+        [found] = self._look_at([_Asked(picture, drawing.source, drawing.session_id)])
         kept = ("id", "created_at", "true_label", "true_number", "labelled_at")
         return replace(found.drawing, **{name: getattr(drawing, name) for name in kept})
 
@@ -205,7 +206,7 @@ class Recogniser:
             except BlankDrawing:
                 self._metrics.count_blank(source=source, version=self._model.version)
                 raise
-            image = _as_drawn(data, pixels)
+            image = as_stored(data, pixels)
         self._metrics.observe_ink(source=source, ink_share=framed.whole.ink_share, box_share=framed.whole.canvas_share)
         return _Picture(image, framed)
 
@@ -308,11 +309,3 @@ class _Asked:
     picture: _Picture
     source: str
     session_id: str | None
-
-
-def _as_drawn(data: bytes, pixels: np.ndarray) -> bytes:
-    # The canvas sends a PNG within our working size already: keep its very bytes.
-    return data if data.startswith(b"\x89PNG") and len(data) <= _KEEP_BYTES else encode_png(pixels)
-
-
-_KEEP_BYTES = 100_000

@@ -90,7 +90,8 @@ def parse_label(label: int | str | None) -> tuple[int | None, str | None]:
         return label, None
     if isinstance(label, str) and label.isascii() and label.isdecimal() and len(label) <= MAX_NUMBER:
         return (int(label), None) if len(label) == 1 else (None, label)
-    raise BadLabel(f"The label is {label!r}; it must be a digit from 0 to 9, or null for “not a digit”.")
+    shown = repr(label[:40] if isinstance(label, str) else label)
+    raise BadLabel(f"The label is {shown[:60]}; it must be a digit from 0 to 9, or null for “not a digit”.")
 
 
 def as_text(digit: int | None, number: str | None) -> str | None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import threading
 import time
 
 from mnist.addresses import network_of
+from mnist.rate import MovingWindow
 
+WRONG_ATTEMPTS = (5, 60.0), (30, 3600.0)  # of one client: number, seconds
 TICKET_SECONDS = 3600
 
 
@@ -21,12 +24,10 @@ class SignIn:
 
     def __init__(self, password: str | None) -> None:
         """password: None switches administration off."""
-        self._secret = secrets.token_bytes(32)
         self._digest = _digest(password) if password else None
-        if self._digest is not None:
-            from mnist.rate import WrongAttempts  # here: many have no administrator, and limits takes 0.02 s to load
-
-            self._wrong = WrongAttempts()
+        self._wrong = MovingWindow(*WRONG_ATTEMPTS)
+        self._secret = secrets.token_bytes(32)
+        self._lock = threading.Lock()  # looking at a password and counting it is one step, or many at once get through
 
     @property
     def is_on(self) -> bool:
@@ -37,12 +38,13 @@ class SignIn:
         if self._digest is None:
             return False
         client = network_of(address)
-        if not self._wrong.may_try(client):
-            raise TooManyAttempts("Too many wrong passwords from your address. Wait a few minutes and try again.")
-        if hmac.compare_digest(self._digest, _digest(password)):
-            return True
-        self._wrong.count(client)
-        return False
+        with self._lock:
+            if self._wrong.wait(client) > 0:
+                raise TooManyAttempts("Too many wrong passwords from your address. Wait a few minutes and try again.")
+            is_right = hmac.compare_digest(self._digest, _digest(password))
+            if not is_right:
+                self._wrong.count(client)
+            return is_right
 
     def ticket(self) -> str:
         """What stands for the password in a link, for an hour, in this process."""

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine, column, insert, inspect, select, tabl
 from sqlalchemy.exc import SQLAlchemyError
 
 from mnist.database import PredictionRow, UnusableSchema, bring_up, connect, is_common, lock_schema
-from mnist.images import BadImage, decode, encode_png
+from mnist.images import BadImage, as_stored, decode, encode_png
 from mnist.settings import BadSetting, Settings
 from mnist.waiting import patiently
 
@@ -155,7 +155,7 @@ def _time(value: Any) -> datetime:
 
 
 def _png(value: Any) -> bytes:
-    """The picture as a PNG file: a PNG as it is, other formats written anew, bare 28 × 28 pixels as well."""
+    """The picture as a PNG file: a plain PNG as it is, all else written anew, bare 28 × 28 pixels as well."""
     if value is None:
         raise Unreadable("it has no picture")
     data = value.encode() if isinstance(value, str) else bytes(value)
@@ -165,7 +165,7 @@ def _png(value: Any) -> bytes:
         pixels = decode(data)
     except BadImage:
         raise Unreadable(f"its picture ({len(data)} bytes) is no PNG, JPEG or WebP, or a damaged one") from None
-    return data if data.startswith(b"\x89PNG") else encode_png(pixels)
+    return as_stored(data, pixels)
 
 
 def main(arguments: list[str] | None = None) -> int:

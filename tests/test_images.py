@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from mnist import images
-from mnist.images import MAX_SCANS, WORKING_SIDE, BadImage, ImageTooLarge, NotAnImage, decode, encode_png
+from mnist.images import MAX_SCANS, WORKING_SIDE, BadImage, ImageTooLarge, NotAnImage, as_stored, decode, encode_png
 
 
 def corner_picture(width: int = 48, height: int = 32) -> Image.Image:
@@ -284,6 +284,49 @@ def test_only_pixels_leave_a_polyglot():
     pixels = decode(GOOD[0] + payload)
     assert np.array_equal(pixels, decode(GOOD[0]))
     assert payload not in encode_png(pixels)
+
+
+def png(size: tuple[int, int] = (60, 40), **options) -> bytes:
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").resize(size).save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
+def with_text() -> bytes:
+    said = PngImagePlugin.PngInfo()
+    said.add_text("Author", "Jane Doe")
+    return png(pnginfo=said)
+
+
+def with_place() -> bytes:
+    exif = Image.Exif()
+    exif[0x010F] = "Jane's camera"
+    return png(exif=exif)
+
+
+def test_a_plain_png_is_stored_as_it_came():
+    data = png()
+
+    assert as_stored(data, decode(data)) is data
+
+
+@pytest.mark.parametrize(
+    "data",
+    [with_text(), with_place(), png() + b"Jane Doe", png((1030, 1030)), GOOD[1], png()[:-1] + b"x"],
+    ids=["text", "exif", "something behind it", "larger than what is worked on", "jpeg", "a damaged end"],
+)
+def test_anything_else_is_stored_as_its_pixels_alone(data):
+    pixels = decode(data)
+
+    stored = as_stored(data, pixels)
+
+    with Image.open(io.BytesIO(stored)) as image:
+        assert image.format == "PNG"
+        assert image.size == (pixels.shape[1], pixels.shape[0])
+        assert max(image.size) <= WORKING_SIDE
+        assert not image.info
+    assert b"Jane" not in stored
+    assert np.array_equal(decode(stored), pixels)
 
 
 @settings(max_examples=150, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -203,6 +204,16 @@ def test_an_empty_jpeg_is_a_blank():
     data = cv2.imencode(".jpg", np.full((200, 200, 3), 253, np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 30])[1].tobytes()
     with pytest.raises(BlankDrawing):
         prepare(decode(data))
+
+
+@pytest.mark.parametrize("side", [280, 640, 1024])
+@pytest.mark.parametrize("specks", [12, 13, 20, 40])
+def test_dust_is_a_blank_or_a_frame_and_never_an_error(side, specks):
+    rng = np.random.default_rng(specks)
+    pixels = np.full((side, side), 255, np.uint8)
+    pixels[rng.integers(0, side, specks), rng.integers(0, side, specks)] = 0
+    with contextlib.suppress(BlankDrawing):
+        assert prepare(pixels).frame.max() > 0
 
 
 @settings(max_examples=60, deadline=None)

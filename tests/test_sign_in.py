@@ -1,6 +1,7 @@
 """Who may administer."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -44,6 +45,29 @@ def test_a_customers_whole_network_counts_as_one():
         sign_in.admits("right", "2001:db8::ffff")
 
 
+def test_an_ipv4_client_on_an_ipv6_socket_is_that_client_and_no_other():
+    sign_in = SignIn("right")
+    for _ in range(5):
+        sign_in.admits("wrong", "::ffff:192.0.2.1")
+
+    assert sign_in.admits("right", "::ffff:192.0.2.2")
+    with pytest.raises(TooManyAttempts):
+        sign_in.admits("right", "192.0.2.1")
+
+
+def test_of_many_attempts_at_once_five_are_looked_at():
+    sign_in = SignIn("right")
+
+    def guess(number: int) -> bool:
+        try:
+            return not sign_in.admits(f"wrong {number}", "192.0.2.1")
+        except TooManyAttempts:
+            return False
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(guess, range(200))) == 5
+
+
 def test_right_attempts_use_nothing_up():
     sign_in = SignIn("right")
 
@@ -66,13 +90,16 @@ def test_a_made_up_ticket_opens_nothing(ticket):
     assert not SignIn("right").accepts(ticket)
 
 
-def test_a_clock_that_is_set_back_does_not_lock_the_administrator_out(monkeypatch):
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_is_set_neither_locks_the_administrator_out_nor_lets_anybody_guess(monkeypatch, hours):
     gate = SignIn("open sesame")
-    now = 1_000_000.0
-    monkeypatch.setattr(time, "time", lambda: now)
     for _ in range(5):
         gate.admits("wrong", "192.0.2.1")
+    now, steady = time.time(), time.monotonic()
 
-    now -= 3600
+    monkeypatch.setattr(time, "time", lambda: now + 3600 * hours)
+    with pytest.raises(TooManyAttempts):
+        gate.admits("open sesame", "192.0.2.1")
 
+    monkeypatch.setattr(time, "monotonic", lambda: steady + 61)
     assert gate.admits("open sesame", "192.0.2.1")

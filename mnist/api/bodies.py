@@ -29,6 +29,8 @@ RAW_TYPES = ("image/png", "image/jpeg", "image/jpg", "image/webp")
 MULTIPART = "multipart/form-data"
 JSON = "application/json"
 MAX_PARTS = 16  # of a form: a file, a label, and what else a page's form may hold
+MAX_JSON_PARTS = 4_000  # commas and opening brackets of a body; 256 pictures as data URLs in objects have 770
+MAX_LABEL = 100  # bytes in a form
 ENVELOPE = 64 * 2**10  # bytes of a JSON or multipart body around the picture itself
 HELD_BYTES = 64 * 2**20  # of all uploads that are under way or being worked on, in one process
 
@@ -150,6 +152,8 @@ def unsupported(content_type: str | None, accepted: Sequence[str]) -> HTTPExcept
 
 def read_json(shape: type[Body], body: bytes) -> Body:
     """Raises HTTPException 422 that names the first thing that does not fit."""
+    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_JSON_PARTS:  # counted first: parsed they would take a gigabyte
+        raise HTTPException(422, "The JSON has far too many parts. Send at most 256 pictures.")
     try:
         return shape.model_validate_json(body)
     except ValidationError as error:
@@ -211,6 +215,8 @@ def _read_form(content_type: str | None, body: bytes, *, with_label: bool = Fals
     labels = [each.value or b"" for each in fields if each.field_name == b"label"]
     if len(labels) != 1:
         raise HTTPException(422, f"The form has {len(labels)} fields named label; send exactly one, 0–9 or null.")
+    if len(labels[0]) > MAX_LABEL:
+        raise BadLabel("The label is far too long; it must be a digit from 0 to 9, or null for “not a digit”.")
     text = labels[0].decode("utf-8", "replace").strip()
     return Labelled(pictures[0], None if text == "null" else text)
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import hmac
 import math
-import time
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
-from limits import RateLimitItemPerMinute
-from limits.strategies import MovingWindowRateLimiter
 
-from mnist.addresses import network_of
-from mnist.rate import SteadyStorage
+from mnist.addresses import network_of, plain
+from mnist.rate import MovingWindow
 from mnist.sign_in import SignIn, TooManyAttempts
 
 MAX_SESSION = 64  # characters
@@ -36,8 +33,8 @@ class Gate:
     def __init__(self, api_key: str | None, rate_limit: int) -> None:
         """rate_limit: requests per minute and client address in this process; 0 = no limit."""
         self._key = api_key.encode() if api_key else None
-        self._limit = RateLimitItemPerMinute(rate_limit) if rate_limit else None
-        self._limiter = MovingWindowRateLimiter(SteadyStorage())
+        self._rate_limit = rate_limit
+        self._window = MovingWindow((rate_limit, 60)) if rate_limit else None
 
     def admit(self, address: str, offered: tuple[str | None, ...], session: str | None) -> Caller:
         """Raises HTTPException: 429 over the rate limit, 401 without the key, 422 for a session that is no name."""
@@ -55,15 +52,11 @@ class Gate:
         return Caller(session or address)
 
     def _count(self, address: str) -> None:
-        if self._limit is None:
-            return
-        client = network_of(address)
-        if not self._limiter.hit(self._limit, client):
-            wait = math.ceil(self._limiter.get_window_stats(self._limit, client).reset_time - time.time())
+        if self._window is not None and (wait := self._window.hit(network_of(address))) > 0:
             raise HTTPException(
                 429,
-                f"More than {self._limit.amount} requests in a minute. Wait, or send many pictures as one batch.",
-                {"Retry-After": str(max(1, wait))},
+                f"More than {self._rate_limit} requests in a minute. Wait, or send many pictures as one batch.",
+                {"Retry-After": str(math.ceil(wait))},
             )
 
 
@@ -103,9 +96,7 @@ def admit_administrator(request: Request, ticket: str) -> None:
 
 def client_address(request: Request) -> str:
     """The client's address as the server knows it: behind a trusted proxy, the one that the proxy forwards."""
-    host = request.client.host if request.client else "unknown"
-    # On a socket that serves both families IPv4 clients look like ::ffff:192.0.2.1.
-    return host[7:] if host.startswith("::ffff:") and "." in host else host[:MAX_SESSION]
+    return plain(request.client.host if request.client else "unknown")[:MAX_SESSION]
 
 
 def _same(key: bytes, offered: str) -> bool:

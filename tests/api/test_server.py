@@ -35,8 +35,9 @@ def chunk(kind, content):
 def upload(numbers):
     link = http.client.HTTPConnection(host, timeout=60)
     answers = []
-    for number in numbers:  # the same drawing, made unique by a comment in the file
-        unique = picture[:-12] + chunk(b"tEXt", b"number\\0%d" % number) + picture[-12:]
+    for number in numbers:  # the same drawing, made unique by how large a pixel is said to be
+        size = number.to_bytes(4, "big")
+        unique = picture[:-12] + chunk(b"pHYs", size + size + b"\\0") + picture[-12:]
         link.request("POST", "/api/predict", unique, {"Content-Type": "image/png"})
         answer = link.getresponse()
         answers.append((answer.status, json.loads(answer.read())))

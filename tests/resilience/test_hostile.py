@@ -111,3 +111,30 @@ def test_a_hostile_body_is_answered_in_words(application, name, path, body, head
     assert "Traceback" not in text
     assert "/site-packages/" not in text
     assert len(text) < 2000
+
+
+LARGE = {
+    "empty lists": (
+        "/api/predict/batch",
+        b'{"images":[' + b"[]," * 6_600_000 + b"[]]}",
+        {"Content-Type": "application/json"},
+    ),
+    "a label in a form": (
+        "/api/feedback",
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nb\r\n'
+        b'--x\r\nContent-Disposition: form-data; name="label"\r\n\r\n' + "\0🖊".encode() * 2_000_000 + b"\r\n--x--\r\n",
+        {"Content-Type": "multipart/form-data; boundary=x"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_large_body_of_nothing_takes_little_memory_and_little_is_said_about_it(application, name):
+    path, body, headers = LARGE[name]
+
+    with Memory(application) as memory:
+        status, text = post(application, path, body, headers)
+
+    assert status in (400, 422), (status, text[:300])
+    assert len(text) < 500
+    assert memory.most < MOST_MEMORY
