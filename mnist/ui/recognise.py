@@ -20,15 +20,20 @@ def show() -> None:
         on_change=start_over,
         label_visibility="collapsed",
     )
-    WAYS_IN[way_in or "Draw"]()
-    st.toggle(
+    above = st.container()
+    # Asked before anything is read: a browser that comes back to a new session, after a restart of the server or a long
+    # pause, tells how its switch stands, and no callback is called for that.
+    kept = st.toggle(
         "Keep my drawings, to improve the program",
         key="keeps",
         value=visitor.keeps(),
-        on_change=_choose_to_keep,
+        on_change=start_over,
         help="Drawings are stored with what the program read and what you said, without your name or address. "
         "Switched off, nothing of what you draw is stored.",
     )
+    visitor.choose_to_keep(kept)
+    with above:
+        WAYS_IN[way_in or "Draw"]()
     recent.show()
 
 
@@ -36,8 +41,3 @@ def start_over() -> None:
     """Another way in starts with nothing on the page."""
     draw.leave()
     picture.start_over()
-
-
-def _choose_to_keep() -> None:
-    visitor.choose_to_keep(st.session_state["keeps"])
-    start_over()

@@ -47,12 +47,17 @@ def forget(problem: str | None = None) -> None:
 
 def keeps() -> bool:
     """Whether the visitor's drawings may be stored."""
-    return bool(st.session_state.get("keeps_drawings", True))
+    return bool(st.session_state.get("keeps_drawings", st.query_params.get("keep") != "no"))
 
 
 def choose_to_keep(kept: bool) -> None:
-    # A widget's own state is gone as soon as another page is open; this stays for the visit.
+    """For this visit, and in the page's address, so that it outlives a reload."""
+    # A widget's own state is gone as soon as another page is open.
     st.session_state["keeps_drawings"] = kept
+    if kept:
+        st.query_params.pop("keep", None)
+    else:
+        st.query_params["keep"] = "no"
 
 
 def unsent() -> Unsent | None:

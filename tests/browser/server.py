@@ -25,9 +25,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_app(database_url: URL, log: Path, **environment: str) -> Iterator[str]:
+def running_app(database_url: URL, log: Path, port: int | None = None, **environment: str) -> Iterator[str]:
     """`streamlit run app.py` until the block ends; yields its address. Shows its output when it does not come up."""
-    port = free_port()
+    port = port or free_port()
     settings = {"DATABASE_URL": database_url.render_as_string(hide_password=False), **environment}
     with log.open("w") as output:
         process = subprocess.Popen(
