@@ -22,7 +22,7 @@ from tqdm import tqdm
 from mnist.classifier import SHIPPED_WEIGHTS, write_weights
 from mnist.data import MissingMnist, load_mnist
 from mnist.network import parameter_count
-from mnist.settings import Settings
+from mnist.settings import BadSetting, Settings
 from mnist.training import Plan, logits_of, make_drawings, score, train
 
 TRIAL = Path(__file__).parent / "data" / "trial.pt"
@@ -34,10 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
     if options.epochs is not None:
         plan = plan.shortened(options.epochs)
     device = choose_device(options.device)
-    folder = Settings.from_environment().mnist_dir
     try:
+        folder = Settings.from_environment().mnist_dir
         learned, test = load_mnist(folder, train=True), load_mnist(folder, train=False)
-    except MissingMnist as error:
+    except (BadSetting, MissingMnist) as error:
         print(error, file=sys.stderr)
         return 1
 

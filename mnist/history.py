@@ -89,12 +89,12 @@ class History(Storage):
                 if (end := session.execute(last).one_or_none()) is not None:
                     among.append(place >= tuple(end))
             # The ids first, and one more than is shown: an index holds all that is asked for, the pictures come after.
-            matching = select(row.id).where(*among, *filters).order_by(*newest_first).limit(limit + 1)
-            ids = list(session.scalars(matching))
-            pictures = select(row).where(row.id.in_(ids[:limit])).order_by(*newest_first)
+            matching = select(row.created_at, row.id).where(*among, *filters).order_by(*newest_first).limit(limit + 1)
+            places = session.execute(matching).all()
+            pictures = select(row).where(row.id.in_([each.id for each in places[:limit]])).order_by(*newest_first)
             drawings = [as_drawing(each) for each in session.scalars(pictures)]
-        if len(ids) > limit:
-            end = (drawings[-1].created_at, drawings[-1].id)
+        if len(places) > limit:
+            end = places[limit - 1]
         return Page(drawings, None if end is None else (end[0], end[1]))
 
     def some(self, ids: Sequence[uuid.UUID], *, most: int) -> list[Drawing]:

@@ -172,10 +172,13 @@ class Recogniser:
                 self._repository.save(labelled)
             self._metrics.count_feedback(is_right=labelled.truth == labelled.guess)
 
-    def correct_by_id(self, drawing_id: uuid.UUID, label: int | str | None) -> None:
-        """Like `correct`, for a caller that knows only the id. Raises UnknownPrediction too."""
+    def correct_by_id(self, drawing_id: uuid.UUID, label: int | str | None, *, source: str | None = None) -> None:
+        """Like `correct`, for a caller that knows only the id; with `source` only a drawing that came so.
+
+        Raises UnknownPrediction too.
+        """
         with self._counting_errors("correct"):
-            is_right = self._repository.correct(drawing_id, label)
+            is_right = self._repository.correct(drawing_id, label, source=source)
         self._metrics.count_feedback(is_right=is_right)
 
     def recent(self, *, limit: int, session_id: str | None = None) -> list[Drawing]:

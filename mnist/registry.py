@@ -19,6 +19,7 @@ from mnist.storage import Storage, change
 
 CHUNK = 500  # rows held at a time; a drawing is a few kB
 ROLLED_BACK = "rolled_back"  # set aside with the version that learned it
+REPLACED = "compared_with"  # in a version's metrics: the one that it took the place of
 REVOKED = "revoked"  # set aside by a person
 
 
@@ -144,6 +145,7 @@ class Registry(Storage):
             _take_turns(session)
             if change(session, _retire().where(ModelRow.version == replaces)) == 0:
                 raise ActiveVersionChanged(f"Version {replaces} is no longer the active one; nothing was changed.")
+            metrics = {**metrics, REPLACED: replaces}
             version = _insert(session, weights, metrics, parent=parent, status="active")
             _mark(session, marks, version)
             return version
@@ -173,21 +175,20 @@ class Registry(Storage):
         """
         with self._session() as session:
             _take_turns(session)
-            active = session.scalar(select(ModelRow.version).where(ModelRow.status == "active"))
-            if to is None:
-                earlier = select(func.max(ModelRow.version)).where(
-                    ModelRow.status == "retired", ModelRow.version < (active or 0)
-                )
-                to = session.scalar(earlier)
-                if to is None:
-                    raise NoSuchVersion("There is no earlier version to go back to.")
+            if to is None and (to := _replaced(session)) is None:
+                raise NoSuchVersion("There is no earlier version to go back to.")
             if change(session, _retire()) == 0:
                 raise NoSuchVersion("There is no active version yet.")
             chosen = update(ModelRow).where(ModelRow.version == to, ModelRow.status == "retired")
             if change(session, chosen.values(status="active")) == 0:
                 raise NoSuchVersion(f"Version {to} was never served; --list shows what there is.")
             rows = update(PredictionRow).where(PredictionRow.reviewed.is_(False))
-            later = rows.where(PredictionRow.processed_by > to, PredictionRow.set_aside.is_(None))
+            rejected = select(ModelRow.version).where(ModelRow.status == "rejected")  # whose labels wait all the same
+            later = rows.where(
+                PredictionRow.processed_by > to,
+                PredictionRow.processed_by.not_in(rejected),
+                PredictionRow.set_aside.is_(None),
+            )
             session.execute(later.values(set_aside=ROLLED_BACK))
             again = rows.where(PredictionRow.processed_by <= to, PredictionRow.set_aside == ROLLED_BACK)
             session.execute(again.values(set_aside=None))
@@ -207,11 +208,13 @@ class Registry(Storage):
         At most `limit` rows, CHUNK of them in memory at a time, each chunk in a transaction of its own. A label that
         is given meanwhile may come or not; it is not waited for.
         """
+        read: set[uuid.UUID] = set()  # a label that is changed meanwhile moves on, and would come again
         for processed in (False, True):
             last: tuple[datetime, uuid.UUID] | None = None
             while limit > 0:
                 chunk = self._chunk(processed, last, min(CHUNK, limit))
-                yield from chunk
+                yield from (each for each in chunk if each.id not in read)
+                read.update(each.id for each in chunk)
                 limit -= len(chunk)
                 if len(chunk) < CHUNK:
                     break
@@ -298,6 +301,17 @@ def _take_turns(session: Session) -> None:
 
 def _retire() -> Update:
     return update(ModelRow).where(ModelRow.status == "active").values(status="retired")
+
+
+def _replaced(session: Session) -> int | None:
+    """The version that the active one replaced, as its promotion noted; of one that noted none, the one before."""
+    row = session.execute(select(ModelRow.version, ModelRow.metrics).where(ModelRow.status == "active")).one_or_none()
+    if row is None:
+        return None
+    active, metrics = row
+    served = select(func.max(ModelRow.version)).where(ModelRow.status == "retired")
+    noted = session.scalar(served.where(ModelRow.version == metrics.get(REPLACED)))
+    return noted or session.scalar(served.where(ModelRow.version < active))
 
 
 def _version_or_none(row: Any) -> Version | None:

@@ -122,22 +122,23 @@ class Repository(Storage):
             with self._connection() as connection:
                 connection.execute(_NEW, [as_values(drawing) for drawing in drawings])
 
-    def correct(self, drawing_id: uuid.UUID, label: int | str | None) -> bool:
+    def correct(self, drawing_id: uuid.UUID, label: int | str | None, *, source: str | None = None) -> bool:
         """Say what a stored drawing is: 0–9, a string of digits for a whole number, None for "not a digit".
 
-        A later label replaces an earlier one until a retraining has used it.
+        A later label replaces an earlier one until a retraining has used it. source: only a drawing that came so.
         Returns whether the network had read it so. Raises BadLabel, UnknownPrediction or AlreadyProcessed.
         """
         true_label, true_number = parse_label(label)
+        meant = [PredictionRow.id == drawing_id] + ([] if source is None else [PredictionRow.source == source])
         labelled = (
             update(PredictionRow)
-            .where(PredictionRow.id == drawing_id, PredictionRow.feedback_processed.is_(False))
+            .where(*meant, PredictionRow.feedback_processed.is_(False))
             .values(true_label=true_label, true_number=true_number, labelled_at=utc_now())
         )
         guess = select(PredictionRow.predicted_digit, PredictionRow.predicted_number)
         with self._session() as session:
             is_labelled = change(session, labelled) == 1
-            guessed = session.execute(guess.where(PredictionRow.id == drawing_id)).one_or_none()
+            guessed = session.execute(guess.where(*meant)).one_or_none()
         if guessed is None:
             raise UnknownPrediction(f"There is no drawing {drawing_id}.")
         if not is_labelled:

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import uuid
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -42,6 +43,8 @@ COLUMNS = (
 MOST_BYTES = 10 * 2**20  # of one picture
 TOGETHER = 100  # drawings stored in one transaction
 NAMED = 20  # refused drawings that are told one by one
+# What zipfile and its decoders raise for members that are damaged, encrypted or packed in a way that Python lacks.
+_UNREADABLE = (ValueError, KeyError, TypeError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 class BadArchive(ValueError):
@@ -97,17 +100,19 @@ def read_archive(file: BinaryIO) -> Iterator[Drawing | str]:
     try:
         archive = zipfile.ZipFile(file)
         table = archive.open(TABLE)
-    except (zipfile.BadZipFile, KeyError, OSError) as error:
+    except _UNREADABLE as error:
         raise BadArchive(f"This is no zip file with a {TABLE} in it. Take one that an export wrote.") from error
     with archive, table:
         try:
-            rows = csv.DictReader(io.TextIOWrapper(table, encoding="utf-8", newline=""))
+            rows = csv.DictReader(io.TextIOWrapper(table, encoding="utf-8-sig", newline=""))
             if missing := set(COLUMNS) - set(rows.fieldnames or ()):
                 columns = ", ".join(sorted(missing))
                 raise BadArchive(f"{TABLE} lacks the columns {columns}. Take a file that an export wrote.")
             for number, row in enumerate(rows, start=2):
                 yield _drawing_or_reason(archive, row, number)
-        except (csv.Error, UnicodeDecodeError, zipfile.BadZipFile, OSError) as error:
+        except BadArchive:
+            raise
+        except (csv.Error, *_UNREADABLE) as error:
             raise BadArchive(f"{TABLE} can't be read: {error}") from error
 
 
@@ -177,7 +182,7 @@ def _row(drawing: Drawing) -> dict[str, str]:
 def _drawing_or_reason(archive: zipfile.ZipFile, row: dict[str, str], number: int) -> Drawing | str:
     try:
         return _drawing(archive, row)
-    except (ValueError, KeyError, TypeError, zipfile.BadZipFile, OSError) as error:
+    except _UNREADABLE as error:
         return f"line {number}: {error}"
 
 
@@ -223,9 +228,14 @@ def main(arguments: list[str] | None = None) -> int:
     administration = services.administration()
     try:
         if options.action == "export":
-            with options.file.open("wb") as file:
-                for piece in write_archive(administration.labelled()):
-                    file.write(piece)
+            unfinished = options.file.with_name(f"{options.file.name}.unfinished")
+            try:
+                with unfinished.open("wb") as file:
+                    for piece in write_archive(administration.labelled()):
+                        file.write(piece)
+                unfinished.replace(options.file)  # only now: an earlier export is better than half of this one
+            finally:
+                unfinished.unlink(missing_ok=True)
             print(f"{options.file}: {options.file.stat().st_size / 2**20:.1f} MB")
         else:
             with options.file.open("rb") as file:

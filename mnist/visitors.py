@@ -6,9 +6,9 @@ import hashlib
 import re
 import secrets
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "visitor"
@@ -20,7 +20,10 @@ _VALID = re.compile(r"[0-9a-f]{32}")
 
 
 class VisitorCookie:
-    """Gives every new visitor of the page a cookie: 128 random bits, out of reach of scripts and of other sites."""
+    """Gives every visitor of the page a cookie: 128 random bits, out of reach of scripts and of other sites.
+
+    Whoever comes back gets it again, so that its year begins anew.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -30,10 +33,8 @@ class VisitorCookie:
             await self._app(scope, receive, send)
             return
         name, secure = (HTTPS_COOKIE, "; Secure") if scope["scheme"] == "https" else (COOKIE, "")
-        if _cookie(Headers(scope=scope), name) is not None:
-            await self._app(scope, receive, send)
-            return
-        cookie = f"{name}={secrets.token_hex(16)}; Path=/; Max-Age={KEPT_SECONDS}; HttpOnly; SameSite=Lax{secure}"
+        value = _cookie(Headers(scope=scope), name) or secrets.token_hex(16)
+        cookie = f"{name}={value}; Path=/; Max-Age={KEPT_SECONDS}; HttpOnly; SameSite=Lax{secure}"
 
         async def send_with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -62,8 +63,6 @@ def _is_page(scope: Scope) -> bool:
 
 
 def _cookie(headers: Headers, name: str) -> str | None:
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(name)
-    except CookieError:
-        return None
-    return found.value if found and _VALID.fullmatch(found.value) else None
+    # Not http.cookies, which gives up at the first cookie of another program that it does not understand.
+    found = cookie_parser(headers.get("cookie", "")).get(name, "")
+    return found if _VALID.fullmatch(found) else None

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, event
 
 from mnist import history as history_module
 from mnist.database import connect
 from mnist.history import History, Page, Wanted
+from mnist.repository import Repository
 from tests.test_repository import NOON, drawing
 
 
@@ -138,3 +139,23 @@ def test_drawings_are_counted_by_day_and_source(repository, history):
         (date(2026, 11, 20), "api"): 2,
         (date(2026, 11, 17), "canvas"): 1,
     }
+
+
+def test_a_page_that_is_deleted_while_it_is_read_leads_on_all_the_same(sqlite_url):
+    engine = connect(sqlite_url)
+    drawings = [drawing(created_at=NOON + timedelta(minutes=minute)) for minute in range(3)]
+    Repository(engine).add_all(drawings)
+
+    def delete_first(connection, cursor, said, *more):
+        if said.startswith("SELECT") and " IN (" in said:
+            connection.exec_driver_sql("DELETE FROM predictions WHERE created_at >= '2026-11-20 12:01'")
+
+    event.listen(engine, "before_cursor_execute", delete_first)
+    page = History(engine).page(Wanted("a visitor"), limit=2)
+    event.remove(engine, "before_cursor_execute", delete_first)
+
+    assert page.drawings == []
+    assert [each.id for each in History(engine).page(Wanted("a visitor"), limit=2, before=page.older).drawings] == [
+        drawings[0].id
+    ]
+    engine.dispose()

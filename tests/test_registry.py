@@ -148,7 +148,7 @@ def test_promotion_swaps_the_active_version_and_marks_its_feedback(registry, rep
     )
 
     assert statuses(registry) == {1: "retired", version: "active"}
-    assert (registry.active().parent, registry.active().metrics) == (1, {"why": "better"})
+    assert (registry.active().parent, registry.active().metrics) == (1, {"why": "better", "compared_with": 1})
     assert registry.weights(version) == b"tuned"
     assert row(database_url, learned) == (True, version, None)
     assert row(database_url, disputed) == (True, version, "disputed")
@@ -282,6 +282,38 @@ def test_rolling_back_skips_rejected_versions_and_can_be_undone(registry, reposi
     assert row(database_url, drawing) == (True, 3, None)
 
 
+def test_going_back_from_a_second_try_does_not_serve_the_first_again(registry, repository, database_url):
+    registry.seed(b"shipped", {})
+    bad = labelled(repository)
+    registry.promote(b"two", {}, parent=1, replaces=1, marks=[mark(bad)])
+    registry.roll_back()
+    registry.promote(b"three", {}, parent=1, replaces=1, marks=[])
+
+    assert registry.roll_back().version == 1
+
+    assert row(database_url, bad) == (True, 2, "rolled_back")
+
+
+def test_going_back_passes_a_release_that_nobody_was_served(registry):
+    registry.seed(b"shipped", {})
+    registry.promote(b"two", {}, parent=1, replaces=1, marks=[])
+    registry.seed(b"release", {})
+    registry.promote(b"four", {}, parent=3, replaces=2, marks=[])
+
+    assert registry.roll_back().version == 2
+
+
+def test_going_back_leaves_the_labels_of_a_rejected_candidate_to_the_next_run(registry, repository, database_url):
+    registry.seed(b"shipped", {})
+    registry.promote(b"two", {}, parent=1, replaces=1, marks=[])
+    drawing = labelled(repository)
+    registry.reject(b"three", {}, parent=1, marks=[mark(drawing)])
+
+    registry.roll_back()
+
+    assert row(database_url, drawing) == (True, 3, None)
+
+
 def test_rolling_back_leaves_what_a_person_has_decided(registry, repository, database_url):
     registry.seed(b"shipped", {})
     drawing = labelled(repository)
@@ -322,6 +354,20 @@ def test_feedback_comes_waiting_first(registry, repository):
     assert [each.true_label for each in found] == [7, None, None, 7, 7]
     assert [each.true_number for each in found] == [None, None, "2026", None, None]
     assert registry.waiting() == 3
+
+
+def test_a_label_that_is_changed_while_it_is_read_comes_once(registry, repository):
+    registry.seed(b"shipped", {})
+    first = labelled(repository)
+    repository.add_all([replace(first, id=uuid.uuid4(), labelled_at=NOON + timedelta(days=1)) for _ in range(600)])
+    reading = registry.feedback(10_000)
+
+    read = [next(reading)]
+    repository.correct(first.id, 1)
+    read += reading
+
+    assert read[0].id == first.id
+    assert len({each.id for each in read}) == len(read) == 601
 
 
 def test_feedback_is_read_to_its_limit_across_chunks(registry, repository):

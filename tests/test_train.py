@@ -94,6 +94,13 @@ def test_without_mnist_it_says_so_before_it_draws_anything(monkeypatch, tmp_path
     assert "drawing" not in said.err
 
 
+def test_a_setting_that_can_not_be_is_told(monkeypatch, capsys):
+    monkeypatch.setenv("MAX_UPLOAD_MB", "many")
+
+    assert train.main(["--epochs", "1"]) == 1
+    assert "MAX_UPLOAD_MB" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["--epochs", "0"], ["--epochs", "two"], ["--device", "tpu"]])
 def test_wrong_arguments_are_told(arguments):
     with pytest.raises(SystemExit) as stopped:

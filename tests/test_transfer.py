@@ -138,6 +138,36 @@ def test_a_picture_that_is_none_is_refused():
     assert (imported.added, imported.refused) == (0, 1)
 
 
+@pytest.mark.parametrize("harm", ["damaged", "encrypted", "packed in a way of tomorrow"])
+def test_a_picture_that_can_not_be_unpacked_is_refused_and_the_others_are_taken(harm):
+    bad, good, house = labelled(), labelled(), House()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(archive_of(bad, good)) as old, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    content = bytearray(packed.getvalue())
+    listed = content.index(b"PK\x01\x02")  # the first member's line in the zip's directory
+    if harm == "damaged":
+        content[120:130] = bytes(10)
+    elif harm == "encrypted":
+        content[listed + 8] |= 1
+    else:
+        content[listed + 10] = 99
+
+    imported = take_over(io.BytesIO(content), house.reread, house.add_new)
+
+    assert (imported.added, imported.refused) == (1, 1)
+    assert [each.id for each in house.stored] == [good.id]
+
+
+def test_a_table_that_a_spreadsheet_saved_is_read():
+    house = House()
+
+    take_over(rewritten(archive_of(labelled()), lambda text: "\ufeff" + text), house.reread, house.add_new)
+
+    assert len(house.stored) == 1
+
+
 def test_a_picture_over_the_limit_is_not_unpacked(monkeypatch):
     monkeypatch.setattr(transfer, "MOST_BYTES", 10)
 
@@ -196,5 +226,9 @@ def test_the_command_carries_drawings_from_one_database_to_another(tmp_path):
     found = Repository(there).find(kept.id)
     assert (found.true_label, found.predicted_digit, found.image) == (7, 7, kept.image)
     there.dispose()
+    before = (tmp_path / "out.zip").read_bytes()
+    assert run("out.zip/there", "export", f"{tmp_path}/out.zip").returncode == 1  # no folder
+    assert (tmp_path / "out.zip").read_bytes() == before
+    assert sorted(each.name for each in tmp_path.glob("out*")) == ["out.zip"]
     refused = run("there", "import", str(Path(__file__)))
     assert (refused.returncode, "export wrote" in refused.stderr) == (1, True)

@@ -37,6 +37,10 @@ def test_what_was_counted_may_be_all_or_nothing(part, text):
     assert counted(part, 1_000) == text
 
 
+def test_a_share_of_all_is_all():
+    assert [counted(share, 1, digits=2) for share in (1.0, 0.99999, 0.5)] == ["100 %", "> 99.99 %", "50.00 %"]
+
+
 def test_there_is_a_bar_for_each_digit_and_the_likeliest_stands_out():
     bars = probability_bars((0.05,) * 3 + (0.55,) + (0.05,) * 6)
 

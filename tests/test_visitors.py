@@ -59,10 +59,30 @@ def test_a_cookie_that_a_neighbouring_site_planted_does_not_count_over_https(cli
     assert session_of(sent) == session_of({HTTPS_COOKIE: own}) != session_of({COOKIE: planted})
 
 
-def test_a_visitor_who_has_one_keeps_it(client):
-    client.get("/")
+def test_a_visitor_who_has_one_keeps_it_for_another_year(client):
+    first = client.get("/").headers["set-cookie"]
 
-    assert "set-cookie" not in client.get("/").headers
+    assert client.get("/").headers["set-cookie"] == first
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        'prefs={"lang":"de"}; {}',
+        "name=Jürgen; {}",
+        'q=a"b; {}',
+        "bad[key]=1; {}",
+        "consent=a b; {}",
+        "{}; a,b=1",
+        "{}; empty",
+    ],
+)
+def test_cookies_of_other_programs_on_the_host_do_not_matter(client, others):
+    own = "visitor=" + "5" * 32
+
+    given = client.get("/", headers={"cookie": others.replace("{}", own).encode("latin-1")}).headers["set-cookie"]
+
+    assert given.startswith(own + ";")
 
 
 def test_two_visitors_get_two_cookies(client):

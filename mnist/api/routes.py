@@ -145,7 +145,8 @@ async def give_feedback(request: Request, drawing_id: str, caller: Admitted) -> 
             if bodies.media_type(content_type) != JSON:
                 raise bodies.unsupported(content_type, (JSON,))
             label = bodies.check_label(bodies.read_json(LabelBody, body).label)
-            recogniser.correct_by_id(_as_id(drawing_id), label)
+            # Of the page's drawings the id is in every link that is shared, and only their makers may label them.
+            recogniser.correct_by_id(_as_id(drawing_id), label, source=SOURCE)
 
         await _in_a_worker(request, work)
     _note(request, id=drawing_id[:36])

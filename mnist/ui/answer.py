@@ -40,6 +40,7 @@ def read(data: bytes, *, source: str) -> None:
 
 def show_empty(invitation: str) -> None:
     """Nothing to answer yet."""
+    _show_unsent(start_over=None)
     thanks = st.session_state.get("thanks")
     lines = f"<b>{thanks}</b><br>{invitation}" if thanks else invitation
     st.html(f'<div class="answer empty" role="status" aria-live="polite"><div>{lines}</div></div>')
@@ -138,32 +139,55 @@ def _a(label: int | str) -> str:
 
 
 def _label(drawing: Drawing, start_over: Callable[[], None], label: int | str | None) -> None:
+    others = [each for each in visitor.unsent() if each.drawing.id != drawing.id]
     try:
         services.recogniser().correct(drawing, label)
     except StorageUnavailable:
-        visitor.keep_unsent(visitor.Unsent(drawing, label))
+        visitor.keep_unsent([*others, visitor.Unsent(drawing, label)])
     except AlreadyProcessed as late:
         start_over()
         st.session_state["thanks"] = str(late)
     else:
-        visitor.keep_unsent(None)
+        visitor.keep_unsent(others)
         start_over()
         st.session_state["thanks"] = f"Thank you! Stored as {labels.as_text(label)}."
 
 
-def _show_unsent(start_over: Callable[[], None]) -> None:
-    if (unsent := visitor.unsent()) is None:
+def _show_unsent(start_over: Callable[[], None] | None) -> None:
+    if not (unsent := visitor.unsent()):
         return
+    said = ", ".join(f"“{labels.as_text(each.label)}”" for each in unsent)
+    what = f"Your correction {said} is" if len(unsent) == 1 else f"Your corrections {said} are"
+    waits = "it waits" if len(unsent) == 1 else "they wait"
     with st.container(horizontal=True, vertical_alignment="center", key="unsent"):
         st.error(
-            f"The database can’t be reached. Your correction “{labels.as_text(unsent.label)}” is **not stored yet**; "
-            "it waits here.",
+            f"The database can’t be reached. {what} **not stored yet**; {waits} here.",
             icon=":material/cloud_off:",
         )
         st.button(
-            "Send again",
-            icon=":material/refresh:",
-            type="primary",
-            on_click=_label,
-            args=(unsent.drawing, start_over, unsent.label),
+            "Send again", icon=":material/refresh:", type="primary", on_click=_send_again, args=(unsent, start_over)
         )
+
+
+def _send_again(unsent: list[visitor.Unsent], start_over: Callable[[], None] | None) -> None:
+    """As far as the database takes them; what else is on the page stays."""
+    sent = []
+    for each in unsent:
+        try:
+            services.recogniser().correct(each.drawing, each.label)
+        except StorageUnavailable:
+            break
+        except AlreadyProcessed:
+            pass  # a retraining has learned it meanwhile
+        sent.append(each)
+    visitor.keep_unsent(unsent[len(sent) :])
+    if not sent:
+        return
+    thanks = f"Thank you! Stored as {', '.join(labels.as_text(each.label) for each in sent)}."
+    found = visitor.recognition()
+    if start_over is not None and found is not None and found.drawing.id in {each.drawing.id for each in sent}:
+        start_over()
+    else:
+        st.toast(thanks)
+    if visitor.recognition() is None:
+        st.session_state["thanks"] = thanks

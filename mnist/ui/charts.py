@@ -27,6 +27,11 @@ def versions_chart(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
     )
 
 
+# Days are UTC's, as in the history's filter: a browser would show a bare date as the evening before, west of Greenwich.
+DAY = alt.X("utcyearmonthdate(day):T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(format="%d %b"))
+DAY_IN_WORDS = alt.Tooltip("utcyearmonthdate(day):T", title="day")
+
+
 def days_chart(days: Mapping[tuple[date, str], int]) -> alt.Chart:
     """Drawings a day, by source. days: (day, source) → how many."""
     rows = [{"day": day.isoformat(), "source": source, "drawings": count} for (day, source), count in days.items()]
@@ -34,10 +39,10 @@ def days_chart(days: Mapping[tuple[date, str], int]) -> alt.Chart:
         alt.Chart(alt.Data(values=rows))
         .mark_bar()
         .encode(
-            x=alt.X("yearmonthdate(day):T", title=None, axis=alt.Axis(format="%d %b")),
+            x=DAY,
             y=alt.Y("drawings:Q", title="drawings"),
             color=alt.Color("source:N", title=None, legend=alt.Legend(orient="top")),
-            tooltip=["day:N", "source:N", "drawings:Q"],
+            tooltip=[DAY_IN_WORDS, "source:N", "drawings:Q"],
         )
         .properties(height=200, width="container")
     )
@@ -53,10 +58,10 @@ def accuracy_chart(days: Mapping[tuple[date, int], Share]) -> alt.Chart:
         alt.Chart(alt.Data(values=rows))
         .mark_line(point=True)
         .encode(
-            x=alt.X("yearmonthdate(day):T", title=None, axis=alt.Axis(format="%d %b")),
+            x=DAY,
             y=alt.Y("share:Q", title="read right", scale=alt.Scale(zero=False), axis=alt.Axis(format=".0%")),
             color=alt.Color("version:N", title=None, legend=alt.Legend(orient="top")),
-            tooltip=["day:N", "version:N", "labels:Q", alt.Tooltip("share:Q", format=".1%")],
+            tooltip=[DAY_IN_WORDS, "version:N", "labels:Q", alt.Tooltip("share:Q", format=".1%")],
         )
         .properties(height=200, width="container")
     )

@@ -12,7 +12,7 @@ from mnist.registry import Version
 from mnist.repository import StorageUnavailable
 from mnist.ui import administrator, retraining
 from mnist.ui.charts import versions_chart
-from mnist.ui.probabilities import as_percent, counted
+from mnist.ui.probabilities import counted
 
 STATUS = {"active": "answers now", "retired": "was replaced", "rejected": "was turned down"}
 
@@ -60,7 +60,7 @@ def _show_figures(active: Version) -> None:
             ("People’s drawings", "user_drawn", "Read right, of labelled drawings by people it never learned from."),
         ):
             if measured.get(key) is not None:
-                st.metric(name, as_percent(measured[key], digits=2), help=words, border=True)
+                st.metric(name, counted(measured[key], 1, digits=2), help=words, border=True)
 
 
 def feedback(version: Version) -> str | None:

@@ -29,7 +29,7 @@ def as_percent(share: float, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
-def counted(part: int, whole: int, digits: int = 1) -> str:
+def counted(part: float, whole: float, digits: int = 1) -> str:
     """As `as_percent`, of what was counted: that may well be all or nothing. whole: above 0."""
     if part in (0, whole):
         return "100 %" if part else "0 %"

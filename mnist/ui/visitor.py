@@ -60,10 +60,10 @@ def choose_to_keep(kept: bool) -> None:
         st.query_params["keep"] = "no"
 
 
-def unsent() -> Unsent | None:
-    correction: Unsent | None = st.session_state.get("unsent")
-    return correction
+def unsent() -> list[Unsent]:
+    """Oldest first."""
+    return list(st.session_state.get("unsent", ()))
 
 
-def keep_unsent(correction: Unsent | None) -> None:
-    st.session_state["unsent"] = correction
+def keep_unsent(corrections: list[Unsent]) -> None:
+    st.session_state["unsent"] = corrections

@@ -3,6 +3,7 @@
 import math
 import uuid
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import URL
@@ -10,6 +11,8 @@ from sqlalchemy import URL
 from mnist.database import connect
 from mnist.repository import Repository
 from tests.api.conftest import as_base64, blank, seven
+
+NOW = datetime.now(UTC)
 
 PNG = {"Content-Type": "image/png"}
 
@@ -146,6 +149,17 @@ def test_feedback_on_an_unknown_drawing_is_404(client, unknown):
 
     assert answer.status_code == 404
     assert len(answer.json()["error"]) < 200
+
+
+def test_a_drawing_of_the_page_is_not_labelled_by_whoever_has_its_link(client, kept):
+    drawing_id = client.post("/api/predict", content=seven(), headers={"Content-Type": "image/png"}).json()["id"]
+    drawn = replace(kept.find(uuid.UUID(drawing_id)), id=uuid.uuid4(), source="canvas", true_label=7, labelled_at=NOW)
+    kept.save(drawn)
+
+    answer = client.post(f"/api/predictions/{drawn.id}/feedback", json={"label": 3})
+
+    assert answer.status_code == 404
+    assert kept.find(drawn.id).true_label == 7
 
 
 def test_feedback_after_a_retraining_is_409(client, kept):

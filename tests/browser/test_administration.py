@@ -184,6 +184,17 @@ def test_insight_shows_everybody_the_figures_and_only_the_administrator_the_draw
     expect(administrator.labels).to_have_count(11)
 
 
+@pytest.mark.parametrize("zone", ["America/New_York", "Europe/Berlin", "Pacific/Auckland"])
+def test_a_day_is_the_same_day_wherever_it_is_looked_at(visit, house, zone):
+    visitor = visit(house.address, timezone_id=zone)
+    go(visitor, "Insight")
+    bar = visitor.page.locator(".stVegaLiteChart").first.locator("path[aria-label]").first
+    bar.hover()
+
+    today = datetime.now(UTC).strftime("%b %d, %Y")
+    expect(visitor.page.locator("#vg-tooltip-element")).to_contain_text(today)
+
+
 def test_a_field_of_the_confusion_matrix_can_be_clicked(administrator):
     go(administrator, "Insight")
     field = administrator.page.locator(".stVegaLiteChart").nth(2).locator("canvas, svg").first

@@ -372,11 +372,18 @@ def test_without_its_database_the_page_answers_and_keeps_the_correction(visit, p
         expect(visitor.page.get_by_text("not stored", exact=False).first).to_be_visible()
         visitor.labels.filter(has_text="1").click()
         expect(visitor.page.get_by_text("it waits here", exact=False)).to_be_visible()
+        visitor.button("Clear").click()
+        visitor.wait_until_empty()
+        expect(visitor.page.get_by_text("it waits here", exact=False)).to_be_visible()
+        visitor.draw(ONE)
+        visitor.settle()
+        visitor.labels.filter(has_text="4").click()
+        expect(visitor.page.get_by_text("“1”, “4”", exact=False)).to_be_visible()
 
         let_in(True)
         visitor.button("Send again").click()
 
-        expect(visitor.page.get_by_text("Thank you! Stored as 1.")).to_be_visible()
+        expect(visitor.page.get_by_text("Thank you! Stored as 1, 4.")).to_be_visible()
         visitor.draw(ONE)
         visitor.settle()
         expect(visitor.answer).to_have_text("1")
@@ -384,7 +391,7 @@ def test_without_its_database_the_page_answers_and_keeps_the_correction(visit, p
         rows = stored(postgres_url)
     admin.dispose()
 
-    assert [(row.predicted_digit, row.true_label) for row in rows] == [(1, None), (7, 1)]
+    assert [(row.predicted_digit, row.true_label) for row in rows] == [(1, None), (1, 4), (7, 1)]
     assert "password" not in Path(tmp_path / "log").read_text().lower()
 
 
