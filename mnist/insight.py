@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from mnist.history import Label
 
-NO_DIGIT = "none"
+NO_DIGIT = "no digit"
 SEVERAL = "several"  # a whole number
 CLASSES = (*map(str, range(10)), NO_DIGIT, SEVERAL)
 BINS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)  # lower ends; most confidences are near 1

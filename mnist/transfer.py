@@ -63,7 +63,8 @@ class Imported:
     @property
     def summary(self) -> str:
         """One line for a person."""
-        text = f"{self.added} drawings added, {self.known} were here already"
+        text = f"{self.added} drawing{'' if self.added == 1 else 's'} added"
+        text += f", {self.known} {'was' if self.known == 1 else 'were'} here already"
         return f"{text}, {self.refused} could not be used: {'; '.join(self.reasons)}" if self.refused else text
 
 

@@ -19,10 +19,10 @@ def test_the_confusion_has_a_field_for_what_is_no_digit_and_for_numbers():
     labels = [label("8", "3"), label("8", "3"), label("7", "7"), label(None, "1"), label("20", "20"), label("0", None)]
 
     assert insight.confusion(labels) == [
-        Cell("0", "none", 1),
+        Cell("0", "no digit", 1),
         Cell("7", "7", 1),
         Cell("8", "3", 2),
-        Cell("none", "1", 1),
+        Cell("no digit", "1", 1),
         Cell("several", "several", 1),
     ]
     assert insight.in_cell(labels, "8", "3") == labels[:2]

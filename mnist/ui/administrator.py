@@ -11,7 +11,6 @@ from mnist.repository import Drawing, StorageUnavailable, UnknownPrediction
 from mnist.sign_in import TooManyAttempts
 from mnist.transfer import BadArchive, take_over
 from mnist.ui import gallery
-from mnist.ui.probabilities import as_percent
 
 
 def is_signed_in() -> bool:
@@ -72,12 +71,12 @@ def _show_review() -> None:
 def _show_disputed(drawing: Drawing, waiting: int) -> None:
     left, right = st.columns([46, 54], gap="medium")
     with left:
-        st.image(drawing.image, width=260)
+        st.image(drawing.image, width=260, alt=f"Drawing read as {gallery.guess_of(drawing)}")
     with right:
         st.html(
             f'<div class="answer"><span class="digit">{gallery.truth_of(drawing)}</span>'
             f'<span class="sure">is what a person said<small>The network read '
-            f"{gallery.guess_of(drawing)}, {as_percent(drawing.confidence)} sure.</small></span></div>"
+            f"{gallery.guess_of(drawing)}, {gallery.how_sure(drawing)}.</small></span></div>"
         )
         with st.container(horizontal=True):
             for text, key, accept in (("Keep the label", "K", True), ("Discard it", "D", False)):

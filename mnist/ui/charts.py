@@ -28,7 +28,12 @@ def versions_chart(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
 
 
 # Days are UTC's, as in the history's filter: a browser would show a bare date as the evening before, west of Greenwich.
-DAY = alt.X("utcyearmonthdate(day):T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(format="%d %b"))
+DAY = alt.X(
+    "utcyearmonthdate(day):T",
+    title=None,
+    scale=alt.Scale(type="utc"),
+    axis=alt.Axis(format="%d %b", tickCount=alt.TimeIntervalStep("day", 1), labelOverlap=True),
+)
 DAY_IN_WORDS = alt.Tooltip("utcyearmonthdate(day):T", title="day")
 
 
@@ -79,7 +84,7 @@ def confusion_chart(cells: Sequence[Cell], *, ink: str) -> alt.LayerChart:
     ]
     picked = alt.selection_point(name=CELL, fields=["truth", "guess"])
     base = alt.Chart(alt.Data(values=rows)).encode(
-        x=alt.X("guess:N", sort=order, title="read as", axis=alt.Axis(labelAngle=0, orient="top")),
+        x=alt.X("guess:N", sort=order, title="read as", axis=alt.Axis(labelAngle=0, labelOverlap=False, orient="top")),
         y=alt.Y("truth:N", sort=order, title="it is"),
         tooltip=[
             alt.Tooltip("truth:N", title="It is"),

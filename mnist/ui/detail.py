@@ -19,7 +19,7 @@ from mnist.repository import (
     parse_label,
 )
 from mnist.ui import administrator, gallery, labels, visitor
-from mnist.ui.probabilities import as_percent, probability_bars
+from mnist.ui.probabilities import probability_bars
 
 
 def show(name: str) -> None:
@@ -33,9 +33,10 @@ def show(name: str) -> None:
     except StorageUnavailable:
         st.info("The drawing can’t be shown: the database can’t be reached.", icon=":material/cloud_off:")
         return
+    st.title("A drawing", anchor=False)
     left, right = st.columns([46, 54], gap="medium")
     with left:
-        st.image(drawing.image, width=300)
+        st.image(drawing.image, width=300, alt=f"Drawing read as {gallery.guess_of(drawing)}")
         st.caption(
             f"{drawing.created_at:%Y-%m-%d %H:%M} UTC · {drawing.source} · read by version {drawing.model_version}"
         )
@@ -43,7 +44,7 @@ def show(name: str) -> None:
         state, text = gallery.verdict(drawing)
         st.html(
             f'<div class="answer"><span class="digit{" number" if drawing.predicted_number else ""}">'
-            f'{gallery.guess_of(drawing)}</span><span class="sure">{as_percent(drawing.confidence)} sure'
+            f'{gallery.guess_of(drawing)}</span><span class="sure">{gallery.how_sure(drawing)}'
             f'<small class="{state}">{text}</small></span></div>'
         )
         if drawing.predicted_number is None:
@@ -66,15 +67,15 @@ def _show_actions(drawing: Drawing, is_administrator: bool) -> None:
     again = st.session_state.get("read_again")
     if again is not None and again.id == drawing.id:
         st.info(
-            f"Version {again.model_version} reads it as **{labels.as_text(again.guess)}**, "
-            f"{as_percent(again.confidence)} sure. What was read at first is kept."
+            f"Version {again.model_version} reads it as **{labels.as_text(again.guess)}**"
+            f"{f', {gallery.how_sure(again)}' if again.guess else ''}. What was read at first is kept."
         )
     if problem := st.session_state.pop("detail_problem", None):
         st.error(problem)
 
 
 def _ask_for_number(drawing: Drawing) -> None:
-    if drawing.predicted_number is None and drawing.true_number is None:
+    if drawing.verdict == "digit" and drawing.predicted_number is None and drawing.true_number is None:
         return
     with st.form("number", border=False):
         typed = st.text_input("Or a number of several digits", value=drawing.truth or "", max_chars=MAX_NUMBER)

@@ -6,9 +6,9 @@ import hashlib
 from typing import Any
 
 import streamlit as st
-from streamlit_drawable_canvas import CanvasResult, st_canvas
 
 from mnist.ui import answer, visitor
+from mnist.ui.canvas import CanvasResult, st_canvas
 
 SIDE = 300  # px; wider canvases scroll on phones
 BRUSH = 18  # px; MNIST's strokes are about as thick for their height

@@ -10,6 +10,7 @@ import streamlit as st
 
 from mnist.repository import Drawing
 from mnist.ui import labels
+from mnist.ui.probabilities import as_percent
 
 
 def show(drawings: Sequence[Drawing]) -> None:
@@ -21,7 +22,7 @@ def show_with_buttons(drawings: Sequence[Drawing], open_: Callable[[Drawing], No
     with st.container(horizontal=True, gap="small", key=key):
         for drawing in drawings:
             with st.container(width=112, gap="small"):
-                st.image(drawing.image, width=104)
+                st.image(drawing.image, width=104, alt=f"Drawing read as {guess_of(drawing)}")
                 said = f" → {truth_of(drawing)}" if drawing.is_labelled else ""
                 st.button(
                     f"{guess_of(drawing)}{said}",
@@ -48,6 +49,11 @@ def guess_of(drawing: Drawing) -> str:
 
 def truth_of(drawing: Drawing) -> str:
     return escape(labels.as_text(drawing.truth))
+
+
+def how_sure(drawing: Drawing) -> str:
+    """Of what was read; where nothing was, the likeliest digit's share says nothing."""
+    return "not a digit" if drawing.guess is None else f"{as_percent(drawing.confidence)} sure"
 
 
 def verdict(drawing: Drawing) -> tuple[str, str]:

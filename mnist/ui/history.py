@@ -142,6 +142,7 @@ def _delete_all() -> None:
     except StorageUnavailable:
         st.session_state["deleted"] = "Nothing was deleted: the database can’t be reached. Try again later."
         return
-    st.session_state["deleted"] = f"{count} drawings are deleted."
+    st.session_state["deleted"] = "One drawing is deleted." if count == 1 else f"{count} drawings are deleted."
     _first_page()
     visitor.forget()
+    st.session_state["thanks"] = None

@@ -18,7 +18,9 @@ def ask(question: str, label: Callable[..., None], *facts: Any) -> None:
     The choice is 0–9, or None for "not a digit".
     """
     # Not a button each: every element is a message of its own, at every stroke.
-    st.pills(question, (*map(str, range(10)), NOT_A_DIGIT), key=_KEY, on_change=_chosen, args=(label, *facts))
+    choices = (*map(str, range(10)), NOT_A_DIGIT)
+    # required: else the second tap of a double one would take the first one back.
+    st.pills(question, choices, key=_KEY, required=True, on_change=_chosen, args=(label, *facts))
 
 
 def as_text(label: int | str | None) -> str:
@@ -29,5 +31,4 @@ def as_text(label: int | str | None) -> str:
 def _chosen(label: Callable[..., None], *facts: Any) -> None:
     choice = st.session_state[_KEY]
     st.session_state[_KEY] = None  # what a picture is can be said again, and the next picture is another one
-    if choice is not None:  # a second tap, which takes the first one back, came too late
-        label(*facts, None if choice == NOT_A_DIGIT else int(choice))
+    label(*facts, None if choice == NOT_A_DIGIT else int(choice))

@@ -44,5 +44,6 @@ if services.sign_in().is_on:
 chosen = st.navigation(pages, position="top")
 detail.open_chosen(history_page)
 if chosen != draw_page:
+    st.set_page_config(page_title=f"{chosen.title} · Draw a digit")
     recognise.start_over()  # or the answer would wait there for a canvas that comes back empty
 chosen.run()

@@ -10,7 +10,7 @@ from mnist.ui import answer, visitor
 
 def show_upload() -> None:
     chosen = st.file_uploader(
-        "A picture of one digit: PNG, JPEG or WebP, dark on light or light on dark",
+        "A picture of a digit or a number: PNG, JPEG or WebP, dark on light or light on dark",
         type=["png", "jpg", "jpeg", "webp"],
         key=f"upload_{_turn()}",
     )
@@ -18,7 +18,7 @@ def show_upload() -> None:
 
 
 def show_camera() -> None:
-    taken = st.camera_input("Hold the digit into the picture, as large as you can", key=f"camera_{_turn()}")
+    taken = st.camera_input("Hold the digit or number into the picture, as large as you can", key=f"camera_{_turn()}")
     _show(taken, source="camera", invitation="Take a photo of a digit on paper.")
 
 
@@ -35,10 +35,13 @@ def _show(chosen: UploadedFile | None, *, source: str, invitation: str) -> None:
         return
     data = chosen.getvalue()
     answer.read(data, source=source)
+    if source == "camera":  # which goes on showing the photo
+        answer.show(start_over)
+        return
     left, right = st.columns([46, 54], gap="medium")
-    with left:
+    with left.container(key="your_picture"):
         if (found := visitor.recognition()) is not None:
-            st.image(found.drawing.image, caption="Your picture")
+            st.image(found.drawing.image, caption="Your picture", alt="Your picture")
     with right:
         answer.show(start_over)
 

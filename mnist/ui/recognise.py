@@ -41,3 +41,4 @@ def start_over() -> None:
     """Another way in starts with nothing on the page."""
     draw.leave()
     picture.start_over()
+    st.session_state["thanks"] = None

@@ -12,7 +12,8 @@ h1 { font-size: 1.7rem !important; padding: 0 0 .2rem 0 !important; }
 .answer { display: flex; align-items: center; gap: 1.1rem; min-height: 7rem; }
 .answer .digit { font-size: 6.5rem; line-height: 1; font-weight: 700; font-variant-numeric: tabular-nums;
   color: light-dark(#2456d6, #7aa2ff); }
-.answer .number { font-size: 4rem; letter-spacing: .06em; }
+.answer .digit.number { font-size: clamp(1.8rem, 9vw, 4rem); letter-spacing: .06em; overflow-wrap: anywhere; }
+.answer:has(.number) { flex-wrap: wrap; row-gap: .2rem; }
 .answer .sure { font-size: 1.15rem; }
 .answer .sure small.right { color: light-dark(#1a7f37, #6bd184); opacity: 1; }
 .answer .sure small.wrong { color: light-dark(#b3261e, #ff9b90); opacity: 1; }
@@ -42,15 +43,16 @@ h1 { font-size: 1.7rem !important; padding: 0 0 .2rem 0 !important; }
 /* Streamlit writes white on the primary colour, which is pale in the dark theme. */
 button[kind="primary"], button[kind="primary"]:hover { color: light-dark(#ffffff, #12151c) !important; }
 
-/* The canvas's own toolbar opens over our tabs and can move strokes; Undo and Clear below do its work. */
-[class*="st-key-canvas_"] { clip-path: inset(0); }
-
 @media (hover: none) { kbd { display: none !important; } }
 
 .latest { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.4rem, 1fr)); gap: .7rem; }
-.latest a { color: inherit; text-decoration: none; }
+/* The list rises when a label is stored: the second tap of a double one must not open a drawing. */
+@keyframes arm { from, to { pointer-events: none; } }
+.latest a { color: inherit; text-decoration: none; animation: arm .7s; }
 .latest figure { margin: 0; text-align: center; font-size: .85rem; }
-.latest img { width: 100%; aspect-ratio: 1; object-fit: contain; border-radius: .4rem; background: #000; }
+.latest img { width: 100%; aspect-ratio: 1; object-fit: contain; border-radius: .4rem; }
+/* A transparent picture may hold black ink or white: both show on grey. */
+.latest img, [data-testid="stImage"] img { background: #7c8494; }
 .latest .right { color: light-dark(#1a7f37, #6bd184); }
 .latest .wrong { color: light-dark(#b3261e, #ff9b90); }
 .latest .open { opacity: .7; }
@@ -62,6 +64,7 @@ button[kind="primary"], button[kind="primary"]:hover { color: light-dark(#ffffff
   .st-key-tools { justify-content: center; }
   .stMainBlockContainer .stVerticalBlock { gap: .7rem; }
   .answer .digit { font-size: 5rem; }
+  .st-key-your_picture img { max-height: 11rem; object-fit: contain; }
 }
 </style>
 """

@@ -9,7 +9,7 @@ import streamlit as st
 
 from mnist.recognition import Recognition
 from mnist.repository import Drawing
-from mnist.visitors import session_of
+from mnist.visitors import KEPT_SECONDS, session_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +47,16 @@ def forget(problem: str | None = None) -> None:
 
 def keeps() -> bool:
     """Whether the visitor's drawings may be stored."""
-    return bool(st.session_state.get("keeps_drawings", st.query_params.get("keep") != "no"))
+    return bool(st.session_state.get("keeps_drawings", st.context.cookies.get("keep") != "no"))
 
 
 def choose_to_keep(kept: bool) -> None:
-    """For this visit, and in the page's address, so that it outlives a reload."""
+    """For this visit, and in a cookie for the next ones; links and reloads begin another visit."""
     # A widget's own state is gone as soon as another page is open.
     st.session_state["keeps_drawings"] = kept
-    if kept:
-        st.query_params.pop("keep", None)
-    else:
-        st.query_params["keep"] = "no"
+    if kept != (st.context.cookies.get("keep") != "no"):
+        cookie = f"keep={'yes' if kept else 'no'}; Path=/; Max-Age={KEPT_SECONDS}; SameSite=Lax"
+        st.html(f"<script>document.cookie = '{cookie}'</script>", unsafe_allow_javascript=True)
 
 
 def unsent() -> list[Unsent]:

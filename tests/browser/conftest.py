@@ -88,12 +88,14 @@ class Visitor:
                 self.page.mouse.move(x, y, steps=4)
             self.page.mouse.up()
 
-    def draw_with_finger(self, strokes: list[Stroke], *, size: float = 200) -> None:
+    def draw_with_finger(self, strokes: list[Stroke], *, size: float = 200, at: tuple[float, float] = (50, 50)) -> None:
         box = self.canvas.bounding_box()
         assert box is not None
         touch: CDPSession = self.page.context.new_cdp_session(self.page)
         for stroke in strokes:
-            points = [{"x": box["x"] + 50 + x * size / 100, "y": box["y"] + 50 + y * size / 100} for x, y in stroke]
+            points = [
+                {"x": box["x"] + at[0] + x * size / 100, "y": box["y"] + at[1] + y * size / 100} for x, y in stroke
+            ]
             touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [points[0]]})
             for before, after in pairwise(points):  # a finger moves a few pixels at a time
                 for share in (0.25, 0.5, 0.75, 1):

@@ -119,6 +119,14 @@ def test_who_keeps_drawings_out_gets_answers_and_leaves_nothing(visit, shared_ap
     expect(visitor.answer).to_have_text("7")
     assert how_many(url) == before
 
+    visitor.page.goto(f"{address}/history?drawing=nonsense")  # as every link in the list does, in a visit of its own
+    visitor.page.get_by_role("link", name="Draw").click()
+    visitor.canvas.wait_for()
+    expect(visitor.page.get_by_role("switch")).not_to_be_checked()
+    visitor.draw(SEVEN)
+    visitor.settle()
+    assert how_many(url) == before
+
     visitor.page.get_by_text("Keep my drawings, to improve the program").click()
     expect(visitor.page.get_by_role("switch")).to_be_checked()
     visitor.page.wait_for_timeout(2000)

@@ -421,3 +421,99 @@ def test_several_digits_side_by_side_are_read_as_a_number_and_corrected_as_one(v
     expect(visitor.page.get_by_text("Thank you! Stored as 201.")).to_be_visible()
     newest = stored(url)[0]
     assert (newest.predicted_number, newest.predicted_digit, newest.true_number) == ("207", None, "201")
+
+
+def on_a_phone(visit, address, **options):
+    return visit(address, width=390, height=844, is_mobile=True, has_touch=True, **options)
+
+
+def test_a_finger_draws_in_every_corner_and_nothing_invisible_can_be_touched(visit, shared_app):
+    visitor = on_a_phone(visit, shared_app[0])
+    for place in ((8, 8), (250, 8), (292, 24), (8, 292), (292, 292)):  # each stroke by itself
+        x, y = place
+        visitor.draw_with_finger([[(x, y), (x - 5, y), (150, 150)]], size=100, at=(0, 0))
+        visitor.settle()
+        expect(visitor.labels.first).to_be_visible()
+        visitor.button("Clear").click()
+        visitor.wait_until_empty()
+
+    toolbar = visitor.page.locator(".dc-toolbar")
+    assert not any(each.is_visible() for each in toolbar.all())
+    assert [each for each in visitor.page.get_by_role("button").all() if each.inner_text().strip() == "Edit"] == []
+
+
+@pytest.mark.parametrize("pause", [0, 5, 150, 400])
+def test_a_double_tap_on_a_label_says_it_once_and_opens_nothing(visit, shared_app, pause):
+    address, url = shared_app
+    visitor = on_a_phone(visit, address)
+    for label in ("3", "7"):  # the second time there is a list below to be hit
+        visitor.draw_with_finger(SEVEN)
+        visitor.settle()
+        box = visitor.labels.filter(has_text=label).bounding_box()
+        assert box is not None
+        place = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        for _ in range(2):
+            visitor.page.touchscreen.tap(*place)
+            visitor.page.wait_for_timeout(pause)
+
+        expect(visitor.page.get_by_text(f"Thank you! Stored as {label}.")).to_be_visible()
+        expect(visitor.page).to_have_url(re.compile(r"/$"))
+        assert str(stored(url)[0].true_label) == label
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+@pytest.mark.parametrize("digits", ["20265", "123456789012"])
+def test_a_long_number_stays_on_the_page(visit, shared_app, digits, width):
+    visitor = visit(shared_app[0], width=width, height=844)
+    picture = np.full((140, 110 * len(digits)), 255, np.uint8)
+    for place, digit in enumerate(digits):
+        cv2.putText(picture, digit, (20 + 110 * place, 120), cv2.FONT_HERSHEY_SIMPLEX, 4, 0, 9, cv2.LINE_AA)
+    visitor.choose("Upload")
+    visitor.page.locator("input[type=file]").set_input_files(as_file("number.png", encode_png(picture)))
+    expect(visitor.page.locator(".answer .number")).to_be_visible()
+
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
+    for part in (".answer .number", ".answer .sure"):
+        box = visitor.page.locator(part).bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= width
+        assert box["height"] < 330
+
+
+def test_the_answer_to_a_photo_is_on_a_phones_screen(visit, shared_app):
+    visitor = on_a_phone(visit, shared_app[0])
+    visitor.choose("Upload")
+    photo = cv2.resize(picture_of_a_seven(), (900, 1200))
+    visitor.page.locator("input[type=file]").set_input_files(as_file("seven.png", encode_png(photo)))
+    expect(visitor.answer).to_have_text("7")
+    visitor.settle()
+
+    box = visitor.button("Yes, it’s a 7").bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= 844
+
+
+def test_every_page_has_its_title(visitor):
+    expect(visitor.page).to_have_title("Draw a digit")
+    for name in ("History", "Insight", "Model"):
+        visitor.page.get_by_role("link", name=name).click()
+        expect(visitor.page).to_have_title(f"{name} · Draw a digit")
+    visitor.page.get_by_role("link", name="Draw").click()
+    expect(visitor.page).to_have_title("Draw a digit")
+
+
+def test_thanks_do_not_outlive_what_they_are_for(visitor):
+    visitor.draw(SEVEN)
+    visitor.settle()
+    visitor.labels.filter(has_text="7").click()
+    expect(visitor.page.get_by_text("Thank you! Stored as 7.")).to_be_visible()
+
+    visitor.page.get_by_role("link", name="History").click()
+    visitor.page.get_by_text("Delete my drawings").click()
+    visitor.page.get_by_text("Yes, delete them all").click()
+    expect(visitor.page.get_by_text("One drawing is deleted.")).to_be_visible()
+    visitor.page.get_by_role("link", name="Draw").click()
+    visitor.canvas.wait_for()
+
+    expect(visitor.page.get_by_text("Draw a digit from 0 to 9", exact=False)).to_be_visible()
+    expect(visitor.page.get_by_text("Thank you!", exact=False)).to_have_count(0)

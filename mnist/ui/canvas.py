@@ -1,0 +1,28 @@
+"""The drawing canvas, without the toolbar that its package puts over it.
+
+That toolbar is invisible until a mouse is near. Fingers hit it all the same, in the upper right of the canvas, where a
+0 or a 5 begins; it can empty the canvas or keep it from drawing. Undo and Clear of the page do its work.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import streamlit as st
+import streamlit_drawable_canvas
+from streamlit_drawable_canvas import CanvasResult, st_canvas
+
+__all__ = ["CanvasResult", "st_canvas"]
+
+# The package has no option for it, and no style of ours reaches in there: so it is registered once more, as it does it
+# itself, with one rule in its markup. That it was registered before is meant, and nothing to be warned about.
+_registry = logging.getLogger("streamlit.components.v2.component_registry")
+_registry.disabled = True
+streamlit_drawable_canvas.out = st.components.v2.component(
+    "streamlit-drawable-canvas.streamlit_drawable_canvas",
+    js="index-*.js",
+    css="index-*.css",
+    html='<style>.dc-toolbar { display: none !important; }</style><div class="canvas-root"></div>',
+    isolate_styles=True,
+)
+_registry.disabled = False
