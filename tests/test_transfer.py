@@ -102,7 +102,7 @@ def test_known_drawings_stay_as_they_are():
     house = House({known.id})
 
     assert take_over(archive_of(known, new), house.reread, house.add_new).summary == (
-        "1 drawings added, 1 were here already"
+        "1 drawing added, 1 was here already"
     )
     assert [each.id for each in house.stored] == [new.id]
 
@@ -221,7 +221,7 @@ def test_the_command_carries_drawings_from_one_database_to_another(tmp_path):
     assert run("here", "export", f"{tmp_path}/out.zip").returncode == 0
     imported = run("there", "import", f"{tmp_path}/out.zip")
 
-    assert imported.stdout == "1 drawings added, 0 were here already\n"
+    assert imported.stdout == "1 drawing added, 0 were here already\n"
     there = connect(Settings.from_environment({"DATABASE_URL": f"sqlite:///{tmp_path}/there.db"}).database_url)
     found = Repository(there).find(kept.id)
     assert (found.true_label, found.predicted_digit, found.image) == (7, 7, kept.image)

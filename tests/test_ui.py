@@ -41,6 +41,13 @@ def test_a_share_of_all_is_all():
     assert [counted(share, 1, digits=2) for share in (1.0, 0.99999, 0.5)] == ["100 %", "> 99.99 %", "50.00 %"]
 
 
+def test_a_drawings_link_carries_the_filters_of_its_list():
+    one = drawing()
+
+    assert f'href="history?drawing={one.id}&amp;label=Wrong"' in as_html([one], "label=Wrong")
+    assert f'href="history?drawing={one.id}"' in as_html([one])
+
+
 def test_there_is_a_bar_for_each_digit_and_the_likeliest_stands_out():
     bars = probability_bars((0.05,) * 3 + (0.55,) + (0.05,) * 6)
 

@@ -24,7 +24,7 @@ from mnist.ui.probabilities import probability_bars
 
 def show(name: str) -> None:
     """name: the drawing's id, as somebody's address bar has it."""
-    st.button("All drawings", icon=":material/arrow_back:", type="tertiary", on_click=st.query_params.clear)
+    st.button("All drawings", icon=":material/arrow_back:", type="tertiary", on_click=_leave)
     try:
         drawing = services.recogniser().find(uuid.UUID(name))
     except (ValueError, UnknownPrediction):
@@ -115,7 +115,12 @@ def _delete(drawing: Drawing) -> None:
     except StorageUnavailable as error:
         st.session_state["detail_problem"] = f"Not deleted: {error}"
     else:
-        st.query_params.clear()
+        _leave()
+
+
+def _leave() -> None:
+    """Back to the list, whose filters are in the address beside the drawing."""
+    st.query_params.pop("drawing", None)
 
 
 def choose(drawing: Drawing) -> None:

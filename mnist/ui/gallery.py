@@ -13,8 +13,9 @@ from mnist.ui import labels
 from mnist.ui.probabilities import as_percent
 
 
-def show(drawings: Sequence[Drawing]) -> None:
-    st.html(as_html(drawings))
+def show(drawings: Sequence[Drawing], *, filters: str = "") -> None:
+    """filters: of the history that the drawings' own pages lead back to, as in its address."""
+    st.html(as_html(drawings, filters))
 
 
 def show_with_buttons(drawings: Sequence[Drawing], open_: Callable[[Drawing], None], *, key: str = "pictures") -> None:
@@ -33,9 +34,9 @@ def show_with_buttons(drawings: Sequence[Drawing], open_: Callable[[Drawing], No
                 )
 
 
-def as_html(drawings: Sequence[Drawing]) -> str:
+def as_html(drawings: Sequence[Drawing], filters: str = "") -> str:
     """The drawings as figures, each a link to the drawing's own page."""
-    return f'<div class="latest">{"".join(map(_figure, drawings))}</div>'
+    return f'<div class="latest">{"".join(_figure(each, filters) for each in drawings)}</div>'
 
 
 def data_url(picture: bytes) -> str:
@@ -64,11 +65,12 @@ def verdict(drawing: Drawing) -> tuple[str, str]:
     return ("right", f"✓ it is {truth_of(drawing)}") if is_right else ("wrong", f"✗ it is {truth_of(drawing)}")
 
 
-def _figure(drawing: Drawing) -> str:
+def _figure(drawing: Drawing, filters: str) -> str:
+    address = f"history?drawing={drawing.id}{escape('&' + filters) if filters else ''}"
     read = guess_of(drawing)
     state, text = verdict(drawing)
     return (
-        f'<a href="history?drawing={drawing.id}" target="_self">'
+        f'<a href="{address}" target="_self">'
         f'<figure><img alt="Drawing read as {read}" loading="lazy" src="{data_url(drawing.image)}">'
         f'<figcaption>read as <b>{read}</b><br><span class="{state}">{text}</span></figcaption>'
         "</figure></a>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -37,7 +38,7 @@ def show() -> None:
         if administrator.is_signed_in():
             gallery.show_with_buttons(page.drawings, open_drawing)
         else:
-            gallery.show(page.drawings)
+            gallery.show(page.drawings, filters=urlencode(st.query_params.to_dict()))
     elif page.older is not None:
         st.info(f"Nothing matches among the {SEARCHED:,} drawings back to {page.older[0]:%Y-%m-%d}. Older ones may.")
     elif wanted != Wanted(wanted.session_id) or len(pages) > 1:
@@ -76,28 +77,43 @@ def _choose_whose() -> bool:
 
 
 def _ask(session_id: str | None) -> Wanted:
-    """The filters; changing one goes back to the first page."""
+    """The filters; changing one goes back to the first page. The address holds them, for whoever comes back."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         state = st.segmented_control(
-            "Label", options=list(STATES), format_func=STATES.__getitem__, default="any", on_change=_first_page
+            "Label",
+            options=list(STATES),
+            format_func=STATES.__getitem__,
+            default="any",
+            key="label",
+            bind="query-params",
+            on_change=_first_page,
         )
-        digit = _choose("Read as", range(10))
+        digit = _choose("Read as", range(10), key="read")
         with st.popover("More", icon=":material/filter_list:"):
-            verdict = _choose("Verdict", VERDICTS, VERDICTS.__getitem__)
-            source = _choose("Source", SOURCES)
-            version = _choose("Read by version", _versions())
-            days = st.date_input("Days (UTC)", value=(), format="YYYY-MM-DD", on_change=_first_page)  # type: ignore[arg-type]
+            verdict = _choose("Verdict", VERDICTS, VERDICTS.__getitem__, key="verdict")
+            source = _choose("Source", SOURCES, key="source")
+            version = _choose("Read by version", _versions(), key="version")
+            days = st.date_input(  # type: ignore[call-overload]
+                "Days (UTC)",
+                value=(),
+                format="YYYY-MM-DD",
+                key="days",
+                bind="query-params",
+                on_change=_first_page,
+            )
     since, until = _moments(days)
     return Wanted(session_id, state or "any", digit, verdict, source, version, since, until)
 
 
-def _choose(name: str, options: Any, as_text: Callable[[Any], str] = str) -> Any:
+def _choose(name: str, options: Any, as_text: Callable[[Any], str] = str, *, key: str) -> Any:
     """One of the options, or None for any of them."""
     return st.selectbox(
         name,
         [None, *options],
         format_func=lambda one: "any" if one is None else as_text(one),
         width=120,
+        key=key,
+        bind="query-params",
         on_change=_first_page,
     )
 

@@ -164,6 +164,20 @@ def test_disputed_labels_are_decided_by_key(administrator, house):
     assert (feedback.reviewed, feedback.set_aside) == (True, "revoked")
 
 
+def test_the_filter_is_still_there_when_the_administrator_comes_back_from_a_drawing(administrator):
+    go(administrator, "History")
+    administrator.page.get_by_role("radio", name="Wrong").click()
+    pictures = administrator.page.locator(".st-key-pictures img")
+    expect(pictures).to_have_count(1)
+    administrator.page.locator(".st-key-pictures .stButton button").click()
+    expect(administrator.answer).to_have_text("7")
+
+    administrator.page.get_by_text("All drawings").click()
+
+    expect(pictures).to_have_count(1)
+    expect(administrator.page.get_by_role("radio", name="Wrong")).to_be_checked()
+
+
 def test_insight_shows_everybody_the_figures_and_only_the_administrator_the_drawings(visit, administrator, house):
     visitor = visit(house.address)
     for person, pictures in ((visitor, 0), (administrator, 2)):
@@ -179,7 +193,7 @@ def test_insight_shows_everybody_the_figures_and_only_the_administrator_the_draw
     expect(visitor.page.locator("img")).to_have_count(0)
 
     administrator.page.locator(".st-key-hardest .stButton button").click()
-    expect(administrator.page.get_by_role("heading", level=1)).to_have_count(0)
+    expect(administrator.page.get_by_role("heading", level=1)).to_have_text("A drawing")
     expect(administrator.page.locator(".answer small.wrong")).to_have_text(re.compile("it is 1"))
     expect(administrator.labels).to_have_count(11)
 
@@ -245,7 +259,7 @@ def test_labelled_drawings_are_exported_and_imported(administrator, house, tmp_p
     house.repository.delete("somebody else", house.drawings["right"].id)
     administrator.page.locator("input[type=file]").set_input_files(path)
 
-    expect(administrator.page.get_by_text("1 drawings added, 1 were here already")).to_be_visible()
+    expect(administrator.page.get_by_text("1 drawing added, 1 was here already")).to_be_visible()
     assert house.find("right").true_label == 7
 
     nonsense = io.BytesIO()

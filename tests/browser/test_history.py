@@ -37,6 +37,22 @@ def test_the_history_can_be_filtered(drawn):
     expect(drawn.page.locator(".latest .wrong")).to_have_text(re.compile("it is 7"))
 
 
+@pytest.mark.parametrize("way_back", ["All drawings", "the browser's"])
+def test_the_filter_is_still_there_when_one_comes_back_from_a_drawing(drawn, way_back):
+    drawn.page.get_by_role("radio", name="Wrong").click()
+    expect(drawn.page.locator(".latest figure")).to_have_count(1)
+    drawn.page.locator(".latest a").click()
+    expect(drawn.answer).to_have_text("1")
+
+    if way_back == "All drawings":
+        drawn.page.get_by_text("All drawings").click()
+    else:
+        drawn.page.go_back()
+
+    expect(drawn.page.locator(".latest figure")).to_have_count(1)
+    expect(drawn.page.get_by_role("radio", name="Wrong")).to_be_checked()
+
+
 def test_a_shared_link_shows_the_drawing_and_lets_only_its_maker_change_it(drawn, visit, shared_app):
     drawn.page.locator(".latest a").first.click()
     expect(drawn.answer).to_have_text("1")
