@@ -41,6 +41,10 @@ def read(data: bytes, *, source: str) -> None:
 def show_empty(invitation: str) -> None:
     """Nothing to answer yet."""
     _show_unsent(start_over=None)
+    _invite(invitation)
+
+
+def _invite(invitation: str) -> None:
     thanks = st.session_state.get("thanks")
     lines = f"<b>{thanks}</b><br>{invitation}" if thanks else invitation
     st.html(f'<div class="answer empty" role="status" aria-live="polite"><div>{lines}</div></div>')
@@ -57,7 +61,7 @@ def show(start_over: Callable[[], None]) -> None:
         return
     found = visitor.recognition()
     if found is None:
-        show_empty("Reading …")
+        _invite("Reading …")
         return
     _show_headline(found)
     if not visitor.keeps():
