@@ -517,3 +517,20 @@ def test_thanks_do_not_outlive_what_they_are_for(visitor):
 
     expect(visitor.page.get_by_text("Draw a digit from 0 to 9", exact=False)).to_be_visible()
     expect(visitor.page.get_by_text("Thank you!", exact=False)).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("ink", [0, 255])
+def test_ink_on_a_transparent_picture_can_be_seen(visit, shared_app, ink, scheme):
+    visitor = visit(shared_app[0], color_scheme=scheme)
+    picture = np.zeros((300, 300, 4), np.uint8)
+    cv2.polylines(picture, [np.array([[75, 60], [225, 60], [133, 240]])], False, (ink, ink, ink, 255), 22, cv2.LINE_AA)
+    visitor.choose("Upload")
+    visitor.page.locator("input[type=file]").set_input_files(as_file("seven.png", encode_png(picture)))
+    expect(visitor.answer).to_have_text("7")
+    visitor.settle()
+    visitor.page.reload()
+
+    shown = visitor.page.locator(".latest img").first
+    paper = shown.evaluate("element => getComputedStyle(element).backgroundColor")
+    assert contrast(f"rgb({ink}, {ink}, {ink})", paper) >= 3  # WCAG 2.2, 1.4.11
