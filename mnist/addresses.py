@@ -16,9 +16,8 @@ def plain(address: str) -> str:
 
 def network_of(address: str) -> str:
     """What one client can't easily leave: an IPv4 address, or the /64 that an IPv6 customer has for himself."""
-    address = plain(address)
     try:
-        parsed = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(plain(address))
     except ValueError:
         return address
-    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
+    return str(ipaddress.ip_network((parsed, 64), strict=False) if parsed.version == 6 else parsed)

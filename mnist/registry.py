@@ -19,7 +19,7 @@ from mnist.storage import Storage, change
 
 CHUNK = 500  # rows held at a time; a drawing is a few kB
 ROLLED_BACK = "rolled_back"  # set aside with the version that learned it
-REPLACED = "compared_with"  # in a version's metrics: the one that it took the place of
+COMPARED_WITH = "compared_with"  # in the metrics: the version that served; a promoted one took its place
 REVOKED = "revoked"  # set aside by a person
 
 
@@ -145,7 +145,7 @@ class Registry(Storage):
             _take_turns(session)
             if change(session, _retire().where(ModelRow.version == replaces)) == 0:
                 raise ActiveVersionChanged(f"Version {replaces} is no longer the active one; nothing was changed.")
-            metrics = {**metrics, REPLACED: replaces}
+            metrics = {**metrics, COMPARED_WITH: replaces}
             version = _insert(session, weights, metrics, parent=parent, status="active")
             _mark(session, marks, version)
             return version
@@ -310,7 +310,7 @@ def _replaced(session: Session) -> int | None:
         return None
     active, metrics = row
     served = select(func.max(ModelRow.version)).where(ModelRow.status == "retired")
-    noted = session.scalar(served.where(ModelRow.version == metrics.get(REPLACED)))
+    noted = session.scalar(served.where(ModelRow.version == metrics.get(COMPARED_WITH)))
     return noted or session.scalar(served.where(ModelRow.version < active))
 
 

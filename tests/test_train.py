@@ -9,22 +9,9 @@ import pytest
 
 import train
 from mnist.classifier import SHIPPED_WEIGHTS, read_weights
-from mnist.data import Augmentation, Labelled, torchvision_datasets
+from mnist.data import Labelled, torchvision_datasets
 from mnist.strokes import digits, training_styles
-from mnist.training import Plan, Recipe
-
-RECIPE = Recipe(epochs=3, batch=64, peak_rate=1e-2, average=0.97, augmentation=Augmentation().scaled(0.3))
-PLAN = Plan(
-    recipe=RECIPE,
-    widths=(6, 8, 10),
-    strokes=300,
-    outliers=120,
-    strokes_per_epoch=300,
-    outliers_per_epoch=120,
-    trained_styles=500,
-    held_out_styles=500,
-    held_out_kinds=400,
-)
+from tests.test_training import LITTLE
 
 
 @pytest.fixture
@@ -33,7 +20,7 @@ def command(tmp_path, monkeypatch, capsys):
     drawn = digits(600, seed=21, styles=training_styles())
     whole = Labelled(drawn.frames.repeat(10, 1, 1), drawn.labels.repeat(10))  # 5,000 are held back
     monkeypatch.setattr(train, "load_mnist", lambda folder, *, train: whole if train else drawn)
-    monkeypatch.setattr(train, "Plan", lambda: PLAN)
+    monkeypatch.setattr(train, "Plan", lambda: LITTLE)
     monkeypatch.setattr(train, "TRIAL", tmp_path / "data" / "trial.pt")
     monkeypatch.setattr(train, "SHIPPED_WEIGHTS", tmp_path / "weights" / "digits.pt")
 
@@ -54,7 +41,7 @@ def test_it_writes_weights_and_a_report_and_ends_with_one_line(command, tmp_path
     report = json.loads(out.with_suffix(".json").read_text())
     [line] = said.splitlines()
     assert code == 0
-    assert network.widths == PLAN.widths
+    assert network.widths == LITTLE.widths
     assert calibration.temperature > 0
     assert (report["epochs"], report["seed"], report["bytes"]) == (1, 3, out.stat().st_size)
     assert report["command"] == f"python train.py --epochs 1 --seed 3 --out {out} --device cpu"

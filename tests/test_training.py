@@ -15,6 +15,18 @@ CPU = torch.device("cpu")
 SMALL = (8, 12, 16)
 QUICK = Recipe(epochs=4, batch=64, peak_rate=1e-2, average=0.97, augmentation=Augmentation().scaled(0.3))
 
+LITTLE = Plan(
+    recipe=QUICK,
+    widths=SMALL,
+    strokes=300,
+    outliers=100,
+    strokes_per_epoch=300,
+    outliers_per_epoch=100,
+    trained_styles=50,
+    held_out_styles=60,
+    held_out_kinds=40,
+)
+
 
 @pytest.fixture(scope="module")
 def drawn() -> Labelled:
@@ -70,17 +82,7 @@ def test_the_average_has_batch_norm_statistics_of_its_own(drawn):
 
 
 def test_training_from_scratch_reports_every_held_back_set(drawn):
-    plan = Plan(
-        recipe=dataclasses.replace(QUICK, epochs=1),
-        widths=SMALL,
-        strokes=300,
-        outliers=100,
-        strokes_per_epoch=300,
-        outliers_per_epoch=100,
-        trained_styles=50,
-        held_out_styles=60,
-        held_out_kinds=40,
-    )
+    plan = dataclasses.replace(LITTLE, recipe=dataclasses.replace(QUICK, epochs=1))
     told = []
     drawings = make_drawings(plan, workers=1, progress=told.append)
     stand_in = Labelled(drawn.frames.repeat(3, 1, 1), drawn.labels.repeat(3))  # for MNIST's training images

@@ -71,7 +71,7 @@ def _show_review() -> None:
 def _show_disputed(drawing: Drawing, waiting: int) -> None:
     left, right = st.columns([46, 54], gap="medium")
     with left:
-        st.image(drawing.image, width=260, alt=f"Drawing read as {gallery.guess_of(drawing)}")
+        st.image(drawing.image, width=260, alt=gallery.described(drawing))
     with right:
         st.html(
             f'<div class="answer"><span class="digit">{gallery.truth_of(drawing)}</span>'

@@ -23,7 +23,7 @@ def show_with_buttons(drawings: Sequence[Drawing], open_: Callable[[Drawing], No
     with st.container(horizontal=True, gap="small", key=key):
         for drawing in drawings:
             with st.container(width=112, gap="small"):
-                st.image(drawing.image, width=104, alt=f"Drawing read as {guess_of(drawing)}")
+                st.image(drawing.image, width=104, alt=described(drawing))
                 said = f" → {truth_of(drawing)}" if drawing.is_labelled else ""
                 st.button(
                     f"{guess_of(drawing)}{said}",
@@ -46,6 +46,11 @@ def data_url(picture: bytes) -> str:
 
 def guess_of(drawing: Drawing) -> str:
     return escape(drawing.guess or "?")
+
+
+def described(drawing: Drawing) -> str:
+    """For whoever can't see the picture."""
+    return f"Drawing read as {guess_of(drawing)}"
 
 
 def truth_of(drawing: Drawing) -> str:
@@ -71,7 +76,7 @@ def _figure(drawing: Drawing, filters: str) -> str:
     state, text = verdict(drawing)
     return (
         f'<a href="{address}" target="_self">'
-        f'<figure><img alt="Drawing read as {read}" loading="lazy" src="{data_url(drawing.image)}">'
+        f'<figure><img alt="{described(drawing)}" loading="lazy" src="{data_url(drawing.image)}">'
         f'<figcaption>read as <b>{read}</b><br><span class="{state}">{text}</span></figcaption>'
         "</figure></a>"
     )

@@ -152,7 +152,7 @@ def test_feedback_on_an_unknown_drawing_is_404(client, unknown):
 
 
 def test_a_drawing_of_the_page_is_not_labelled_by_whoever_has_its_link(client, kept):
-    drawing_id = client.post("/api/predict", content=seven(), headers={"Content-Type": "image/png"}).json()["id"]
+    drawing_id = client.post("/api/predict", content=seven(), headers=PNG).json()["id"]
     drawn = replace(kept.find(uuid.UUID(drawing_id)), id=uuid.uuid4(), source="canvas", true_label=7, labelled_at=NOW)
     kept.save(drawn)
 

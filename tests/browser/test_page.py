@@ -429,8 +429,7 @@ def on_a_phone(visit, address, **options):
 
 def test_a_finger_draws_in_every_corner_and_nothing_invisible_can_be_touched(visit, shared_app):
     visitor = on_a_phone(visit, shared_app[0])
-    for place in ((8, 8), (250, 8), (292, 24), (8, 292), (292, 292)):  # each stroke by itself
-        x, y = place
+    for x, y in ((8, 8), (250, 8), (292, 24), (8, 292), (292, 292)):  # each stroke by itself
         visitor.draw_with_finger([[(x, y), (x - 5, y), (150, 150)]], size=100, at=(0, 0))
         visitor.settle()
         expect(visitor.labels.first).to_be_visible()
