@@ -51,8 +51,7 @@ def _load_network() -> None:
 
 
 def _import_pages() -> None:
-    """Streamlit itself imports pandas when it shows the canvas."""
-    for module in ("mnist.ui.administrator", "mnist.ui.history", "mnist.ui.recognise", "pandas"):
+    for module in ("mnist.ui.administrator", "mnist.ui.history", "mnist.ui.recognise"):
         importlib.import_module(module)
 
 

@@ -197,7 +197,7 @@ class PageVisitor:
         for each in self._elements:
             if each.HasField("bidi_component"):
                 told = json.loads(each.bidi_component.json)
-                return each.bidi_component.id, told["initialDrawing"]
+                return each.bidi_component.id, json.loads(told["initialDrawing"])  # as mnist/ui/canvas.py sends it
         return None
 
     def _start_of_canvas(self) -> Any:

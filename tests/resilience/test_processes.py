@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import URL, create_engine
 
+from benchmarks.page_visitor import PageVisitor
 from mnist.classifier import SHIPPED_WEIGHTS
 from mnist.database import connect
 from mnist.registry import Registry
@@ -27,6 +29,7 @@ from tests.resilience.conftest import rows, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 90
+SEVEN = np.array([[90, 60], [210, 60], [135, 240]], float)
 
 
 class Application:
@@ -137,6 +140,18 @@ def test_a_process_killed_while_it_stores_loses_nothing_that_it_told(request, tm
     if database == "sqlite_url":
         with sqlite3.connect(str(url.database)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_whoever_draws_loads_no_pandas(sqlite_url, tmp_path):
+    with applications(sqlite_url, tmp_path, 1) as [application], PageVisitor(application.port) as visitor:
+        visitor.open()
+        visitor.draw(SEVEN)
+
+        loaded = Path(f"/proc/{application.process.pid}/maps").read_text()
+
+    assert "/cv2/" in loaded
+    assert "/pandas/" not in loaded
+    assert "/pyarrow/" not in loaded
 
 
 def test_two_processes_and_a_new_version_on_one_database(postgres_url, tmp_path):
