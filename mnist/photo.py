@@ -232,7 +232,10 @@ def _largest_drawing(mask: np.ndarray, density: np.ndarray, margin: np.ndarray, 
     dark = density.ravel()[inked]
     peak, thickness = np.zeros(count), np.zeros(count)
     np.maximum.at(peak, piece, dark)
-    np.maximum.at(thickness, piece, 2 * cv2.distanceTransform(joined, cv2.DIST_L2, 3).ravel()[inked])
+    # Beyond the picture's edge there is no ink either: without that a stroke along the edge would count twice as thick.
+    framed = cv2.copyMakeBorder(joined, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    depth = cv2.distanceTransform(framed, cv2.DIST_L2, 3)[1:-1, 1:-1]
+    np.maximum.at(thickness, piece, 2 * depth.ravel()[inked])
     score = np.bincount(piece, weights=dark, minlength=count).astype(np.float64)
     score[peak < high] = 0
     score[stats[:, cv2.CC_STAT_AREA] < BLOB * thickness**2] *= 0.2

@@ -22,6 +22,8 @@ LOW = 0.72  # of the higher piece
 BELONGS = 0.3  # a part with more room around it is no part
 TOO_WIDE = 1.4  # times its height, upright: hardly a digit alone is wider (0.6 % of MNIST's) …
 WIDE_BESIDE = 1.2  # … and beside others, by a hand that is known to part some of its digits, it need not be so wide
+STACKED = 0.15  # two parts with no more room than that from top to bottom, one above the other, are of one digit …
+TALL = 0.7  # … where they are as high as that together: the circles of an 8 that do not touch
 UNDERLINE = 0.25  # a piece lower than that which runs under two digits or more belongs to none
 
 
@@ -128,10 +130,10 @@ def _pieces(labels: np.ndarray, stats: np.ndarray) -> list[_Piece]:
 
 def _digits(pieces: list[_Piece], line: int) -> list[_Piece]:
     """Group pieces into digits, of which there is at least one."""
-    full = [piece for piece in pieces if piece.height >= FULL * line]
-    digits = _join(full, line)
-    parts = [piece for piece in pieces if piece.height < FULL * line]
-    for part in parts:
+    digits = _join([piece for piece in pieces if piece.height >= FULL * line], line)
+    parts = _stack([piece for piece in pieces if piece.height < FULL * line], digits, line)
+    digits = _join(digits + [part for part in parts if part.height >= TALL * line], line)
+    for part in (part for part in parts if part.height < TALL * line):
         is_speck = max(part.height, part.width) < SPECK * line
         rooms = [part.room_beside(digit) for digit in digits]
         beneath = sum(room < 0 for room in rooms)
@@ -141,6 +143,36 @@ def _digits(pieces: list[_Piece], line: int) -> list[_Piece]:
         if rooms[nearest] <= (APART if is_speck else BELONGS) * line:
             digits[nearest] = digits[nearest].joined(part)
     return digits
+
+
+def _stack(parts: list[_Piece], digits: list[_Piece], line: int) -> list[_Piece]:
+    """Join parts of which one stands above the other, away from every digit, where both are a digit's height."""
+    parts = sorted(parts, key=lambda part: part.top)
+    upper = 0
+    while upper < len(parts):
+        piece = parts[upper]
+        for lower in range(upper + 1, len(parts)):
+            other = parts[lower]
+            if _is_above(piece, other, line) and not any(
+                each.room_beside(digit) < APART * line for each in (piece, other) for digit in digits
+            ):
+                parts[upper] = piece.joined(other)
+                del parts[lower]
+                break
+        else:
+            upper += 1
+    return parts
+
+
+def _is_above(upper: _Piece, lower: _Piece, line: int) -> bool:
+    upright = len(SHEARS) // 2
+    shared = min(upper.ends[upright], lower.ends[upright]) - max(upper.starts[upright], lower.starts[upright])
+    narrower = min(piece.ends[upright] - piece.starts[upright] for piece in (upper, lower))
+    return bool(
+        shared > 0.5 * narrower
+        and lower.top - upper.bottom <= STACKED * line
+        and lower.bottom - upper.top >= TALL * line
+    )
 
 
 def _join(pieces: list[_Piece], line: int) -> list[_Piece]:

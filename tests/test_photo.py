@@ -69,6 +69,14 @@ def test_a_bar_that_lies_on_a_rule_is_kept():
     assert likeness(frame_of(picture), frame_ink(draw(on_rule, brush=3)).frame) > 0.85
 
 
+def test_a_stroke_apart_at_the_drawing_s_own_edge_is_kept():
+    seven = [[(285, 120), (380, 120)], [(395, 150), (320, 380)]]
+
+    ink = find_ink(photograph(draw(seven, brush=13)))
+
+    assert (ink[105:135, 270:370] > 128).sum() > 1000
+
+
 def test_rules_leave_nothing_behind():
     ink = find_ink(photograph(draw(SEVEN), squares=24))
     assert ink[:100].max() == 0

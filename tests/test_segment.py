@@ -71,6 +71,13 @@ def test_strokes_of_one_digit_stay_together(digit):
     assert len(split_digits(draw(digit, ONE, digit))) == 3
 
 
+def test_circles_of_an_eight_that_do_not_touch_are_one_digit_beside_another():
+    one, eight = split_digits(draw(ONE, BROKEN_EIGHT))
+
+    assert one.ink.shape[0] == eight.ink.shape[0]
+    assert (one.touching, eight.touching) == (False, False)
+
+
 def test_one_digit_reads_as_it_does_unsplit():
     ink = draw(HATLESS_FIVE)
     cv2.circle(ink, (20, 20), 1, 255, -1)
