@@ -31,8 +31,8 @@ _registry.disabled = False
 
 
 def _show(*, data: dict[str, Any], **options: Any) -> Any:
-    # Given a dictionary within the data, Streamlit imports pandas and pyarrow to ask whether it is a data frame: 0.4 s of
-    # the first page and 80 MiB for good. The canvas (Fabric's loadFromJSON) takes the same drawing as JSON.
+    # Given a dictionary within the data, Streamlit imports pandas and pyarrow to ask whether it is a data frame: 0.4 s
+    # of the first page and 80 MiB for good. The canvas (Fabric's loadFromJSON) takes the same drawing as JSON.
     return _component(data={**data, "initialDrawing": json.dumps(data["initialDrawing"])}, **options)
 
 
