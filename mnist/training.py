@@ -164,9 +164,14 @@ def logits_of(network: nn.Module, frames: Tensor, device: torch.device | None = 
     return torch.cat(batches)
 
 
+def is_right(logits: Tensor, labels: Tensor) -> Tensor:
+    """(N, 11), (N,) -> (N,) bool: the likeliest digit is the label, whatever the eleventh logit says."""
+    return logits[:, :DIGITS].argmax(dim=1) == labels
+
+
 def accuracy(logits: Tensor, labels: Tensor) -> float:
-    """Share of images whose largest digit logit is the label, whatever the eleventh says."""
-    return (logits[:, :DIGITS].argmax(1) == labels).double().mean().item()
+    """Share of images that are read right."""
+    return is_right(logits, labels).double().mean().item()
 
 
 # --- the shipped network ---
