@@ -53,7 +53,7 @@ def gather(folder: Path, *, mnist: int = 20_000, drawings: int = 5_000) -> Mater
 
 @dataclass(frozen=True, slots=True)
 class TuningRecipe:
-    """How far to go from the base; chosen by benchmarks/retrain.py, see docs/retraining.md."""
+    """How far to go from the base; chosen by benchmarks/retrain.py, see docs/experiments.md."""
 
     peak_rate: float = 1e-3
     batch: int = 256
