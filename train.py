@@ -1,7 +1,7 @@
 """Train the network from scratch and write its weights with a report beside them.
 
-The whole training replaces the network that ships, which the application takes for a new release at its next start. A
-shorter one (--epochs) goes to data/trial.pt unless --out says otherwise: nobody is served by it.
+The whole training replaces the network that ships; the application treats it as a new release at its next start. A
+shorter one (--epochs) is written to data/trial.pt, which nothing serves, unless --out says otherwise.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     plan = Plan()
     if options.epochs is not None:
-        plan = plan.shortened(options.epochs)
+        plan = plan.with_epochs(options.epochs)
     device = choose_device(options.device)
     try:
         folder = Settings.from_environment().mnist_dir
@@ -89,13 +89,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=positive, help=f"a shorter one (the whole: {Plan().recipe.epochs})")
+    whole = Plan().recipe.epochs
+    parser.add_argument(
+        "--epochs", type=positive, metavar="N", help=f"train for N epochs (default {whole}); fewer write data/trial.pt"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="the weights file; the report goes beside it as .json")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     options = parser.parse_args(arguments)
     if options.out is None:
-        is_whole = options.epochs is None or options.epochs >= Plan().recipe.epochs
+        is_whole = options.epochs is None or options.epochs >= whole
         options.out = SHIPPED_WEIGHTS if is_whole else TRIAL
     return options
 

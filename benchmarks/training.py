@@ -72,7 +72,7 @@ def on_mnist_alone(epochs: int) -> Run:
     test = load_mnist(folder, train=False)
     torch.manual_seed(SEED)
     started, spent = time.perf_counter(), processor_seconds()
-    recipe = Plan().shortened(epochs).recipe
+    recipe = Plan().with_epochs(epochs).recipe
     network = fit(DigitNetwork(), [Source(learned, len(learned))], recipe, SEED, device)
     seconds, work = time.perf_counter() - started, processor_seconds() - spent
     return Run(seconds, work, accuracy(logits_of(network, test.frames, device), test.labels))

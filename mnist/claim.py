@@ -6,7 +6,7 @@ import hashlib
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from mnist.network import DigitNetwork
 from mnist.preprocess import BlankDrawing, prepare
 from mnist.reading import frame
 from mnist.registry import REVOKED, ROLLED_BACK, Feedback, Mark, Registry
+from mnist.repository import as_text
 from mnist.tuning import Materials
 
 HELD_OUT = "held_out"  # set aside for the exam: this person's drawings are never trained on
@@ -125,7 +126,7 @@ def study(registry: Registry, base: DigitNetwork, materials: Materials, caps: tr
             wrong[lesson.id] = trust.DISPUTED if wrong.get(lesson.id) == trust.DISPUTED else verdict
     for row in open_rows:
         lesson = lessons[row]
-        lessons[row] = _judged(lesson, wrong.get(lesson.id, HELD_OUT if is_held_out(lesson) else None))
+        lessons[row] = replace(lesson, set_aside=wrong.get(lesson.id, HELD_OUT if is_held_out(lesson) else None))
     return Claim(lessons, images)
 
 
@@ -170,7 +171,7 @@ def _lesson(feedback: Feedback, place: int, label: int | None, problem: str | No
         place=place,
         person=feedback.session_id or "",  # the nameless count as one person: they could be
         label=label,
-        truth=feedback.true_number or (None if feedback.true_label is None else str(feedback.true_label)),
+        truth=as_text(feedback.true_label, feedback.true_number),
         labelled_at=feedback.labelled_at,
         processed_by=feedback.processed_by,
         is_processed=feedback.is_processed,
@@ -178,7 +179,3 @@ def _lesson(feedback: Feedback, place: int, label: int | None, problem: str | No
         is_reviewed=feedback.reviewed,
         set_aside=problem or stays,
     )
-
-
-def _judged(lesson: Lesson, verdict: str | None) -> Lesson:
-    return Lesson(**{**{name: getattr(lesson, name) for name in lesson.__slots__}, "set_aside": verdict})

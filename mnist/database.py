@@ -211,9 +211,8 @@ def connect(url: URL) -> Engine:
     """Make an engine; nothing connects until it is used, so the database may be away.
 
     SQLite: write-ahead logging lets readers go on while one writes. PostgreSQL: a connection that broke meanwhile is
-    replaced before use, and one that gives no answer is given up. MySQL: the former, and transactions see each
-    other as in PostgreSQL; the level that is usual there locks the gap where a new row goes, so that two who save at
-    once can block each other for good.
+    replaced before use, and one that gives no answer is given up. MySQL: the same pre-ping, and READ
+    COMMITTED, because its default (REPEATABLE READ) takes gap locks that let two concurrent inserts deadlock.
     """
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mnist.calibration import Calibration, calibration_error, outlier_score
 from mnist.data import Labelled
-from mnist.network import DIGITS, DigitNetwork
-from mnist.training import logits_of
+from mnist.network import DigitNetwork
+from mnist.training import accuracy, is_right, logits_of
 from mnist.tuning import Materials, by_class
 
 MNIST_MAY_LOSE = 0.001  # of the accuracy on MNIST's validation images
@@ -63,7 +63,7 @@ def examine(network: DigitNetwork, calibration: Calibration, materials: Material
     return Sheet(
         mnist=right.double().mean().item(),
         classes=tuple(by_class(right, mnist.labels)),
-        strokes=is_right(strokes_logits, strokes.labels).double().mean().item(),
+        strokes=accuracy(strokes_logits, strokes.labels),
         calibration_error=calibration_error(calibration.probabilities(logits), labels),
         refused=(outlier_score(logits) >= calibration.not_a_digit).double().mean().item(),
         caught=(scores >= calibration.not_a_digit).double().mean().item(),
@@ -108,11 +108,6 @@ def chance_of(lost: int, won: int) -> float:
     """Exact one-sided McNemar test: how likely are at least `lost` losses among the changed answers by chance alone."""
     changed = lost + won
     return sum(math.comb(changed, k) for k in range(lost, changed + 1)) / 2**changed
-
-
-def is_right(logits: Tensor, labels: Tensor) -> Tensor:
-    """(N, 11), (N,) -> (N,) bool: the likeliest digit is the label."""
-    return logits[:, :DIGITS].argmax(dim=1) == labels
 
 
 def read_right(network: DigitNetwork, images: Labelled) -> Tensor:

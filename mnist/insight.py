@@ -85,10 +85,10 @@ def reliability(labels: Sequence[Label]) -> list[tuple[float, Share]]:
     return [(means[number], shares[number]) for number in sorted(shares) if shares[number].count >= FEW]
 
 
-def hardest(labels: Sequence[Label], most: int) -> list[Label]:
+def hardest(labels: Sequence[Label]) -> list[Label]:
     """Misread ones, the surest mistakes first."""
     wrong = [label for label in labels if not label.is_right]
-    return sorted(wrong, key=lambda label: -label.confidence)[:most]
+    return sorted(wrong, key=lambda label: -label.confidence)
 
 
 def _shares(labels: Sequence[Label], keys: Sequence[_Key]) -> dict[_Key, Share]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from sqlalchemy import Engine
@@ -22,9 +22,8 @@ from mnist.tuning import Materials, TuningRecipe, blend, tune
 
 log = logging.getLogger(__name__)
 
-PRACTICE_SHARE = (
-    8  # one of the other sessions in …, another one in every run, chooses the mix instead of being tuned on
-)
+# One of the other sessions in …, another one in every run, chooses the mix instead of being tuned on.
+PRACTICE_SHARE = 8
 ENOUGH_FOR_PRACTICE = 40  # labels
 
 OutcomeName = Literal["promoted", "rejected", "nothing_to_do", "dry_run"]
@@ -48,7 +47,7 @@ class Shipped:
 
 
 class Tell(Protocol):
-    """Somebody who watches a run."""
+    """Progress callbacks of a run."""
 
     def stage(self, what: str) -> None: ...
 
@@ -122,8 +121,7 @@ def retrain(
         network, calibration = read_weights(registry.weights(base.version))
         tell.stage("reading feedback")
         claim = study(registry, network, materials, limits.caps, most_rows=limits.most_rows)
-        served = {version.version for version in versions if version.status != "rejected"}
-        marks, new = claim.marks(served)
+        marks, new = claim.marks(_served(versions))
         counts = claim.counts(new)
         if (new == 0 or not claim.learned) and not is_new_base:
             registry.mark(marks)
@@ -168,7 +166,7 @@ def retrain(
             version = registry.reject(weights, metrics, parent=base.version, marks=marks)
         else:
             version = registry.promote(weights, metrics, parent=base.version, replaces=active.version, marks=marks)
-        return Outcome(**{**outcome.as_json(), "version": version})
+        return replace(outcome, version=version)
 
 
 def rehearse(
@@ -181,9 +179,13 @@ def rehearse(
     network, _ = read_weights(shipped.weights if base is None else registry.weights(base.version))
     tell.stage("reading feedback")
     claim = study(registry, network, materials, limits.caps, most_rows=limits.most_rows)
-    served = {version.version for version in registry.versions() if version.status != "rejected"}
-    _, new = claim.marks(served)
+    _, new = claim.marks(_served(registry.versions()))
     return Outcome("dry_run", **claim.counts(new)), claim
+
+
+def _served(versions: Sequence[Version]) -> set[int]:
+    """The numbers of all versions but the rejected ones."""
+    return {version.version for version in versions if version.status != "rejected"}
 
 
 # --- what a run makes

@@ -92,11 +92,6 @@ def frame_ink(ink: np.ndarray) -> Prepared:
     )
 
 
-def to_frame(ink: np.ndarray) -> np.ndarray:
-    """The (28, 28) uint8 frame alone; see `frame_ink`."""
-    return frame_ink(ink).frame
-
-
 def _composite(rgba: np.ndarray) -> np.ndarray:
     """Lay a transparent picture on paper that its ink stands out from.
 

@@ -120,7 +120,7 @@ def _pool(sources: Sequence[Source]) -> tuple[Tensor, Tensor, list[tuple[int, in
 
 
 def _epoch(orders: list[tuple[int, int, int]], batch: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Rows of one epoch in batches: a fresh sample of each source, no row more than once oftener than another."""
+    """Rows of one epoch in batches: a fresh sample of each source, row counts differ by at most one."""
     chosen = []
     for first, count, wanted in orders:
         rounds = math.ceil(wanted / count)
@@ -138,7 +138,7 @@ def _measure_statistics(
     generator: torch.Generator,
     device: torch.device,
 ) -> None:
-    """Batch-norm statistics of the averaged weights over 20,000 images: the running ones belong to others."""
+    """Batch-norm statistics of the averaged weights over about 20,000 images: the running ones belong to others."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_running_stats()
@@ -164,9 +164,14 @@ def logits_of(network: nn.Module, frames: Tensor, device: torch.device | None = 
     return torch.cat(batches)
 
 
+def is_right(logits: Tensor, labels: Tensor) -> Tensor:
+    """(N, 11), (N,) -> (N,) bool: the likeliest digit is the label, whatever the eleventh logit says."""
+    return logits[:, :DIGITS].argmax(dim=1) == labels
+
+
 def accuracy(logits: Tensor, labels: Tensor) -> float:
-    """Share of images whose largest digit logit is the label, whatever the eleventh says."""
-    return (logits[:, :DIGITS].argmax(1) == labels).double().mean().item()
+    """Share of images that are read right."""
+    return is_right(logits, labels).double().mean().item()
 
 
 # --- the shipped network ---
@@ -186,8 +191,8 @@ class Plan:
     held_out_styles: int = 12_000
     held_out_kinds: int = 6_000
 
-    def shortened(self, epochs: int) -> Plan:
-        """The same in fewer (or more) epochs, with as many drawings fewer: one epoch takes less than a minute."""
+    def with_epochs(self, epochs: int) -> Plan:
+        """The same with another number of epochs; fewer have as many drawings fewer: one takes less than a minute."""
         share = min(1.0, epochs / self.recipe.epochs)
         strokes, outliers = int(self.strokes * share), int(self.outliers * share)
         checked = max(share, 0.1)  # of what validates

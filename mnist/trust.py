@@ -127,8 +127,8 @@ def _nearest(
 ) -> tuple[Tensor, Tensor]:
     """(closeness, indices) of those `among` nearest to each of the rows, nearest first, both (rows, `count` at most).
 
-    features, among: (N, D), (M, D), of unit length. barred: some rows -> (rows, M) bool, who does not count for them;
-    the closeness is NOBODY where there are no more.
+    features, among: (N, D), (M, D), of unit length. barred: of some rows, the (rows, M) bool mask of excluded
+    candidates. Closeness is NOBODY where there are no more.
     """
     count = min(count, len(among))
     # Made beforehand: results between the large blocks keep the memory of those from being used again.

@@ -17,7 +17,7 @@ from mnist.data import Augmentation, Labelled, augment, load_mnist, split
 from mnist.network import DIGITS, DigitNetwork, as_input
 from mnist.outliers import outliers, training_kinds
 from mnist.strokes import digits, training_styles
-from mnist.training import logits_of
+from mnist.training import accuracy, is_right, logits_of
 
 SEED = 40_000  # of the drawings: the same in every run, so that scores of different runs compare
 
@@ -53,7 +53,7 @@ def gather(folder: Path, *, mnist: int = 20_000, drawings: int = 5_000) -> Mater
 
 @dataclass(frozen=True, slots=True)
 class TuningRecipe:
-    """How far to go from the base; chosen by benchmarks/retrain.py, see docs/retraining.md."""
+    """How far to go from the base; chosen by benchmarks/retrain.py, see docs/experiments.md."""
 
     peak_rate: float = 1e-3
     batch: int = 256
@@ -178,9 +178,7 @@ def blend(
 
     def read(network: DigitNetwork) -> tuple[Tensor, list[float], list[float]]:
         parts = [logits_of(network, images.frames) for images in validation]
-        mnist, strokes = (
-            part[:, :DIGITS].argmax(1) == images.labels for part, images in zip(parts, validation, strict=True)
-        )
+        mnist, strokes = (is_right(part, images.labels) for part, images in zip(parts, validation, strict=True))
         logits = torch.cat(parts)
         expected = expected_accuracy(calibrate(logits, labels), parts[0], validation[0].labels)
         scores = [mnist.double().mean().item(), strokes.double().mean().item(), expected]
@@ -221,9 +219,8 @@ def by_class(right: Tensor, labels: Tensor) -> list[float]:
 def _worth(network: DigitNetwork, practice: Labelled) -> float:
     """Accuracy, and between equals the likelihood; a label that is wrong must not count without bounds."""
     logits = logits_of(network, practice.frames)
-    right = (logits[:, :DIGITS].argmax(1) == practice.labels).double().mean().item()
     loss = F.cross_entropy(logits, practice.labels, reduction="none").clamp(max=4).mean().item()
-    return right - 0.01 * loss
+    return accuracy(logits, practice.labels) - 0.01 * loss
 
 
 def recalibrate(calibration: Calibration, before: Tensor, after: Tensor, labels: Tensor) -> Calibration:

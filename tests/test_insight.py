@@ -53,8 +53,7 @@ def test_reliability_compares_confidence_with_what_was_right():
 def test_the_hardest_are_the_surest_mistakes():
     labels = [label("1", "1", confidence=1.0), label("1", "7", confidence=0.5), label("4", "9", confidence=0.99)]
 
-    assert insight.hardest(labels, 5) == [labels[2], labels[1]]
-    assert insight.hardest(labels, 1) == [labels[2]]
+    assert insight.hardest(labels) == [labels[2], labels[1]]
 
 
 def test_the_charts_hold_what_they_are_given():

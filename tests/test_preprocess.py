@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnist.images import decode
-from mnist.preprocess import BlankDrawing, find_ink, frame_ink, prepare, to_frame
+from mnist.preprocess import BlankDrawing, find_ink, frame_ink, prepare
 
 SEVEN = [(80, 60), (200, 60), (120, 230)]
 
@@ -133,7 +133,7 @@ def test_rotating_the_frame_is_rotating_the_drawing():
 
 
 def test_a_frame_stays_what_it_is():
-    assert difference(to_frame(FRAME), FRAME) == 0
+    assert difference(frame_ink(FRAME).frame, FRAME) == 0
 
 
 def mnist_images() -> np.ndarray | None:
@@ -149,7 +149,7 @@ def test_mnist_comes_out_unchanged():
     frames = mnist_images()
     if frames is None:  # our own drawings say the same about the recipe
         rng = np.random.default_rng(1)
-        frames = np.stack([to_frame(draw(rng.uniform(40, 240, (4, 2)))) for _ in range(200)])
+        frames = np.stack([frame_ink(draw(rng.uniform(40, 240, (4, 2)))).frame for _ in range(200)])
     prepared = [prepare(frame).frame for frame in frames]
     same = sum(np.array_equal(a, b) for a, b in zip(prepared, frames, strict=True))
     alike = sum(likeness(a, b) > 0.999 for a, b in zip(prepared, frames, strict=True))
@@ -165,7 +165,7 @@ def test_mnist_comes_out_unchanged():
 )
 def test_mass_is_centred_and_nothing_is_cut_off(points, brush):
     ink = draw(points, brush=brush)
-    frame = to_frame(ink)
+    frame = frame_ink(ink).frame
 
     rows, columns = np.flatnonzero(frame.any(axis=1)), np.flatnonzero(frame.any(axis=0))
     height, width = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1

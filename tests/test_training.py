@@ -120,17 +120,17 @@ def test_drawings_to_train_on_and_to_validate_with_are_different(drawn):
 def test_fewer_epochs_are_the_same_plan_in_little():
     plan = Plan(recipe=Recipe(epochs=10, average=0.99), strokes=1_000, strokes_per_epoch=300, held_out_kinds=600)
 
-    one = plan.shortened(1)
+    one = plan.with_epochs(1)
 
     assert (one.recipe.epochs, one.strokes, one.strokes_per_epoch, one.held_out_kinds) == (1, 100, 100, 60)
     assert one.recipe.average == pytest.approx(0.9)  # over a tenth of the steps: else it would be of the beginning
-    assert (plan.shortened(5).strokes, plan.shortened(5).strokes_per_epoch) == (500, 300)
-    assert plan.shortened(10) == plan
+    assert (plan.with_epochs(5).strokes, plan.with_epochs(5).strokes_per_epoch) == (500, 300)
+    assert plan.with_epochs(10) == plan
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 29, 30, 31, 100])
 def test_the_average_of_a_short_run_forgets_where_it_began(epochs):
-    plan = Plan().shortened(epochs)
+    plan = Plan().with_epochs(epochs)
     steps = epochs * (55_000 + plan.strokes_per_epoch + plan.outliers_per_epoch) / plan.recipe.batch
 
     assert plan.recipe.average**steps < 1e-6

@@ -112,7 +112,7 @@ def _show_reliability(labels: Sequence[Label]) -> None:
 
 def _show_hardest(labels: Sequence[Label]) -> None:
     st.subheader("The surest mistakes", anchor=False, divider="gray")
-    wrong = insight.hardest(labels, LATEST_LABELS)
+    wrong = insight.hardest(labels)
     if not wrong:
         st.caption("Every labelled drawing was read right.")
         return
