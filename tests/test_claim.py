@@ -1,11 +1,12 @@
 """What a run reads of the labels in a database, and which of them it may learn."""
 
+import uuid
 from collections import defaultdict
 from dataclasses import replace
 
 import pytest
 
-from mnist.claim import Claim, hash_of
+from mnist.claim import Claim, Lesson, hash_of, is_held_out
 from mnist.database import connect
 from mnist.learning import Shipped, rehearse, retrain
 from mnist.registry import Registry
@@ -54,6 +55,14 @@ def test_a_fifth_of_the_people_is_held_out_with_all_that_they_draw(engine, repos
     assert 3 <= len(examined) <= 14
     assert all(None not in first[person] for person in examined)
     assert {person for person, found in later.items() if "held_out" in found} == examined
+
+
+def test_of_labels_without_a_name_each_is_drawn_for_the_exam_by_itself():
+    nameless = [
+        Lesson(uuid.UUID(int=n), 0, "", 7, "7", lessons.NOON, None, False, None, False, None) for n in range(200)
+    ]
+
+    assert 20 <= sum(map(is_held_out, nameless)) <= 60
 
 
 def test_what_is_held_out_or_practised_on_is_never_tuned_on(engine, repository, monkeypatch):
