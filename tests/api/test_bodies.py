@@ -124,6 +124,19 @@ def test_a_form_holds_exactly_one_picture(client):
     refused(client.post("/api/predict", files=[("file", seven()), ("file", seven())]), 422, "2 fields")
 
 
+@pytest.mark.parametrize(("others", "status"), [(16, 200), (17, 422)])
+def test_a_form_holds_sixteen_other_fields_at_most(client, others, status):
+    form = {f"field {number}": "x" for number in range(others)}
+
+    assert client.post("/api/predict", files={"file": seven()}, data=form).status_code == status
+
+
+def test_a_form_with_an_overlong_label_is_refused(client):
+    sent = {"files": {"file": seven()}, "data": {"label": " " * 100 + "7"}}
+
+    refused(client.post("/api/feedback", **sent), 400, "too long")
+
+
 def test_a_large_picture_in_a_form_touches_no_disk(client, monkeypatch):
     def no_disk(*_arguments, **_options):
         raise AssertionError("a temporary file was opened")
