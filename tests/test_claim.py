@@ -125,3 +125,25 @@ def test_no_more_labels_are_read_than_a_run_may_take_on(engine, repository):
     give(repository, sevens(12), [7] * 12, visitors(12))
 
     assert len(claimed(engine, replace(lessons.LIMITS, most_rows=9)).lessons) == 9
+
+
+@pytest.mark.parametrize("found", [("disputed", "session_cap"), ("session_cap", "disputed")])
+def test_a_number_of_which_one_digit_is_disputed_is_disputed_whatever_else_is_wrong(
+    engine, repository, monkeypatch, found
+):
+    give(repository, [lessons.side_by_side(*drawings(1, 47, 0), *drawings(1, 48, 1))], ["01"], ["a visitor"])
+    monkeypatch.setattr("mnist.trust.judge", lambda *_: list(found))
+
+    assert [lesson.set_aside for lesson in claimed(engine).lessons] == ["disputed"] * 2
+
+
+@pytest.mark.parametrize(("was", "reviewed", "written"), [
+    ("rolled_back", False, 0), ("revoked", False, 0), (None, True, 0), (None, False, 1), ("disputed", False, 1),
+])  # fmt: skip
+def test_what_a_person_decided_is_not_written_over(was, reviewed, written):
+    judged = Lesson(uuid.UUID(int=1), 0, "a visitor", 7, "7", lessons.NOON, 2, True, was, reviewed, "session_cap")
+    claim = Claim([judged], lessons.frames([], 0))
+
+    marks, new = claim.marks({2})
+
+    assert (len(marks), new) == (written, 0)
