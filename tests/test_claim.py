@@ -1,11 +1,12 @@
 """What a run reads of the labels in a database, and which of them it may learn."""
 
+import uuid
 from collections import defaultdict
 from dataclasses import replace
 
 import pytest
 
-from mnist.claim import Claim, hash_of
+from mnist.claim import Claim, Lesson, hash_of, is_held_out
 from mnist.database import connect
 from mnist.learning import Shipped, rehearse, retrain
 from mnist.registry import Registry
@@ -54,6 +55,14 @@ def test_a_fifth_of_the_people_is_held_out_with_all_that_they_draw(engine, repos
     assert 3 <= len(examined) <= 14
     assert all(None not in first[person] for person in examined)
     assert {person for person, found in later.items() if "held_out" in found} == examined
+
+
+def test_of_labels_without_a_name_each_is_drawn_for_the_exam_by_itself():
+    nameless = [
+        Lesson(uuid.UUID(int=n), 0, "", 7, "7", lessons.NOON, None, False, None, False, None) for n in range(200)
+    ]
+
+    assert 20 <= sum(map(is_held_out, nameless)) <= 60
 
 
 def test_what_is_held_out_or_practised_on_is_never_tuned_on(engine, repository, monkeypatch):
@@ -116,3 +125,25 @@ def test_no_more_labels_are_read_than_a_run_may_take_on(engine, repository):
     give(repository, sevens(12), [7] * 12, visitors(12))
 
     assert len(claimed(engine, replace(lessons.LIMITS, most_rows=9)).lessons) == 9
+
+
+@pytest.mark.parametrize("found", [("disputed", "session_cap"), ("session_cap", "disputed")])
+def test_a_number_of_which_one_digit_is_disputed_is_disputed_whatever_else_is_wrong(
+    engine, repository, monkeypatch, found
+):
+    give(repository, [lessons.side_by_side(*drawings(1, 47, 0), *drawings(1, 48, 1))], ["01"], ["a visitor"])
+    monkeypatch.setattr("mnist.trust.judge", lambda *_: list(found))
+
+    assert [lesson.set_aside for lesson in claimed(engine).lessons] == ["disputed"] * 2
+
+
+@pytest.mark.parametrize(("was", "reviewed", "written"), [
+    ("rolled_back", False, 0), ("revoked", False, 0), (None, True, 0), (None, False, 1), ("disputed", False, 1),
+])  # fmt: skip
+def test_what_a_person_decided_is_not_written_over(was, reviewed, written):
+    judged = Lesson(uuid.UUID(int=1), 0, "a visitor", 7, "7", lessons.NOON, 2, True, was, reviewed, "session_cap")
+    claim = Claim([judged], lessons.frames([], 0))
+
+    marks, new = claim.marks({2})
+
+    assert (len(marks), new) == (written, 0)

@@ -241,6 +241,13 @@ def test_unusable_weights_are_named(data):
         Classifier.load(data, version=1)
 
 
+def test_a_network_larger_than_any_of_ours_is_refused_before_it_is_read():
+    network = DigitNetwork((256, 256, 256))
+
+    with pytest.raises(UnusableWeights, match="bytes"):
+        read_weights(write_weights(network, Calibration(temperature=1.0, not_a_digit=5.0, unsure=0.8)))
+
+
 def test_weights_that_are_not_finite_are_refused():
     content = torch.load(io.BytesIO(small_weights()), weights_only=True)
     content["state"]["layers.head.bias"][0] = float("nan")

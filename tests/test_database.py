@@ -394,3 +394,18 @@ def test_a_table_that_was_lost_comes_back(database_url):
 
     assert set(inspect(engine).get_table_names()) == {"alembic_version", "models", "predictions"}
     engine.dispose()
+
+
+def test_a_database_that_was_replaced_by_a_new_and_empty_one_gets_its_tables(sqlite_url):
+    engine = connect(sqlite_url)
+    repository = Repository(engine)
+    assert repository.recent(limit=1) == []
+    Base.metadata.drop_all(engine)
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE alembic_version"))
+
+    with pytest.raises(StorageUnavailable):
+        repository.recent(limit=1)
+
+    assert repository.recent(limit=1) == []
+    engine.dispose()

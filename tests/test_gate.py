@@ -5,7 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mnist.calibration import Calibration
+from mnist.data import Labelled
 from mnist.gate import Sheet, as_text, chance_of, examine, objections
+from mnist.tuning import Materials
 from tests import lessons
 
 BASE = Sheet(
@@ -135,3 +138,32 @@ def test_an_exam_scores_a_real_network():
     assert len(sheet.classes) == 10
     assert sheet.user_drawn < 0.2
     assert 0 <= sheet.refused < 0.2
+
+
+def shown(*scores: float, labels: tuple[int, ...] = ()) -> Labelled:
+    """Images that `answered` reads as a 0, each with the outlier score that is written in its first pixel."""
+    frames = torch.zeros(len(scores), 28, 28)
+    frames[:, 0, 0] = torch.tensor(scores)
+    return Labelled(frames, torch.tensor(labels or (0,) * len(scores)))
+
+
+def answered(_network, frames: torch.Tensor) -> torch.Tensor:
+    """91 % for the 0, 1 % for each other digit."""
+    digits = torch.tensor([0.91] + [0.01] * 9).log().expand(len(frames), 10)
+    return torch.cat([digits, frames[:, 0, :1]], dim=1)
+
+
+def test_refusals_and_calibration_are_of_mnist_and_strokes_together_and_catches_of_what_is_no_digit(monkeypatch):
+    monkeypatch.setattr("mnist.gate.logits_of", answered)
+    mnist, strokes = shown(-3, 5, -3, -3, labels=(0, 0, 0, 7)), shown(5, -3, 5, -3, labels=(0, 0, 3, 3))
+    none = shown()
+    materials = Materials(none, none, none, mnist, strokes, shown(6, -1, 5, 6, 3))
+
+    sheet = examine(
+        None, Calibration(temperature=1.0, not_a_digit=4.0, unsure=0.8), materials, shown(0, 0, labels=(0, 1))
+    )
+
+    assert (sheet.mnist, sheet.strokes, sheet.user_drawn) == (0.75, 0.5, 0.5)
+    assert sheet.refused == pytest.approx(3 / 8)
+    assert sheet.caught == pytest.approx(3 / 5)
+    assert sheet.calibration_error == pytest.approx(0.91 - 5 / 8)

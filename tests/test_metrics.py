@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -96,3 +97,29 @@ def test_a_series_is_started_at_zero_where_its_labels_are_known():
         'mnist_database_errors_total{operation="correct"} 0.0',
     ):
         assert line in text
+
+
+def test_the_share_of_ink_and_the_size_of_writing_are_kept_apart():
+    metrics = Metrics()
+
+    metrics.observe_ink(source="api", ink_share=0.25, box_share=0.75)
+
+    assert value(metrics, "mnist_drawing_ink_ratio_sum", source="api") == 0.25
+    assert value(metrics, "mnist_drawing_box_ratio_sum", source="api") == 0.75
+
+
+def test_latency_is_interpolated_within_its_bucket_and_never_beyond_the_last(monkeypatch):
+    metrics, now = Metrics(), [0.0]
+    monkeypatch.setattr("prometheus_client.context_managers.default_timer", lambda: now[0])
+
+    def recognise(seconds: float, source: str) -> None:
+        with metrics.time_recognition(source):
+            now[0] += seconds
+
+    assert metrics.latency(0.5) is None
+    for _ in range(3):
+        recognise(1.5, "api")
+    assert metrics.latency(0.5) == pytest.approx(1.5)  # half way from 1 to 2
+    recognise(100, "canvas")
+    assert metrics.latency(0.75) == pytest.approx(2)
+    assert metrics.latency(0.99) == 10  # as histogram_quantile() has it: the last bucket has no end

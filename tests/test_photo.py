@@ -11,6 +11,7 @@ import pytest
 from benchmarks.photos import KINDS, likeness, take_photo
 from mnist.photo import SIDE, is_photo, photo_ink
 from mnist.preprocess import BlankDrawing, find_ink, frame_ink, prepare
+from mnist.rules import erase_rules
 from mnist.segment import split_digits
 
 HEIGHT, WIDTH = 480, 640
@@ -83,6 +84,28 @@ def test_rules_leave_nothing_behind():
     assert ink[400:].max() == 0
     assert ink[:, :220].max() == 0
     assert ink[:, 420:].max() == 0
+
+
+def test_a_much_paler_smear_that_touches_the_drawing_is_cut_off():
+    smeared = np.maximum(draw(SEVEN), (draw([[(300, 380), (420, 430)]]) * 0.38).astype(np.uint8))
+
+    assert likeness(frame_of(photograph(smeared)), frame_ink(draw(SEVEN)).frame) > 0.85
+
+
+def test_where_two_rules_cross_their_ink_adds_up_and_nothing_is_left():
+    density = np.zeros((200, 300), np.uint8)
+    density[20::30] += 60
+    density[:, 15::30] += 60
+
+    assert not erase_rules((density > 30).view(np.uint8), density, faint=20).any()
+
+
+@pytest.mark.parametrize(("end", "left"), [(200, 0), (140, 140)], ids=["a margin", "a stroke"])
+def test_a_line_alone_is_a_rule_only_from_edge_to_edge(end, left):
+    density = np.zeros((200, 300), np.uint8)
+    density[:end, 100] = 60
+
+    assert erase_rules((density > 30).view(np.uint8), density, faint=20).sum() == left
 
 
 def test_specks_and_a_smaller_scribble_far_away_are_dropped():

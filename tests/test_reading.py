@@ -82,3 +82,8 @@ def test_digits_that_seem_to_touch_are_not_called_sure(whole, said):
 def test_an_empty_picture_is_blank():
     with pytest.raises(BlankDrawing):
         frame(np.zeros((100, 100), np.uint8))
+
+
+@pytest.mark.parametrize(("part", "number"), [("digit", "51"), ("unsure", None)])
+def test_what_is_surely_one_digit_becomes_a_number_only_when_all_its_parts_are_sure(part, number):
+    assert read(framed(), [prediction(4), prediction(5), prediction(1, part)]).number == number

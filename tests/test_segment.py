@@ -144,3 +144,25 @@ def test_generated_digits_stay_whole():
         lines = deform(write(styles[int(rng.integers(len(styles)))], rng), rng)
         split += len(split_digits(render(lines, rng.uniform(40, 160), rng.uniform(3, 14)))) > 1
     assert split <= 1
+
+
+def test_two_digits_in_one_piece_beside_others_are_said_to_touch_though_they_are_hardly_wider_than_one():
+    wide = [[(0, 0), (132, 0), (0, 100), (132, 100)]]  # 1.3 times its height
+
+    assert [segment.touching for segment in split_digits(draw(wide, gap=90))] == [False]
+    assert [segment.touching for segment in split_digits(draw(ONE, wide))] == [False, True]
+
+
+@pytest.mark.parametrize(("gap", "digits"), [(3, 1), (10, 2)])
+def test_the_low_stroke_of_an_open_4_may_stand_a_little_apart(gap, digits):
+    low = [(15, 5), (0, 62), (40 - gap, 62)]
+
+    assert len(split_digits(draw([low, [(48, 0), (48, 100)]]))) == digits
+
+
+def test_what_comes_apart_from_each_of_two_strokes_but_not_from_both_together_is_part_of_their_digit():
+    arrow, above, below = [(0, 0), (33, 55), (0, 110)], [(100, 0), (16, 0), (46, 54)], [(62, 46), (30, 110)]
+
+    assert len(split_digits(draw([arrow, above], brush=4, gap=80))) == 2
+    assert len(split_digits(draw([arrow, below], brush=4, gap=80))) == 2
+    assert len(split_digits(draw([arrow, above, below], brush=4, gap=80))) == 1

@@ -3,6 +3,7 @@
 import io
 import threading
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,10 @@ from mnist.classifier import Classifier, read_weights, write_weights
 from mnist.database import connect
 from mnist.network import DigitNetwork
 from mnist.recognition import Recogniser
-from mnist.registry import Registry
+from mnist.registry import Registry, Version
 from mnist.repository import Repository
-from mnist.serving import ActiveClassifier
-from tests.lessons import drawings
+from mnist.serving import ActiveClassifier, card_of
+from tests.lessons import NOON, drawings
 
 FRAMES = np.zeros((2, 28, 28), np.uint8)
 
@@ -247,3 +248,38 @@ def _saved(content: object) -> bytes:
 def _not_finite() -> bytes:
     network = DigitNetwork((4, 4, 4))
     return write_weights(network, Calibration(temperature=1.0, not_a_digit=float("nan"), unsure=0.8))
+
+
+def test_a_version_that_is_exchanged_while_it_is_read_never_answers_under_anothers_name(
+    sqlite_url, make, shipped, monkeypatch
+):
+    engine, read, told = connect(sqlite_url), Registry.weights, []
+    registry = Registry(engine)
+    registry.seed(shipped.read_bytes(), {})
+    registry.promote(weights(7), {}, parent=1, replaces=1, marks=[])
+
+    def read_slowly(self, version):
+        found = read(self, version)
+        if version == 2:
+            registry.promote(weights(9), {}, parent=1, replaces=2, marks=[])
+        return found
+
+    monkeypatch.setattr(Registry, "weights", read_slowly)
+    classifier = make(registry)
+    classifier.follow(lambda card: told.append(card.version))
+    classifier.refresh()
+
+    assert answers(classifier) == {(9, 3)}
+    assert told == [3]
+    engine.dispose()
+
+
+def test_a_card_tells_when_a_network_was_trained_as_its_report_says_or_else_when_it_was_tuned():
+    made, trained = NOON, NOON - timedelta(days=9)
+
+    def trained_at(parent: int | None, metrics: dict[str, str]) -> datetime | None:
+        return card_of(Version(5, parent, made, "active", metrics)).trained_at
+
+    assert trained_at(None, {"trained_at": trained.isoformat()}) == trained
+    assert trained_at(4, {}) == made
+    assert trained_at(None, {}) is None  # shipped without a report: the table knows only when it came

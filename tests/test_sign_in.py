@@ -103,3 +103,21 @@ def test_a_clock_that_is_set_neither_locks_the_administrator_out_nor_lets_anybod
 
     monkeypatch.setattr(time, "monotonic", lambda: steady + 61)
     assert gate.admits("open sesame", "192.0.2.1")
+
+
+def test_in_an_hour_thirty_wrong_attempts_are_looked_at(monkeypatch):
+    sign_in, start = SignIn("right"), time.monotonic()
+
+    def attempt(password: str, minute: float) -> bool:
+        monkeypatch.setattr(time, "monotonic", lambda: start + 60 * minute)
+        return sign_in.admits(password, "192.0.2.1")
+
+    for minute in range(0, 12, 2):
+        for _ in range(5):
+            attempt("wrong", minute)
+
+    with pytest.raises(TooManyAttempts):
+        attempt("right", 15)
+    with pytest.raises(TooManyAttempts):
+        attempt("right", 59)
+    assert attempt("right", 61)

@@ -12,6 +12,7 @@ import pytest
 from mnist import transfer
 from mnist.images import BadImage
 from mnist.repository import Drawing
+from mnist.storage import StorageUnavailable
 from mnist.transfer import BadArchive, read_archive, take_over, write_archive
 from tests.api.conftest import seven
 from tests.test_repository import NOON, drawing
@@ -232,3 +233,20 @@ def test_the_command_carries_drawings_from_one_database_to_another(tmp_path):
     assert sorted(each.name for each in tmp_path.glob("out*")) == ["out.zip"]
     refused = run("there", "import", str(Path(__file__)))
     assert (refused.returncode, "export wrote" in refused.stderr) == (1, True)
+
+
+def test_an_export_that_breaks_off_leaves_the_earlier_one_as_it_was(tmp_path, monkeypatch, capsys):
+    class Away:
+        def labelled(self):
+            yield labelled()
+            raise StorageUnavailable("The database can't be used now.")
+
+    monkeypatch.setattr("mnist.services.administration", Away)
+    earlier = tmp_path / "out.zip"
+    earlier.write_bytes(b"an earlier export")
+
+    assert transfer.main(["export", str(earlier)]) == 1
+
+    assert earlier.read_bytes() == b"an earlier export"
+    assert list(tmp_path.iterdir()) == [earlier]
+    assert "database" in capsys.readouterr().err

@@ -231,3 +231,44 @@ def test_ten_thousand_doubtful_labels_are_judged_in_bounded_memory():
     done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True, cwd=ROOT)
 
     assert float(done.stdout) < 150  # MiB; 240 where the results of each part lie between the large blocks
+
+
+def told(beliefs: list[tuple[int, float]], labels: list[int] | None = None) -> Labelled:
+    """Images, each of which `answered` takes for a digit as surely as it is told here, and for a 9 otherwise."""
+    images = torch.zeros(len(beliefs), 28, 28)
+    images[:, 0, :2] = torch.tensor(beliefs)
+    images[:, 0, 2] = torch.arange(len(beliefs))  # no two are alike
+    return Labelled(images, torch.tensor(labels or [digit for digit, _ in beliefs]))
+
+
+def answered(_network, images: torch.Tensor) -> torch.Tensor:
+    shares = torch.full((len(images), 11), 1e-6)
+    shares[:, 9] = 1 - images[:, 0, 1]
+    shares[torch.arange(len(images)), images[:, 0, 0].long()] = images[:, 0, 1]
+    return shares.log()
+
+
+def side_by_side(_network, images: torch.Tensor) -> torch.Tensor:
+    """All drawings lie close together, and far from what is known: images with a 9 on them."""
+    is_known = images[:, 0, 0] == 9
+    return torch.stack([is_known, ~is_known], dim=1).float()
+
+
+@pytest.fixture
+def made_up(monkeypatch):
+    monkeypatch.setattr("mnist.trust.logits_of", answered)
+    monkeypatch.setattr("mnist.trust.features_of", side_by_side)
+    known = told([(9, 0.99)] * 10)
+    return lambda given, people: judge(given, people, None, known, CAPS)
+
+
+@pytest.mark.parametrize(("belief", "verdict"), [(0.96, "disputed"), (0.98, None)])
+def test_only_what_the_network_is_not_sure_of_can_be_voted_down(made_up, belief, verdict):
+    found = made_up(told([(0, belief)] + [(3, 0.9)] * 7), [f"visitor {number}" for number in range(8)])
+
+    assert found == [verdict] + [None] * 7
+
+
+@pytest.mark.parametrize(("people", "verdict"), [(["one"] * 8, "disputed"), (list("abcdefgh"), None)])
+def test_a_doubtful_label_is_borne_out_by_other_people_only(made_up, people, verdict):
+    assert made_up(told([(3, 0.03)] * 8), people) == [verdict] * 8

@@ -89,6 +89,7 @@ def test_without_a_network_the_api_is_503_and_the_process_alive_but_not_ready(er
 
     assert [answer.status_code for answer in (predicted, model, ready, alive)] == [503, 503, 503, 200]
     assert predicted.json()["error"]
+    assert predicted.headers["retry-after"] == "5"
     assert "secret" not in predicted.text
 
 

@@ -124,6 +124,19 @@ def test_a_form_holds_exactly_one_picture(client):
     refused(client.post("/api/predict", files=[("file", seven()), ("file", seven())]), 422, "2 fields")
 
 
+@pytest.mark.parametrize(("others", "status"), [(16, 200), (17, 422)])
+def test_a_form_holds_sixteen_other_fields_at_most(client, others, status):
+    form = {f"field {number}": "x" for number in range(others)}
+
+    assert client.post("/api/predict", files={"file": seven()}, data=form).status_code == status
+
+
+def test_a_form_with_an_overlong_label_is_refused(client):
+    sent = {"files": {"file": seven()}, "data": {"label": " " * 100 + "7"}}
+
+    refused(client.post("/api/feedback", **sent), 400, "too long")
+
+
 def test_a_large_picture_in_a_form_touches_no_disk(client, monkeypatch):
     def no_disk(*_arguments, **_options):
         raise AssertionError("a temporary file was opened")
@@ -170,6 +183,21 @@ def test_of_an_endless_body_no_more_than_the_limit_is_kept():
     assert sum(read) == 2**20 + 2**18
 
 
+def test_of_a_body_that_says_that_it_is_over_the_limit_nothing_is_read():
+    async def anything():
+        pytest.fail("it was read")
+
+    async def receive_it():
+        request = Request({"type": "http", "method": "POST", "headers": [(b"content-length", b"1000001")]}, anything)
+        async with Uploads(10).receive(request, 10**6):
+            pytest.fail("it was taken")
+
+    with pytest.raises(HTTPException) as told:
+        asyncio.run(receive_it())
+
+    assert told.value.status_code == 413
+
+
 def test_a_body_that_does_not_tell_its_length_is_refused_too(serve):
     chunks = (bytes(2**18) for _ in range(40))
 
@@ -200,7 +228,9 @@ def test_bodies_are_let_go_of_once_they_are_answered(serve, monkeypatch):
 
     for body in (seven(), b"no picture", seven()[:50]) * 5:
         assert client.post("/api/predict", content=body, headers=PNG).status_code in (200, 400)
-    refused(client.post("/api/predict", content=bytes(4 * len(seven())), headers=PNG), 503)
+    too_many = client.post("/api/predict", content=bytes(4 * len(seven())), headers=PNG)
+    refused(too_many, 503)
+    assert too_many.headers["retry-after"] == "2"
     assert client.post("/api/predict", content=seven(), headers=PNG).status_code == 200
 
 

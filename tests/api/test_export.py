@@ -21,6 +21,7 @@ def test_the_administrator_gets_every_labelled_drawing(serve, kept):
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/zip"
     assert "attachment" in answer.headers["content-disposition"]
+    assert answer.headers["cache-control"] == "no-store"
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert archive.testzip() is None
         assert len(archive.namelist()) == 4
@@ -73,4 +74,6 @@ def test_a_database_that_is_away_is_said_before_anything_is_sent(serve, kept, mo
 
     monkeypatch.setattr(Administration, "labelled", away)
 
-    assert serve(admin_password="right").get("/api/export", headers=PASSWORD).status_code == 503
+    answer = serve(admin_password="right").get("/api/export", headers=PASSWORD)
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")

@@ -145,6 +145,21 @@ def test_a_page_of_another_site_may_call_unless_sites_are_named(serve):
     assert allowed(named, "https://b.example") is None
 
 
+def test_a_page_of_another_site_may_send_a_key_and_learns_when_to_come_back(serve):
+    client, origin = serve(), {"Origin": "https://a.example"}
+    wanted = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,x-api-key,x-session-id",
+    }
+
+    assert client.options("/api/predict", headers={**origin, **wanted}).status_code == 200
+    assert (
+        client.options("/api/predict", headers={**origin, **wanted, "Access-Control-Request-Method": "PUT"}).status_code
+        == 400
+    )
+    assert client.get("/api/model", headers=origin).headers["access-control-expose-headers"] == "Retry-After"
+
+
 def test_a_clock_that_is_set_back_turns_nobody_away_for_longer_than_the_minute(monkeypatch):
     gate = Gate(None, rate_limit=3)
     for _ in range(3):
