@@ -23,6 +23,7 @@ from starlette.middleware import Middleware
 from mnist import services
 from mnist.api import make_routes
 from mnist.classifier import UnusableWeights
+from mnist.compression import CompressedFiles
 from mnist.headers import SecurityHeaders
 from mnist.images import give_memory_back
 from mnist.sockets import answer_without_delay
@@ -58,7 +59,7 @@ def _import_pages() -> None:
 app = st.App(
     Path(__file__).parent / "mnist" / "ui" / "page.py",
     lifespan=_warm_up,
-    middleware=[Middleware(SecurityHeaders), Middleware(VisitorCookie)],
+    middleware=[Middleware(SecurityHeaders), Middleware(VisitorCookie), Middleware(CompressedFiles)],
     routes=make_routes(
         services.recogniser,
         services.settings(),

@@ -1,0 +1,77 @@
+"""Scripts and styles go out compressed, to whoever takes that."""
+
+import gzip
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.testclient import TestClient
+
+from mnist.compression import LARGEST, CompressedFiles
+
+SCRIPT = "draw(7);\n" * 1000
+
+
+@pytest.fixture
+def client(tmp_path) -> TestClient:
+    (tmp_path / "page.js").write_text(SCRIPT)
+    (tmp_path / "font.woff2").write_bytes(b"font")
+    (tmp_path / "huge.js").write_bytes(b"x" * (LARGEST + 1))
+    routes = [
+        Mount("/app/static", StaticFiles(directory=tmp_path)),
+        Route("/page.js", lambda _: PlainTextResponse(SCRIPT)),
+        Mount("/streamed/static", lambda *arguments: StreamingResponse(iter([SCRIPT]))(*arguments)),
+    ]
+    return TestClient(Starlette(routes=routes, middleware=[Middleware(CompressedFiles)]))
+
+
+def encoding(client, path, **headers):
+    return client.get(path, headers=headers).headers.get("content-encoding")
+
+
+def test_a_script_is_compressed_and_the_same(client):
+    for _ in range(2):  # made, and kept
+        answer = client.get("/app/static/page.js")
+
+        assert answer.text == SCRIPT
+        assert answer.headers["content-encoding"] == "gzip"
+        assert int(answer.headers["content-length"]) == len(gzip.compress(SCRIPT.encode(), 6)) < len(SCRIPT) / 10
+        assert answer.headers["vary"] == "Accept-Encoding"
+        assert "etag" not in answer.headers
+
+
+def test_it_is_read_once(client, tmp_path):
+    client.get("/app/static/page.js")
+    (tmp_path / "page.js").unlink()
+
+    assert client.get("/app/static/page.js").text == SCRIPT
+
+
+def test_whoever_takes_no_gzip_gets_it_as_it_is(client):
+    client.get("/app/static/page.js")
+
+    assert encoding(client, "/app/static/page.js", **{"accept-encoding": "identity"}) is None
+    assert client.get("/app/static/page.js", headers={"accept-encoding": "identity"}).text == SCRIPT
+
+
+@pytest.mark.parametrize("path", ["/app/static/font.woff2", "/app/static/huge.js", "/page.js", "/streamed/static/a.js"])
+def test_other_answers_go_through(client, path):
+    answer = client.get(path)
+
+    assert answer.status_code == 200
+    assert "content-encoding" not in answer.headers
+
+
+def test_a_part_and_a_file_that_is_not_there_go_through(client):
+    assert client.get("/app/static/page.js", headers={"range": "bytes=0-3"}).text == "draw"
+    assert client.get("/app/static/none.js").status_code == 404
+    assert client.get("/app/static/none.js").status_code == 404
+
+
+def test_a_page_that_is_known_is_not_sent_again(client):
+    etag = client.get("/app/static/page.js", headers={"accept-encoding": "identity"}).headers["etag"]
+
+    assert client.get("/app/static/page.js", headers={"if-none-match": etag}).status_code == 304
