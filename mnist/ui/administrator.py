@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 import streamlit as st
 
 from mnist import services
@@ -10,7 +13,10 @@ from mnist.recognition import Recogniser
 from mnist.repository import Drawing, StorageUnavailable, UnknownPrediction
 from mnist.sign_in import TooManyAttempts
 from mnist.transfer import BadArchive, take_over
-from mnist.ui import gallery
+from mnist.ui import gallery, labels
+
+# Nobody has looked at the next drawing yet: the second tap of a double one, or a key that is held, does not decide it.
+DOUBLE_TAP_SECONDS = 0.7
 
 
 def is_signed_in() -> bool:
@@ -62,6 +68,8 @@ def _show_review() -> None:
     except StorageUnavailable:
         st.info("They can’t be shown: the database can’t be reached.", icon=":material/cloud_off:")
         return
+    if decided := st.session_state.get("decided"):
+        st.caption(decided)
     if not drawings:
         st.caption("None. Labels that a retraining does not believe wait here for your decision.")
         return
@@ -78,10 +86,11 @@ def _show_disputed(drawing: Drawing, waiting: int) -> None:
             f'<span class="sure">is what a person said<small>The network read '
             f"{gallery.guess_of(drawing)}, {gallery.how_sure(drawing)}.</small></span></div>"
         )
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, key="decide"):
             for text, key, accept in (("Keep the label", "K", True), ("Discard it", "D", False)):
                 st.button(
                     text,
+                    key=f"{key}_{drawing.id}",
                     shortcut=key,
                     type="primary" if accept else "secondary",
                     on_click=_decide,
@@ -92,10 +101,18 @@ def _show_disputed(drawing: Drawing, waiting: int) -> None:
 
 
 def _decide(drawing: Drawing, accept: bool) -> None:
+    now = time.monotonic()
+    before = st.session_state.get("decided_at", -math.inf)
+    st.session_state["decided_at"] = now
+    if now - before < DOUBLE_TAP_SECONDS:
+        return
     try:
         services.registry().review(drawing.id, accept=accept)
     except (StorageUnavailable, UnknownPrediction) as error:
         st.session_state["review_problem"] = f"Not stored: {error}"
+    else:
+        said = "kept" if accept else "discarded"
+        st.session_state["decided"] = f"The label “{labels.as_text(drawing.truth)}” of the drawing before is {said}."
 
 
 # --- export and import

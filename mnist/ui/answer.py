@@ -73,29 +73,42 @@ def show(start_over: Callable[[], None]) -> None:
                 icon=":material/cloud_off:",
             )
         _show_labels(found, start_over)
-    bars = "" if found.digits else probability_bars(found.prediction.probabilities)
+    # Which digit it is, supposing that it is one, says nothing about several, and about none.
+    has_bars = not found.digits and found.prediction.verdict != "not_a_digit"
+    bars = probability_bars(found.prediction.probabilities) if has_bars else ""
     frame = gallery.data_url(encode_png(found.frame))
+    each = "; of a number, each digit by itself" if found.digits else ""
     st.html(
         f'{bars}<div class="seen"><img alt="The 28 by 28 picture that the network sees" src="{frame}">'
-        "<span>What the network sees: your drawing, cropped, scaled and centred in 28 × 28 pixels.</span></div>"
+        f"<span>What the network sees: your drawing, cropped, scaled and centred in 28 × 28 pixels{each}.</span></div>"
     )
 
 
 def _show_headline(found: Recognition) -> None:
     prediction = found.prediction
-    shown, kind, text = str(prediction.digit), "digit", f"{as_percent(found.drawing.confidence)} sure"
+    shown, kind, text = str(prediction.digit), "digit", f"{_unbroken(found.drawing.confidence)} sure"
     if found.drawing.predicted_number is not None:
         shown, kind = found.drawing.predicted_number, "digit number"
-        each = " · ".join(f"{digit.digit}: {as_percent(digit.confidence)}" for digit in found.digits)
+        each = " · ".join(f"{digit.digit}:\u00a0{_unbroken(digit.confidence)}" for digit in found.digits)
         text += f"<small>{each}</small>"
+        if len(found.digits) == MAX_NUMBER:
+            text += f"<small>At most {MAX_NUMBER} digits are read.</small>"
     elif prediction.verdict == "not_a_digit":
-        shown, text = "?", "This does not look like a digit.<small>If it is one, tap which.</small>"
+        shown = "?"
+        text = (
+            "This does not look like a digit."
+            "<small>If it is one, tap which. Digits side by side need a little room between them.</small>"
+        )
     if prediction.verdict == "unsure":
         text += "<small>I am not certain. Which one is it?</small>"
     st.html(
         f'<div class="answer" role="status" aria-live="polite"><span class="{kind}">{shown}</span>'
         f'<span class="sure">{text}</span></div>'
     )
+
+
+def _unbroken(share: float) -> str:
+    return as_percent(share).replace(" ", "\u00a0")
 
 
 def _show_labels(found: Recognition, start_over: Callable[[], None]) -> None:
@@ -117,11 +130,14 @@ def _show_labels(found: Recognition, start_over: Callable[[], None]) -> None:
         _ask_for_number(found, start_over)
 
 
-def _likely(found: Recognition) -> tuple[int | str, ...]:
-    """The labels to offer first, likeliest first."""
+def _likely(found: Recognition) -> tuple[int | str | None, ...]:
+    """The labels to offer first, likeliest first.
+
+    Always one row of them: the labels below must not move under a finger while the answer changes.
+    """
     if found.drawing.predicted_number is not None:
         return (found.drawing.predicted_number,)
-    return () if found.prediction.verdict == "not_a_digit" else found.prediction.candidates
+    return (None,) if found.prediction.verdict == "not_a_digit" else found.prediction.candidates
 
 
 def _ask_for_number(found: Recognition, start_over: Callable[[], None]) -> None:
@@ -138,7 +154,9 @@ def _ask_for_number(found: Recognition, start_over: Callable[[], None]) -> None:
                 st.rerun(scope="fragment" if found.drawing.source == "canvas" else "app")
 
 
-def _a(label: int | str) -> str:
+def _a(label: int | str | None) -> str:
+    if label is None:
+        return labels.NOT_A_DIGIT
     return str(label) if isinstance(label, str) else f"a{'n' if label == 8 else ''} {label}"
 
 

@@ -17,14 +17,15 @@ from streamlit_drawable_canvas import CanvasResult, st_canvas
 __all__ = ["CanvasResult", "st_canvas"]
 
 # The package has no option for it, and no style of ours reaches in there: so it is registered once more, as it does it
-# itself, with one rule in its markup. That it was registered before is meant, and nothing to be warned about.
+# itself, with one rule and a name in its markup. It was registered before on purpose: no warning.
 _registry = logging.getLogger("streamlit.components.v2.component_registry")
 _registry.disabled = True
 _component = st.components.v2.component(
     "streamlit-drawable-canvas.streamlit_drawable_canvas",
     js="index-*.js",
     css="index-*.css",
-    html='<style>.dc-toolbar { display: none !important; }</style><div class="canvas-root"></div>',
+    html="<style>.dc-toolbar { display: none !important; }</style>"
+    '<div class="canvas-root" role="img" aria-label="Drawing area. With a keyboard: Upload, above."></div>',
     isolate_styles=True,
 )
 _registry.disabled = False

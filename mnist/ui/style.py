@@ -43,6 +43,17 @@ h1 { font-size: 1.7rem !important; padding: 0 0 .2rem 0 !important; }
 /* Streamlit writes white on the primary colour, which is pale in the dark theme. */
 button[kind="primary"], button[kind="primary"]:hover { color: light-dark(#ffffff, #12151c) !important; }
 
+/* Streamlit shows it by a paler background only. */
+.latest a:focus-visible, [data-testid="stTopNavLink"]:focus-visible, [data-testid="stSidebarNavLink"]:focus-visible,
+.stCheckbox label:has(input:focus-visible) { outline: 3px solid light-dark(#2456d6, #7aa2ff); outline-offset: 2px;
+  border-radius: .4rem; }
+[data-testid="stExpandSidebarButton"] { min-width: 2.75rem; min-height: 2.75rem; }
+
+/* Why a file was refused: Streamlit tells it in a tooltip, which no finger finds. */
+.stFileChip[aria-invalid="true"] { height: auto; max-width: none; flex-wrap: wrap; }
+.stFileChip[aria-invalid="true"] [role="alert"] { position: static; width: 100%; height: auto; margin: .2rem 0 0;
+  clip: auto; clip-path: none; overflow: visible; white-space: normal; font-size: .85rem; }
+
 @media (hover: none) { kbd { display: none !important; } }
 
 .latest { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.4rem, 1fr)); gap: .7rem; }
@@ -65,6 +76,17 @@ button[kind="primary"], button[kind="primary"]:hover { color: light-dark(#ffffff
   .stMainBlockContainer .stVerticalBlock { gap: .7rem; }
   .answer .digit { font-size: 5rem; }
   .st-key-your_picture img { max-height: 11rem; object-fit: contain; }
+}
+@media (max-width: 340px) { .stMainBlockContainer { padding-inline: .6rem; } }
+/* A phone on its side: the canvas is what it is held for. */
+@media (max-height: 480px) {
+  .stMainBlockContainer { padding-top: 3.2rem; }
+  .stMainBlockContainer:has([class*="st-key-canvas_"]) h1 { display: none; }
+}
+@media (forced-colors: active) {
+  .bars i { forced-color-adjust: none; background: Highlight; opacity: 1; }
+  .stCheckbox label > div { forced-color-adjust: none; }
+  [role="radio"][aria-checked="true"] { outline: 3px solid Highlight; outline-offset: -3px; }
 }
 </style>
 """

@@ -6,7 +6,7 @@ import io
 import re
 import uuid
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -162,6 +162,34 @@ def test_disputed_labels_are_decided_by_key(administrator, house):
     expect(administrator.page.get_by_text("None. Labels that a retraining does not believe")).to_be_visible()
     [feedback] = [each for each in house.registry.feedback(9) if each.id == house.drawings["disputed"].id]
     assert (feedback.reviewed, feedback.set_aside) == (True, "revoked")
+
+
+@pytest.mark.parametrize("twice", ["clicks", "a key that is held"])
+def test_one_gesture_decides_one_label(administrator, house, twice):
+    others = [replace(house.drawings["disputed"], id=uuid.uuid4(), session_id=f"another {each}") for each in range(3)]
+    house.repository.add_all(others)
+    engine = connect(house.url)
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE predictions SET feedback_processed = true, set_aside = 'disputed' WHERE true_label = 1")
+        )
+    engine.dispose()
+    go(administrator, "History")
+    go(administrator, "Administration")
+    expect(administrator.page.get_by_text("4 wait.")).to_be_visible()
+
+    if twice == "clicks":
+        administrator.button("Discard it").dblclick(delay=20)
+    else:
+        for _ in range(12):
+            administrator.page.keyboard.down("d")
+            administrator.page.wait_for_timeout(40)
+        administrator.page.keyboard.up("d")
+
+    expect(administrator.page.get_by_text("3 wait.")).to_be_visible()
+    expect(administrator.page.get_by_text("The label “1” of the drawing before is discarded.")).to_be_visible()
+    administrator.page.wait_for_timeout(1000)
+    expect(administrator.page.get_by_text("3 wait.")).to_be_visible()
 
 
 def test_the_filter_is_still_there_when_the_administrator_comes_back_from_a_drawing(administrator):

@@ -21,6 +21,7 @@ from tests.browser.strokes import DIGITS
 
 SEVEN = DIGITS[7][0]
 ONE = DIGITS[1][0]
+STAR = [[(0, 0), (100, 100)], [(0, 100), (100, 0)], [(50, -10), (50, 110)]]
 
 
 def stored(url: URL) -> list[Drawing]:
@@ -201,6 +202,46 @@ def test_the_answer_shows_ten_bars_and_what_the_network_sees(visitor):
     assert width[7] > 100 > 10 > max(width[:7] + width[8:])
     picture = visitor.page.locator(".seen img")
     assert picture.evaluate("img => [img.naturalWidth, img.naturalHeight]") == [28, 28]
+
+
+def test_the_labels_stay_where_they_are_while_the_answer_changes(visit, shared_app):
+    visitor = on_a_phone(visit, shared_app[0])
+    places = []
+    for drawing in (STAR, SEVEN):
+        visitor.draw(drawing)
+        visitor.settle()
+        places.append(visitor.labels.last.bounding_box())
+        visitor.button("Clear").click()
+        expect(visitor.answer).to_have_count(0)
+
+    assert places[0] == places[1]
+
+
+def test_what_is_no_digit_is_confirmed_with_a_tap_and_has_no_bars(visit, shared_app):
+    address, url = shared_app
+    visitor = visit(address)
+    visitor.draw(STAR)
+    visitor.settle()
+    expect(visitor.answer).to_have_text("?")
+    expect(visitor.page.locator(".bars")).to_have_count(0)
+
+    visitor.button("Yes, it’s not a digit").click()
+
+    expect(visitor.page.get_by_text("Stored as not a digit.")).to_be_visible()
+    assert (stored(url)[0].is_labelled, stored(url)[0].true_label) == (True, None)
+
+
+def test_why_a_file_is_refused_can_be_read_without_a_mouse(visit, shared_app):
+    visitor = on_a_phone(visit, shared_app[0])
+    visitor.choose("Upload")
+
+    visitor.page.locator('input[type="file"]').set_input_files(as_file("photo.heic", b"a photo"))
+
+    reason = visitor.page.get_by_text("files are not allowed")
+    expect(reason).to_be_visible()
+    box = reason.bounding_box()
+    assert box is not None
+    assert (box["width"] > 150, box["height"] > 10) == (True, True)
 
 
 @pytest.mark.parametrize(("name", "format", "paper", "ink"), [
