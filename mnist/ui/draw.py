@@ -32,6 +32,9 @@ def show() -> None:
             return_image_data=True,
             key=f"canvas_{st.session_state.get('canvas_turn', 0)}",
         )
+        if late := _late_strokes(canvas):
+            _restart_canvas(canvas, _start() + late)
+            st.rerun(scope="fragment")
         strokes = _strokes(canvas)
         with st.container(horizontal=True, key="tools"):
             st.button(
@@ -92,6 +95,7 @@ def _restart_canvas(canvas: CanvasResult, strokes: list[dict[str, Any]]) -> None
     st.session_state["canvas_edit"] = st.session_state.get("canvas_edit", 0) + 1
     # Until the browser has drawn the new start, it goes on sending the old picture.
     st.session_state["canvas_stale"] = _digest(canvas)
+    st.session_state["canvas_left"] = _objects(canvas)
 
 
 def _start() -> list[dict[str, Any]]:
@@ -100,8 +104,19 @@ def _start() -> list[dict[str, Any]]:
 
 def _strokes(canvas: CanvasResult) -> list[dict[str, Any]]:
     """What is, or is about to be, on the canvas."""
-    if _is_stale(canvas):
-        return _start()
+    return _start() if _is_stale(canvas) else _objects(canvas)
+
+
+def _late_strokes(canvas: CanvasResult) -> list[dict[str, Any]]:
+    """What was drawn after Undo, Clear or a label was tapped and before the browser heard back: it would be wiped."""
+    left, now = st.session_state.get("canvas_left") or [], _objects(canvas)
+    if left and now[: len(left)] == left:
+        return now[len(left) :]
+    st.session_state["canvas_left"] = None
+    return []
+
+
+def _objects(canvas: CanvasResult) -> list[dict[str, Any]]:
     return (canvas.json_data or {}).get("objects", [])
 
 

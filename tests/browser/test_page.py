@@ -18,6 +18,7 @@ from mnist.images import encode_png
 from mnist.repository import Drawing, Repository
 from tests.browser.server import running_app
 from tests.browser.strokes import DIGITS
+from tests.resilience.conftest import Proxy
 
 SEVEN = DIGITS[7][0]
 ONE = DIGITS[1][0]
@@ -174,6 +175,28 @@ def test_undo_takes_the_last_stroke_back_and_clear_all_of_them(visitor):
     visitor.draw(ONE)
     visitor.settle()
     expect(visitor.answer).to_have_text("1")
+
+
+@pytest.mark.parametrize(
+    ("tapped", "before", "late", "digit"),
+    [("Undo", [DIGITS[4][1][0], STAR[0]], DIGITS[4][1][1], "4"), ("Clear", STAR, ONE[0], "1")],
+)
+def test_a_stroke_that_comes_before_the_answer_to_undo_or_clear_is_kept(visit, shared_app, tapped, before, late, digit):
+    proxy = Proxy(int(shared_app[0].rpartition(":")[2]))
+    visitor = visit(f"http://localhost:{proxy.port}")
+    visitor.draw(before)
+    visitor.settle()
+    expect(visitor.answer).not_to_have_text(digit)
+
+    proxy.delay = 0.6  # seconds, in each direction
+    visitor.button(tapped).click()
+    visitor.draw([late])
+    visitor.page.wait_for_timeout(4000)
+    proxy.delay = 0
+
+    visitor.settle()
+    expect(visitor.answer).to_have_text(digit)
+    proxy.close()
 
 
 def test_the_keyboard_undoes_confirms_and_clears(visitor):
