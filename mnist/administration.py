@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import delete, func, insert, select, tuple_, update
+from sqlalchemy import delete, func, select, tuple_, update
 
 from mnist.database import TO_REVIEW, PredictionRow
 from mnist.history import Place
-from mnist.repository import Drawing, UnknownPrediction, as_drawing, as_values, parse_label, utc_now
+from mnist.repository import Drawing, UnknownPrediction, as_drawing, insert_all, parse_label, utc_now
 from mnist.storage import Storage, change
 
 CHUNK = 200  # drawings in memory at a time
@@ -88,9 +88,8 @@ class Administration(Storage):
         with self._session() as session:
             ids = [drawing.id for drawing in drawings]
             known = set(session.scalars(select(PredictionRow.id).where(PredictionRow.id.in_(ids))))
-            new = {drawing.id: as_values(drawing) for drawing in drawings if drawing.id not in known}
-            if new:
-                session.execute(insert(PredictionRow), list(new.values()))
+            new = {drawing.id: drawing for drawing in drawings if drawing.id not in known}
+            insert_all(session.connection(), new.values())
             return len(new)
 
 

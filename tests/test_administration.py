@@ -13,7 +13,7 @@ from mnist.administration import Administration
 from mnist.database import connect
 from mnist.registry import Registry
 from mnist.repository import AlreadyProcessed, BadLabel, UnknownPrediction
-from tests.test_repository import NOON, drawing
+from tests.test_repository import NOON, drawing, insertions
 
 
 @pytest.fixture
@@ -114,3 +114,10 @@ def test_only_new_drawings_are_added(repository, administration):
     assert administration.add_new([]) == 0
     assert repository.find(known.id).true_label == 1
     assert len(repository.recent(limit=5)) == 2
+
+
+def test_many_photos_are_added_in_several_statements(administration):
+    with insertions() as sent:
+        assert administration.add_new([drawing(image=bytes(2**20)) for _ in range(10)]) == 10
+
+    assert len(sent) == 3

@@ -3,11 +3,13 @@
 import random
 import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import URL, create_engine, event, text
+from sqlalchemy import URL, Engine, create_engine, event, text
 from sqlalchemy.exc import IntegrityError
 
 from mnist.database import connect
@@ -148,6 +150,43 @@ def test_several_drawings_are_stored_together_or_not_at_all(repository):
 
     assert {kept.id for kept in repository.recent(limit=10)} == {first.id, second.id}
     repository.add_all([])
+
+
+@contextmanager
+def insertions() -> Iterator[list[str]]:
+    """The statements that add drawings meanwhile, in any database."""
+    seen: list[str] = []
+
+    def note(_connection, _cursor, statement, *_):
+        if statement.startswith("INSERT INTO predictions"):
+            seen.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+def test_many_photos_go_in_several_statements_of_one_transaction(repository):
+    photos = [drawing(image=bytes(2**20)) for _ in range(10)]
+    with insertions() as sent, pytest.raises(IntegrityError):
+        repository.add_all([*photos[:9], replace(photos[9], confidence=1.5)])
+    assert len(sent) == 3
+    assert repository.recent(limit=20) == []
+
+    with insertions() as sent:
+        repository.add_all(photos)
+
+    assert len(sent) == 3
+    assert {kept.id for kept in repository.recent(limit=20)} == {photo.id for photo in photos}
+
+
+def test_ordinary_drawings_go_in_one_statement(repository):
+    with insertions() as sent:
+        repository.add_all([drawing(image=bytes(3_000)) for _ in range(100)])
+
+    assert len(sent) == 1
 
 
 def test_accuracy_counts_the_latest_labels_of_each_version(repository):
