@@ -99,7 +99,7 @@ class Claim:
 
 
 def study(registry: Registry, base: DigitNetwork, materials: Materials, caps: trust.Caps, *, most_rows: int) -> Claim:
-    """Read the feedback and decide what to believe. Memory: about 10 kB a digit, beside CHUNK pictures."""
+    """Read the feedback and decide what to believe. Memory: about 10 kB a digit, beside a few MB of pictures."""
     lessons: list[Lesson] = []
     frames: list[np.ndarray] = []
     for feedback in registry.feedback(most_rows):

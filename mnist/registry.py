@@ -7,17 +7,18 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
+from itertools import chain, groupby, islice
 from typing import Any
 
 from sqlalchemy import Select, Update, and_, case, false, func, insert, select, text, tuple_, update
 from sqlalchemy.orm import Session
 
 from mnist.database import ModelRow, PredictionRow, take_mysql_lock
-from mnist.repository import UnknownPrediction, utc_now
+from mnist.repository import UnknownPrediction, in_portions, utc_now
 from mnist.storage import Storage, change
 
-CHUNK = 500  # rows held at a time; a drawing is a few kB
+CHUNK = 500  # rows that one statement names
+PLACES = 5_000  # rows that are read at once where no picture is
 ROLLED_BACK = "rolled_back"  # set aside with the version that learned it
 COMPARED_WITH = "compared_with"  # in the metrics: the version that served; a promoted one took its place
 REVOKED = "revoked"  # set aside by a person
@@ -205,32 +206,35 @@ class Registry(Storage):
     def feedback(self, limit: int) -> Iterator[Feedback]:
         """All labels: the waiting ones, oldest first, then the others, newest first.
 
-        At most `limit` rows, CHUNK of them in memory at a time, each chunk in a transaction of its own. A label that
-        is given meanwhile may come or not; it is not waited for.
+        At most `limit` rows, a portion of their pictures in memory at a time, each in a transaction of its own. A
+        label that is given meanwhile may come or not; it is not waited for.
         """
-        read: set[uuid.UUID] = set()  # a label that is changed meanwhile moves on, and would come again
-        for processed in (False, True):
-            last: tuple[datetime, uuid.UUID] | None = None
-            while limit > 0:
-                chunk = self._chunk(processed, last, min(CHUNK, limit))
-                yield from (each for each in chunk if each.id not in read)
-                read.update(each.id for each in chunk)
-                limit -= len(chunk)
-                if len(chunk) < CHUNK:
-                    break
-                last = (chunk[-1].labelled_at, chunk[-1].id)
+        places = chain(self._places(processed=False), self._places(processed=True))
+        once = {place.id: place for place in islice(places, limit)}  # a label that is changed meanwhile moves on
+        for portion in in_portions(once.values(), lambda place: place.size, most=CHUNK):
+            yield from self._some([place.id for place in portion])
 
-    def _chunk(self, processed: bool, last: tuple[datetime, uuid.UUID] | None, size: int) -> list[Feedback]:
+    def _places(self, *, processed: bool) -> Iterator[Any]:
+        """Which labels there are, and how large their pictures."""
         place = tuple_(PredictionRow.labelled_at, PredictionRow.id)
-        wanted = _FEEDBACK.where(_IS_FEEDBACK, PredictionRow.feedback_processed.is_(processed)).limit(size)
-        if processed:
-            wanted = wanted.order_by(PredictionRow.labelled_at.desc(), PredictionRow.id.desc())
-            wanted = wanted if last is None else wanted.where(place < last)
-        else:
-            wanted = wanted.order_by(PredictionRow.labelled_at, PredictionRow.id)
-            wanted = wanted if last is None else wanted.where(place > last)
+        order: list[Any] = [PredictionRow.labelled_at, PredictionRow.id]
+        order = [column.desc() for column in order] if processed else order
+        wanted = _PLACES.where(_IS_FEEDBACK, PredictionRow.feedback_processed.is_(processed))
+        next_ones = wanted.order_by(*order).limit(PLACES)
+        while True:
+            with self._session() as session:
+                chunk = session.execute(next_ones).all()
+            yield from chunk
+            if len(chunk) < PLACES:
+                return
+            last = (chunk[-1].labelled_at, chunk[-1].id)
+            next_ones = wanted.where(place < last if processed else place > last).order_by(*order).limit(PLACES)
+
+    def _some(self, ids: Sequence[uuid.UUID]) -> list[Feedback]:
+        """In this order, as far as they still exist."""
         with self._session() as session:
-            return [Feedback(*row) for row in session.execute(wanted)]
+            found = {row.id: Feedback(*row) for row in session.execute(_FEEDBACK.where(PredictionRow.id.in_(ids)))}
+        return [found[each] for each in ids if each in found]
 
     def contribution(self, session_id: str) -> Contribution | None:
         """The latest version that learned from somebody's corrections, and from how many; None so far."""
@@ -274,6 +278,7 @@ _IS_FEEDBACK = PredictionRow.labelled_at.is_not(None)  # a person may also say "
 _VERSIONS: Select[Any] = select(
     ModelRow.version, ModelRow.parent, ModelRow.created_at, ModelRow.status, ModelRow.metrics
 )
+_PLACES: Any = select(PredictionRow.labelled_at, PredictionRow.id, func.length(PredictionRow.image).label("size"))
 _FEEDBACK: Any = select(  # typed by Feedback itself
     PredictionRow.id,
     PredictionRow.session_id,

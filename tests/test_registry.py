@@ -15,6 +15,7 @@ from mnist.database import PredictionRow, connect
 from mnist.registry import ActiveVersionChanged, Contribution, Mark, NoSuchVersion, Registry
 from mnist.repository import AlreadyProcessed, Drawing, Repository, UnknownPrediction
 from mnist.storage import StorageUnavailable
+from tests.test_repository import allocated, statements
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -370,7 +371,8 @@ def test_a_label_that_is_changed_while_it_is_read_comes_once(registry, repositor
     assert len({each.id for each in read}) == len(read) == 601
 
 
-def test_feedback_is_read_to_its_limit_across_chunks(registry, repository):
+def test_feedback_is_read_to_its_limit_across_chunks(registry, repository, monkeypatch):
+    monkeypatch.setattr("mnist.registry.PLACES", 200)
     template = labelled(repository)
     repository.add_all([replace(template, id=uuid.uuid4()) for _ in range(1_100)])
 
@@ -378,21 +380,26 @@ def test_feedback_is_read_to_its_limit_across_chunks(registry, repository):
     assert len(list(registry.feedback(limit=700))) == 700
 
 
-def test_only_a_chunk_of_pictures_is_in_memory_at_a_time(registry, repository, monkeypatch):
-    template = labelled(repository)
-    repository.add_all([replace(template, id=uuid.uuid4()) for _ in range(34)])
-    monkeypatch.setattr("mnist.registry.CHUNK", 10)
-    sizes, read = [], registry._chunk
+def test_only_a_portion_of_the_photos_is_in_memory_at_a_time(sqlite_url):
+    engine = connect(sqlite_url)
+    template = labelled(Repository(engine), image=bytes(2**20))
+    Repository(engine).add_all([replace(template, id=uuid.uuid4()) for _ in range(19)])
 
-    def counted(*arguments):
-        chunk = read(*arguments)
-        sizes.append(len(chunk))
-        return chunk
+    with allocated() as most:
+        assert sum(len(each.image) for each in Registry(engine).feedback(limit=100)) == 20 * 2**20
+        assert 4 * 2**20 < most() < 7 * 2**20  # a portion, and not the one before it as well
+    engine.dispose()
 
-    monkeypatch.setattr(registry, "_chunk", counted)
 
-    assert len({each.id for each in registry.feedback(limit=100)}) == 35
-    assert sizes == [10, 10, 10, 5, 0]
+def test_ordinary_drawings_are_read_in_few_statements(registry, repository):
+    template = labelled(repository, image=bytes(3_000))
+    repository.add_all([replace(template, id=uuid.uuid4()) for _ in range(1_000)])
+    list(registry.feedback(limit=1))
+
+    with statements("SELECT") as sent:
+        assert len(list(registry.feedback(limit=5_000))) == 1_001
+
+    assert len(sent) <= 5
 
 
 def test_a_person_can_see_which_version_learned_from_them(registry, repository):

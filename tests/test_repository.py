@@ -2,8 +2,9 @@
 
 import random
 import threading
+import tracemalloc
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -153,12 +154,12 @@ def test_several_drawings_are_stored_together_or_not_at_all(repository):
 
 
 @contextmanager
-def insertions() -> Iterator[list[str]]:
-    """The statements that add drawings meanwhile, in any database."""
+def statements(which: str) -> Iterator[list[str]]:
+    """Those that begin so and are sent meanwhile, to any database."""
     seen: list[str] = []
 
     def note(_connection, _cursor, statement, *_):
-        if statement.startswith("INSERT INTO predictions"):
+        if statement.startswith(which):
             seen.append(statement)
 
     event.listen(Engine, "before_cursor_execute", note)
@@ -168,14 +169,24 @@ def insertions() -> Iterator[list[str]]:
         event.remove(Engine, "before_cursor_execute", note)
 
 
+@contextmanager
+def allocated() -> Iterator[Callable[[], int]]:
+    """Tells how many bytes Python has held at once meanwhile."""
+    tracemalloc.start()
+    try:
+        yield lambda: tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 def test_many_photos_go_in_several_statements_of_one_transaction(repository):
     photos = [drawing(image=bytes(2**20)) for _ in range(10)]
-    with insertions() as sent, pytest.raises(IntegrityError):
+    with statements("INSERT INTO predictions") as sent, pytest.raises(IntegrityError):
         repository.add_all([*photos[:9], replace(photos[9], confidence=1.5)])
     assert len(sent) == 3
     assert repository.recent(limit=20) == []
 
-    with insertions() as sent:
+    with statements("INSERT INTO predictions") as sent:
         repository.add_all(photos)
 
     assert len(sent) == 3
@@ -183,7 +194,7 @@ def test_many_photos_go_in_several_statements_of_one_transaction(repository):
 
 
 def test_ordinary_drawings_go_in_one_statement(repository):
-    with insertions() as sent:
+    with statements("INSERT INTO predictions") as sent:
         repository.add_all([drawing(image=bytes(3_000)) for _ in range(100)])
 
     assert len(sent) == 1
