@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import chain, groupby, islice
+from itertools import groupby, islice
 from typing import Any
 
 from sqlalchemy import Select, Update, and_, case, false, func, insert, select, text, tuple_, update
@@ -19,6 +19,7 @@ from mnist.storage import Storage, change
 
 CHUNK = 500  # rows that one statement names
 PLACES = 5_000  # rows that are read at once where no picture is
+HELD_OUT = "held_out"  # set aside for the exam: this person's drawings are never trained on
 ROLLED_BACK = "rolled_back"  # set aside with the version that learned it
 COMPARED_WITH = "compared_with"  # in the metrics: the version that served; a promoted one took its place
 REVOKED = "revoked"  # set aside by a person
@@ -204,15 +205,30 @@ class Registry(Storage):
             return session.scalar(select(func.count()).where(waiting)) or 0
 
     def feedback(self, limit: int) -> Iterator[Feedback]:
-        """All labels: the waiting ones, oldest first, then the others, newest first.
+        """All labels: the waiting ones, oldest first, then the others, newest first, those that were set aside last.
 
-        At most `limit` rows, a portion of their pictures in memory at a time, each in a transaction of its own. A
-        label that is given meanwhile may come or not; it is not waited for.
+        At most `limit` rows, a portion of their pictures in memory at a time, each in a transaction of its own. If
+        there are more, those that wait take no more than half of the room from those that were believed. A label that
+        is given meanwhile may come or not; it is not waited for.
         """
-        places = chain(self._places(processed=False), self._places(processed=True))
-        once = {place.id: place for place in islice(places, limit)}  # a label that is changed meanwhile moves on
-        for portion in in_portions(once.values(), lambda place: place.size, most=CHUNK):
+        for portion in in_portions(self._in_order(limit), lambda place: place.size, most=CHUNK):
             yield from self._some([place.id for place in portion])
+
+    def _in_order(self, limit: int) -> list[Any]:
+        """The places of `feedback`: whoever sends many labels must not keep a run from what it has learned before."""
+        waiting = list(islice(self._places(processed=False), limit))
+        believed: list[Any] = []
+        others: list[Any] = []
+        for place in self._places(processed=True):
+            kind = believed if place.set_aside in (None, HELD_OUT) else others
+            if len(kind) < limit:
+                kind.append(place)
+            if len(believed) == limit:
+                break
+        half = limit // 2
+        order = [*waiting[:half], *believed, *waiting[half:], *others]
+        once = {place.id: place for place in order}  # a label that is changed meanwhile moves on
+        return list(islice(once.values(), limit))
 
     def _places(self, *, processed: bool) -> Iterator[Any]:
         """Which labels there are, and how large their pictures."""
@@ -278,7 +294,12 @@ _IS_FEEDBACK = PredictionRow.labelled_at.is_not(None)  # a person may also say "
 _VERSIONS: Select[Any] = select(
     ModelRow.version, ModelRow.parent, ModelRow.created_at, ModelRow.status, ModelRow.metrics
 )
-_PLACES: Any = select(PredictionRow.labelled_at, PredictionRow.id, func.length(PredictionRow.image).label("size"))
+_PLACES: Any = select(
+    PredictionRow.labelled_at,
+    PredictionRow.id,
+    PredictionRow.set_aside,
+    func.length(PredictionRow.image).label("size"),
+)
 _FEEDBACK: Any = select(  # typed by Feedback itself
     PredictionRow.id,
     PredictionRow.session_id,

@@ -357,6 +357,40 @@ def test_feedback_comes_waiting_first(registry, repository):
     assert registry.waiting() == 3
 
 
+def flood(registry: Registry, repository: Repository) -> tuple[set[uuid.UUID], list[Drawing], set[uuid.UUID]]:
+    """50 honest labels that were learned or held out, 60 of one person after them, and 10 honest new ones."""
+    registry.seed(b"shipped", {})
+    honest = [labelled(repository, minute=minute) for minute in range(50)]
+    marks = [mark(each, "held_out" if place % 5 == 0 else None) for place, each in enumerate(honest)]
+    registry.promote(b"t", {}, parent=1, replaces=1, marks=marks)
+    same = [labelled(repository, minute=minute, session_id="one") for minute in range(50, 110)]
+    new = [labelled(repository, minute=minute) for minute in range(110, 120)]
+    return {each.id for each in honest}, same, {each.id for each in new}
+
+
+def test_many_labels_that_were_set_aside_keep_no_run_from_the_believed_ones(registry, repository):
+    honest, same, new = flood(registry, repository)
+    registry.mark([mark(each, "duplicate") for each in same])
+
+    read = [each.id for each in registry.feedback(limit=70)]
+
+    assert set(read[:10]) == new
+    assert set(read[10:60]) == honest
+    assert read[60:] == [each.id for each in same[:-11:-1]]  # as far as there is room, the latest
+
+
+def test_many_labels_that_wait_keep_no_run_from_the_believed_ones(registry, repository):
+    honest, same, new = flood(registry, repository)
+
+    read = [each.id for each in registry.feedback(limit=100)]
+    registry.mark([mark(each, "duplicate") for each in same if each.id in read])
+
+    assert len(read) == 100
+    assert read[:50] == [each.id for each in same[:50]]
+    assert set(read[50:]) == honest
+    assert honest | new <= {each.id for each in registry.feedback(limit=100)}  # the others wait for the next run
+
+
 def test_a_label_that_is_changed_while_it_is_read_comes_once(registry, repository):
     registry.seed(b"shipped", {})
     first = labelled(repository)
