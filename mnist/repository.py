@@ -24,7 +24,7 @@ class UnknownPrediction(LookupError):
 
 
 class AlreadyProcessed(RuntimeError):
-    """A retraining has already learned from this label, so that it can't be changed any more."""
+    """A retraining has already processed this label: learned it, held it out or set it aside."""
 
 
 class BadLabel(ValueError):
@@ -127,7 +127,7 @@ class Repository(Storage):
     def correct(self, drawing_id: uuid.UUID, label: int | str | None, *, source: str | None = None) -> bool:
         """Say what a stored drawing is: 0–9, a string of digits for a whole number, None for "not a digit".
 
-        A later label replaces an earlier one until a retraining has used it. source: only a drawing that came so.
+        A later label replaces an earlier one until a retraining has processed it. source: only a drawing that came so.
         Returns whether the network had read it so. Raises BadLabel, UnknownPrediction or AlreadyProcessed.
         """
         true_label, true_number = parse_label(label)
@@ -144,7 +144,7 @@ class Repository(Storage):
         if guessed is None:
             raise UnknownPrediction(f"There is no drawing {drawing_id}.")
         if not is_labelled:
-            raise AlreadyProcessed("This label has been learned from already and can't be changed any more.")
+            raise AlreadyProcessed("A retraining has already processed this label; it can't be changed any more.")
         return tuple(guessed) == (true_label, true_number)
 
     def find(self, drawing_id: uuid.UUID) -> Drawing:

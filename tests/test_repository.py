@@ -10,10 +10,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import URL, Engine, create_engine, event, text
+from sqlalchemy import URL, Engine, create_engine, event, text, update
 from sqlalchemy.exc import IntegrityError
 
-from mnist.database import connect
+from mnist.database import PredictionRow, connect
 from mnist.repository import (
     AlreadyProcessed,
     BadLabel,
@@ -115,14 +115,17 @@ def test_an_unknown_drawing_can_not_be_corrected(repository):
         repository.find(uuid.uuid4())
 
 
-def test_a_label_that_was_learned_from_stays(repository):
-    learned = drawing(true_label=7, labelled_at=NOON, feedback_processed=True, processed_by=4)
-    repository.save(learned)
+@pytest.mark.parametrize("set_aside", [None, "held_out", "disputed"])
+def test_a_label_that_a_retraining_has_processed_stays(repository, set_aside):
+    processed = drawing(true_label=7, labelled_at=NOON)
+    repository.save(processed)
+    with repository._session() as session:
+        session.execute(update(PredictionRow).values(feedback_processed=True, processed_by=4, set_aside=set_aside))
 
-    with pytest.raises(AlreadyProcessed):
-        repository.correct(learned.id, 1)
+    with pytest.raises(AlreadyProcessed, match="^A retraining has already processed this label; it can't be changed"):
+        repository.correct(processed.id, 1)
 
-    assert repository.find(learned.id).true_label == 7
+    assert repository.find(processed.id).true_label == 7
 
 
 def test_a_correction_tells_whether_the_network_was_right(repository):
