@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from sqlalchemy import delete, func, insert, select, tuple_, update
+from sqlalchemy import delete, func, select, tuple_, update
 
 from mnist.database import TO_REVIEW, PredictionRow
-from mnist.history import Place
-from mnist.repository import Drawing, UnknownPrediction, as_drawing, as_values, parse_label, utc_now
+from mnist.repository import Drawing, UnknownPrediction, as_drawing, in_portions, insert_all, parse_label, utc_now
 from mnist.storage import Storage, change
 
-CHUNK = 200  # drawings in memory at a time
+CHUNK = 500  # drawings that one statement names
 MANY = 1_000
 
 
@@ -66,34 +66,36 @@ class Administration(Storage):
             return [as_drawing(row) for row in session.scalars(latest)]
 
     def labelled(self) -> Iterator[Drawing]:
-        """Every labelled drawing, oldest label first, CHUNK of them in memory at a time."""
-        last: Place | None = None
+        """Every labelled drawing, oldest label first, a portion of the pictures in memory at a time."""
+        for portion in in_portions(self._places(), lambda place: place.size, most=CHUNK):
+            yield from self._some([place.id for place in portion])
+
+    def _places(self) -> Iterator[Any]:
+        """Which drawings have a label, and how large their pictures are."""
+        row = PredictionRow
+        order = (row.labelled_at, row.id)
+        wanted = select(*order, func.length(row.image).label("size")).where(row.labelled_at.is_not(None))
+        next_ones = wanted
         while True:
-            chunk = self._labelled_after(last)
+            with self._session() as session:
+                chunk = session.execute(next_ones.order_by(*order).limit(CHUNK)).all()
             yield from chunk
             if len(chunk) < CHUNK:
                 return
-            last = _place(chunk[-1])
+            next_ones = wanted.where(tuple_(*order) > (chunk[-1].labelled_at, chunk[-1].id))
 
-    def _labelled_after(self, last: Place | None) -> list[Drawing]:
-        wanted = select(PredictionRow).where(PredictionRow.labelled_at.is_not(None))
-        if last is not None:
-            wanted = wanted.where(tuple_(PredictionRow.labelled_at, PredictionRow.id) > last)
-        wanted = wanted.order_by(PredictionRow.labelled_at, PredictionRow.id).limit(CHUNK)
+    def _some(self, ids: Sequence[uuid.UUID]) -> list[Drawing]:
+        """In this order, as far as they still exist."""
         with self._session() as session:
-            return [as_drawing(row) for row in session.scalars(wanted)]
+            rows = session.scalars(select(PredictionRow).where(PredictionRow.id.in_(ids)))
+            found = {row.id: as_drawing(row) for row in rows}
+        return [found[each] for each in ids if each in found]
 
     def add_new(self, drawings: Sequence[Drawing]) -> int:
         """Store those that are not there yet, in one transaction. Returns how many were new."""
         with self._session() as session:
             ids = [drawing.id for drawing in drawings]
             known = set(session.scalars(select(PredictionRow.id).where(PredictionRow.id.in_(ids))))
-            new = {drawing.id: as_values(drawing) for drawing in drawings if drawing.id not in known}
-            if new:
-                session.execute(insert(PredictionRow), list(new.values()))
+            new = {drawing.id: drawing for drawing in drawings if drawing.id not in known}
+            insert_all(session.connection(), new.values())
             return len(new)
-
-
-def _place(drawing: Drawing) -> Place:
-    assert drawing.labelled_at is not None
-    return drawing.labelled_at, drawing.id

@@ -19,11 +19,10 @@ from mnist.images import BadImage, decode
 from mnist.network import DigitNetwork
 from mnist.preprocess import BlankDrawing, prepare
 from mnist.reading import frame
-from mnist.registry import REVOKED, ROLLED_BACK, Feedback, Mark, Registry
+from mnist.registry import HELD_OUT, REVOKED, ROLLED_BACK, Feedback, Mark, Registry
 from mnist.repository import as_text
 from mnist.tuning import Materials
 
-HELD_OUT = "held_out"  # set aside for the exam: this person's drawings are never trained on
 HELD_OUT_SHARE = 5  # one session in …
 
 
@@ -100,7 +99,7 @@ class Claim:
 
 
 def study(registry: Registry, base: DigitNetwork, materials: Materials, caps: trust.Caps, *, most_rows: int) -> Claim:
-    """Read the feedback and decide what to believe. Memory: about 10 kB a digit, beside CHUNK pictures."""
+    """Read the feedback and decide what to believe. Memory: about 10 kB a digit, beside a few MB of pictures."""
     lessons: list[Lesson] = []
     frames: list[np.ndarray] = []
     for feedback in registry.feedback(most_rows):

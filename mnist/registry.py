@@ -7,17 +7,19 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 from sqlalchemy import Select, Update, and_, case, false, func, insert, select, text, tuple_, update
 from sqlalchemy.orm import Session
 
 from mnist.database import ModelRow, PredictionRow, take_mysql_lock
-from mnist.repository import UnknownPrediction, utc_now
+from mnist.repository import UnknownPrediction, in_portions, utc_now
 from mnist.storage import Storage, change
 
-CHUNK = 500  # rows held at a time; a drawing is a few kB
+CHUNK = 500  # rows that one statement names
+PLACES = 5_000  # rows that are read at once where no picture is
+HELD_OUT = "held_out"  # set aside for the exam: this person's drawings are never trained on
 ROLLED_BACK = "rolled_back"  # set aside with the version that learned it
 COMPARED_WITH = "compared_with"  # in the metrics: the version that served; a promoted one took its place
 REVOKED = "revoked"  # set aside by a person
@@ -203,34 +205,52 @@ class Registry(Storage):
             return session.scalar(select(func.count()).where(waiting)) or 0
 
     def feedback(self, limit: int) -> Iterator[Feedback]:
-        """All labels: the waiting ones, oldest first, then the others, newest first.
+        """All labels: the waiting ones, oldest first, then the others, newest first, those that were set aside last.
 
-        At most `limit` rows, CHUNK of them in memory at a time, each chunk in a transaction of its own. A label that
+        At most `limit` rows, a portion of their pictures in memory at a time, each in a transaction of its own. If
+        there are more, those that wait take no more than half of the room from those that were believed. A label that
         is given meanwhile may come or not; it is not waited for.
         """
-        read: set[uuid.UUID] = set()  # a label that is changed meanwhile moves on, and would come again
-        for processed in (False, True):
-            last: tuple[datetime, uuid.UUID] | None = None
-            while limit > 0:
-                chunk = self._chunk(processed, last, min(CHUNK, limit))
-                yield from (each for each in chunk if each.id not in read)
-                read.update(each.id for each in chunk)
-                limit -= len(chunk)
-                if len(chunk) < CHUNK:
-                    break
-                last = (chunk[-1].labelled_at, chunk[-1].id)
+        for portion in in_portions(self._in_order(limit), lambda place: place.size, most=CHUNK):
+            yield from self._some([place.id for place in portion])
 
-    def _chunk(self, processed: bool, last: tuple[datetime, uuid.UUID] | None, size: int) -> list[Feedback]:
+    def _in_order(self, limit: int) -> list[Any]:
+        """The places of `feedback`: whoever sends many labels must not keep a run from what it has learned before."""
+        waiting = list(islice(self._places(processed=False), limit))
+        believed: list[Any] = []
+        others: list[Any] = []
+        for place in self._places(processed=True):
+            kind = believed if place.set_aside in (None, HELD_OUT) else others
+            if len(kind) < limit:
+                kind.append(place)
+            if len(believed) == limit:
+                break
+        half = limit // 2
+        order = [*waiting[:half], *believed, *waiting[half:], *others]
+        once = {place.id: place for place in order}  # a label that is changed meanwhile moves on
+        return list(islice(once.values(), limit))
+
+    def _places(self, *, processed: bool) -> Iterator[Any]:
+        """Which labels there are, and how large their pictures."""
         place = tuple_(PredictionRow.labelled_at, PredictionRow.id)
-        wanted = _FEEDBACK.where(_IS_FEEDBACK, PredictionRow.feedback_processed.is_(processed)).limit(size)
-        if processed:
-            wanted = wanted.order_by(PredictionRow.labelled_at.desc(), PredictionRow.id.desc())
-            wanted = wanted if last is None else wanted.where(place < last)
-        else:
-            wanted = wanted.order_by(PredictionRow.labelled_at, PredictionRow.id)
-            wanted = wanted if last is None else wanted.where(place > last)
+        order: list[Any] = [PredictionRow.labelled_at, PredictionRow.id]
+        order = [column.desc() for column in order] if processed else order
+        wanted = _PLACES.where(_IS_FEEDBACK, PredictionRow.feedback_processed.is_(processed))
+        next_ones = wanted.order_by(*order).limit(PLACES)
+        while True:
+            with self._session() as session:
+                chunk = session.execute(next_ones).all()
+            yield from chunk
+            if len(chunk) < PLACES:
+                return
+            last = (chunk[-1].labelled_at, chunk[-1].id)
+            next_ones = wanted.where(place < last if processed else place > last).order_by(*order).limit(PLACES)
+
+    def _some(self, ids: Sequence[uuid.UUID]) -> list[Feedback]:
+        """In this order, as far as they still exist."""
         with self._session() as session:
-            return [Feedback(*row) for row in session.execute(wanted)]
+            found = {row.id: Feedback(*row) for row in session.execute(_FEEDBACK.where(PredictionRow.id.in_(ids)))}
+        return [found[each] for each in ids if each in found]
 
     def contribution(self, session_id: str) -> Contribution | None:
         """The latest version that learned from somebody's corrections, and from how many; None so far."""
@@ -273,6 +293,12 @@ def sha256(weights: bytes) -> str:
 _IS_FEEDBACK = PredictionRow.labelled_at.is_not(None)  # a person may also say "not a digit": no label, but its time
 _VERSIONS: Select[Any] = select(
     ModelRow.version, ModelRow.parent, ModelRow.created_at, ModelRow.status, ModelRow.metrics
+)
+_PLACES: Any = select(
+    PredictionRow.labelled_at,
+    PredictionRow.id,
+    PredictionRow.set_aside,
+    func.length(PredictionRow.image).label("size"),
 )
 _FEEDBACK: Any = select(  # typed by Feedback itself
     PredictionRow.id,

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import Table, and_, bindparam, case, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Table, and_, bindparam, case, delete, func, insert, select, text, update
 
 from mnist.database import PredictionRow
 from mnist.storage import Storage, change
 from mnist.storage import StorageUnavailable as StorageUnavailable  # whoever asks the repository meets it
 
 MAX_NUMBER = 12  # digits of a whole number
+PORTION = 4 * 2**20  # bytes of pictures that are held or sent at once: a drawing has a few kB, a photo nearly 2 MB
+_T = TypeVar("_T")
 
 
 class UnknownPrediction(LookupError):
@@ -22,7 +24,7 @@ class UnknownPrediction(LookupError):
 
 
 class AlreadyProcessed(RuntimeError):
-    """A retraining has already learned from this label, so that it can't be changed any more."""
+    """A retraining has already processed this label: learned it, held it out or set it aside."""
 
 
 class BadLabel(ValueError):
@@ -120,12 +122,12 @@ class Repository(Storage):
         """Store new drawings in one transaction: all of them, or none."""
         if drawings:
             with self._connection() as connection:
-                connection.execute(_NEW, [as_values(drawing) for drawing in drawings])
+                insert_all(connection, drawings)
 
     def correct(self, drawing_id: uuid.UUID, label: int | str | None, *, source: str | None = None) -> bool:
         """Say what a stored drawing is: 0–9, a string of digits for a whole number, None for "not a digit".
 
-        A later label replaces an earlier one until a retraining has used it. source: only a drawing that came so.
+        A later label replaces an earlier one until a retraining has processed it. source: only a drawing that came so.
         Returns whether the network had read it so. Raises BadLabel, UnknownPrediction or AlreadyProcessed.
         """
         true_label, true_number = parse_label(label)
@@ -142,7 +144,7 @@ class Repository(Storage):
         if guessed is None:
             raise UnknownPrediction(f"There is no drawing {drawing_id}.")
         if not is_labelled:
-            raise AlreadyProcessed("This label has been learned from already and can't be changed any more.")
+            raise AlreadyProcessed("A retraining has already processed this label; it can't be changed any more.")
         return tuple(guessed) == (true_label, true_number)
 
     def find(self, drawing_id: uuid.UUID) -> Drawing:
@@ -210,6 +212,29 @@ _GROWING = (  # what another stroke changes
 _TABLE = cast(Table, PredictionRow.__table__)
 _NEW = insert(_TABLE)
 _GROW = update(_TABLE).where(_TABLE.c.id == bindparam("drawing"))
+
+
+def insert_all(connection: Connection, drawings: Iterable[Drawing]) -> None:
+    """Add rows, in as many statements as their pictures need: PostgreSQL's client holds eight times what it sends."""
+    for portion in in_portions(drawings, lambda drawing: len(drawing.image)):
+        connection.execute(_NEW, [as_values(drawing) for drawing in portion])
+
+
+def in_portions(things: Iterable[_T], size: Callable[[_T], int], *, most: int = 500) -> Iterator[list[_T]]:
+    """Cut a stream wherever its pictures have come to PORTION bytes, or to `most` of them; none is empty.
+
+    size: bytes of one's picture.
+    """
+    portion: list[_T] = []
+    held = 0
+    for thing in things:
+        portion.append(thing)
+        held += size(thing)
+        if held >= PORTION or len(portion) == most:
+            yield portion
+            portion, held = [], 0
+    if portion:
+        yield portion
 
 
 def as_values(drawing: Drawing) -> dict[str, Any]:

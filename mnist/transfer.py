@@ -18,13 +18,12 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from mnist.images import BadImage
 from mnist.preprocess import BlankDrawing
-from mnist.repository import BadLabel, Drawing, parse_label
+from mnist.repository import BadLabel, Drawing, in_portions, parse_label
 
 TABLE = "drawings.csv"
 COLUMNS = (
@@ -41,7 +40,7 @@ COLUMNS = (
     "model_version",
 )
 MOST_BYTES = 10 * 2**20  # of one picture
-TOGETHER = 100  # drawings stored in one transaction
+TOGETHER = 100  # drawings stored in one transaction; fewer photos
 NAMED = 20  # refused drawings that are told one by one
 # What zipfile and its decoders raise for members that are damaged, encrypted or packed in a way that Python lacks.
 _UNREADABLE = (ValueError, KeyError, TypeError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
@@ -126,22 +125,29 @@ def take_over(
     Raises BadArchive or StorageUnavailable; what was stored before stays, and importing again goes on.
     """
     imported = Imported()
-    entries = read_archive(file)
-    while batch := list(islice(entries, TOGETHER)):
-        usable = []
-        for entry in batch:
-            try:
-                if isinstance(entry, str):
-                    raise ValueError(entry)
-                usable.append(reread(entry))
-            except (ValueError, BlankDrawing, BadImage) as error:
-                imported.refused += 1
-                if imported.refused <= NAMED:
-                    imported.reasons.append(str(error) if isinstance(entry, str) else f"{entry.id}: {error}")
-        added = add_new(usable)
+    usable = _reread(read_archive(file), reread, imported)
+    for batch in in_portions(usable, lambda drawing: len(drawing.image), most=TOGETHER):
+        added = add_new(batch)
         imported.added += added
-        imported.known += len(usable) - added
+        imported.known += len(batch) - added
     return imported
+
+
+def _reread(
+    entries: Iterable[Drawing | str], reread: Callable[[Drawing], Drawing], imported: Imported
+) -> Iterator[Drawing]:
+    """Those that can be used; the others are noted."""
+    for entry in entries:
+        try:
+            if isinstance(entry, str):
+                raise ValueError(entry)
+            usable = reread(entry)
+        except (ValueError, BlankDrawing, BadImage) as error:
+            imported.refused += 1
+            if imported.refused <= NAMED:
+                imported.reasons.append(str(error) if isinstance(entry, str) else f"{entry.id}: {error}")
+        else:
+            yield usable
 
 
 class _Pieces(io.RawIOBase):
@@ -219,32 +225,41 @@ def _moment(text: str) -> datetime:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    from mnist import services
     from mnist.storage import StorageUnavailable
+    from mnist.waiting import patiently
 
     parser = argparse.ArgumentParser(prog="python -m mnist.transfer", description="Carry labelled drawings elsewhere.")
     parser.add_argument("action", choices=("export", "import"))
     parser.add_argument("file", type=Path, help="a zip file")
     options = parser.parse_args(arguments)
-    administration = services.administration()
     try:
-        if options.action == "export":
-            unfinished = options.file.with_name(f"{options.file.name}.unfinished")
-            try:
-                with unfinished.open("wb") as file:
-                    for piece in write_archive(administration.labelled()):
-                        file.write(piece)
-                unfinished.replace(options.file)  # only now: an earlier export is better than half of this one
-            finally:
-                unfinished.unlink(missing_ok=True)
-            print(f"{options.file}: {options.file.stat().st_size / 2**20:.1f} MB")
-        else:
-            with options.file.open("rb") as file:
-                print(take_over(file, services.recogniser().reread, administration.add_new).summary)
+        with patiently():  # nobody waits for a page here, and starting over costs more
+            print(_export(options.file) if options.action == "export" else _import(options.file))
     except (BadArchive, StorageUnavailable, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _export(path: Path) -> str:
+    from mnist import services
+
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    try:
+        with unfinished.open("wb") as file:
+            for piece in write_archive(services.administration().labelled()):
+                file.write(piece)
+        unfinished.replace(path)  # only now: an earlier export is better than half of this one
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return f"{path}: {path.stat().st_size / 2**20:.1f} MB"
+
+
+def _import(path: Path) -> str:
+    from mnist import services
+
+    with path.open("rb") as file:
+        return take_over(file, services.recogniser().reread, services.administration().add_new).summary
 
 
 if __name__ == "__main__":

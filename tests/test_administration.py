@@ -12,8 +12,8 @@ from mnist import administration as administration_module
 from mnist.administration import Administration
 from mnist.database import connect
 from mnist.registry import Registry
-from mnist.repository import AlreadyProcessed, BadLabel, UnknownPrediction
-from tests.test_repository import NOON, drawing
+from mnist.repository import AlreadyProcessed, BadLabel, Repository, UnknownPrediction
+from tests.test_repository import NOON, allocated, drawing, statements
 
 
 @pytest.fixture
@@ -106,6 +106,16 @@ def test_all_labelled_drawings_come_in_chunks_without_gaps(repository, administr
     assert set(found) == {each.id for each in labelled}
 
 
+def test_only_a_portion_of_the_photos_is_in_memory_at_a_time(sqlite_url):
+    engine = connect(sqlite_url)
+    Repository(engine).add_all([drawing(image=bytes(2**20), labelled_at=NOON) for _ in range(20)])
+
+    with allocated() as most:
+        assert sum(len(each.image) for each in Administration(engine).labelled()) == 20 * 2**20
+        assert 4 * 2**20 < most() < 7 * 2**20  # a portion, and not the one before it as well
+    engine.dispose()
+
+
 def test_only_new_drawings_are_added(repository, administration):
     known, new = drawing(true_label=1, labelled_at=NOON), drawing()
     repository.save(known)
@@ -114,3 +124,10 @@ def test_only_new_drawings_are_added(repository, administration):
     assert administration.add_new([]) == 0
     assert repository.find(known.id).true_label == 1
     assert len(repository.recent(limit=5)) == 2
+
+
+def test_many_photos_are_added_in_several_statements(administration):
+    with statements("INSERT INTO predictions") as sent:
+        assert administration.add_new([drawing(image=bytes(2**20)) for _ in range(10)]) == 10
+
+    assert len(sent) == 3

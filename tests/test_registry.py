@@ -15,6 +15,7 @@ from mnist.database import PredictionRow, connect
 from mnist.registry import ActiveVersionChanged, Contribution, Mark, NoSuchVersion, Registry
 from mnist.repository import AlreadyProcessed, Drawing, Repository, UnknownPrediction
 from mnist.storage import StorageUnavailable
+from tests.test_repository import allocated, statements
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -356,6 +357,40 @@ def test_feedback_comes_waiting_first(registry, repository):
     assert registry.waiting() == 3
 
 
+def flood(registry: Registry, repository: Repository) -> tuple[set[uuid.UUID], list[Drawing], set[uuid.UUID]]:
+    """50 honest labels that were learned or held out, 60 of one person after them, and 10 honest new ones."""
+    registry.seed(b"shipped", {})
+    honest = [labelled(repository, minute=minute) for minute in range(50)]
+    marks = [mark(each, "held_out" if place % 5 == 0 else None) for place, each in enumerate(honest)]
+    registry.promote(b"t", {}, parent=1, replaces=1, marks=marks)
+    same = [labelled(repository, minute=minute, session_id="one") for minute in range(50, 110)]
+    new = [labelled(repository, minute=minute) for minute in range(110, 120)]
+    return {each.id for each in honest}, same, {each.id for each in new}
+
+
+def test_many_labels_that_were_set_aside_keep_no_run_from_the_believed_ones(registry, repository):
+    honest, same, new = flood(registry, repository)
+    registry.mark([mark(each, "duplicate") for each in same])
+
+    read = [each.id for each in registry.feedback(limit=70)]
+
+    assert set(read[:10]) == new
+    assert set(read[10:60]) == honest
+    assert read[60:] == [each.id for each in same[:-11:-1]]  # as far as there is room, the latest
+
+
+def test_many_labels_that_wait_keep_no_run_from_the_believed_ones(registry, repository):
+    honest, same, new = flood(registry, repository)
+
+    read = [each.id for each in registry.feedback(limit=100)]
+    registry.mark([mark(each, "duplicate") for each in same if each.id in read])
+
+    assert len(read) == 100
+    assert read[:50] == [each.id for each in same[:50]]
+    assert set(read[50:]) == honest
+    assert honest | new <= {each.id for each in registry.feedback(limit=100)}  # the others wait for the next run
+
+
 def test_a_label_that_is_changed_while_it_is_read_comes_once(registry, repository):
     registry.seed(b"shipped", {})
     first = labelled(repository)
@@ -370,7 +405,8 @@ def test_a_label_that_is_changed_while_it_is_read_comes_once(registry, repositor
     assert len({each.id for each in read}) == len(read) == 601
 
 
-def test_feedback_is_read_to_its_limit_across_chunks(registry, repository):
+def test_feedback_is_read_to_its_limit_across_chunks(registry, repository, monkeypatch):
+    monkeypatch.setattr("mnist.registry.PLACES", 200)
     template = labelled(repository)
     repository.add_all([replace(template, id=uuid.uuid4()) for _ in range(1_100)])
 
@@ -378,21 +414,26 @@ def test_feedback_is_read_to_its_limit_across_chunks(registry, repository):
     assert len(list(registry.feedback(limit=700))) == 700
 
 
-def test_only_a_chunk_of_pictures_is_in_memory_at_a_time(registry, repository, monkeypatch):
-    template = labelled(repository)
-    repository.add_all([replace(template, id=uuid.uuid4()) for _ in range(34)])
-    monkeypatch.setattr("mnist.registry.CHUNK", 10)
-    sizes, read = [], registry._chunk
+def test_only_a_portion_of_the_photos_is_in_memory_at_a_time(sqlite_url):
+    engine = connect(sqlite_url)
+    template = labelled(Repository(engine), image=bytes(2**20))
+    Repository(engine).add_all([replace(template, id=uuid.uuid4()) for _ in range(19)])
 
-    def counted(*arguments):
-        chunk = read(*arguments)
-        sizes.append(len(chunk))
-        return chunk
+    with allocated() as most:
+        assert sum(len(each.image) for each in Registry(engine).feedback(limit=100)) == 20 * 2**20
+        assert 4 * 2**20 < most() < 7 * 2**20  # a portion, and not the one before it as well
+    engine.dispose()
 
-    monkeypatch.setattr(registry, "_chunk", counted)
 
-    assert len({each.id for each in registry.feedback(limit=100)}) == 35
-    assert sizes == [10, 10, 10, 5, 0]
+def test_ordinary_drawings_are_read_in_few_statements(registry, repository):
+    template = labelled(repository, image=bytes(3_000))
+    repository.add_all([replace(template, id=uuid.uuid4()) for _ in range(1_000)])
+    list(registry.feedback(limit=1))
+
+    with statements("SELECT") as sent:
+        assert len(list(registry.feedback(limit=5_000))) == 1_001
+
+    assert len(sent) <= 5
 
 
 def test_a_person_can_see_which_version_learned_from_them(registry, repository):

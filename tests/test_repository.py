@@ -2,15 +2,18 @@
 
 import random
 import threading
+import tracemalloc
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import URL, create_engine, event, text
+from sqlalchemy import URL, Engine, create_engine, event, text, update
 from sqlalchemy.exc import IntegrityError
 
-from mnist.database import connect
+from mnist.database import PredictionRow, connect
 from mnist.repository import (
     AlreadyProcessed,
     BadLabel,
@@ -112,14 +115,17 @@ def test_an_unknown_drawing_can_not_be_corrected(repository):
         repository.find(uuid.uuid4())
 
 
-def test_a_label_that_was_learned_from_stays(repository):
-    learned = drawing(true_label=7, labelled_at=NOON, feedback_processed=True, processed_by=4)
-    repository.save(learned)
+@pytest.mark.parametrize("set_aside", [None, "held_out", "disputed"])
+def test_a_label_that_a_retraining_has_processed_stays(repository, set_aside):
+    processed = drawing(true_label=7, labelled_at=NOON)
+    repository.save(processed)
+    with repository._session() as session:
+        session.execute(update(PredictionRow).values(feedback_processed=True, processed_by=4, set_aside=set_aside))
 
-    with pytest.raises(AlreadyProcessed):
-        repository.correct(learned.id, 1)
+    with pytest.raises(AlreadyProcessed, match=r"^A retraining has already processed this label; it can't be changed"):
+        repository.correct(processed.id, 1)
 
-    assert repository.find(learned.id).true_label == 7
+    assert repository.find(processed.id).true_label == 7
 
 
 def test_a_correction_tells_whether_the_network_was_right(repository):
@@ -148,6 +154,53 @@ def test_several_drawings_are_stored_together_or_not_at_all(repository):
 
     assert {kept.id for kept in repository.recent(limit=10)} == {first.id, second.id}
     repository.add_all([])
+
+
+@contextmanager
+def statements(which: str) -> Iterator[list[str]]:
+    """Those that begin so and are sent meanwhile, to any database."""
+    seen: list[str] = []
+
+    def note(_connection, _cursor, statement, *_):
+        if statement.startswith(which):
+            seen.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+@contextmanager
+def allocated() -> Iterator[Callable[[], int]]:
+    """Tells how many bytes Python has held at once meanwhile."""
+    tracemalloc.start()
+    try:
+        yield lambda: tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_many_photos_go_in_several_statements_of_one_transaction(repository):
+    photos = [drawing(image=bytes(2**20)) for _ in range(10)]
+    with statements("INSERT INTO predictions") as sent, pytest.raises(IntegrityError):
+        repository.add_all([*photos[:9], replace(photos[9], confidence=1.5)])
+    assert len(sent) == 3
+    assert repository.recent(limit=20) == []
+
+    with statements("INSERT INTO predictions") as sent:
+        repository.add_all(photos)
+
+    assert len(sent) == 3
+    assert {kept.id for kept in repository.recent(limit=20)} == {photo.id for photo in photos}
+
+
+def test_ordinary_drawings_go_in_one_statement(repository):
+    with statements("INSERT INTO predictions") as sent:
+        repository.add_all([drawing(image=bytes(3_000)) for _ in range(100)])
+
+    assert len(sent) == 1
 
 
 def test_accuracy_counts_the_latest_labels_of_each_version(repository):

@@ -9,9 +9,11 @@ from datetime import timedelta
 
 import pytest
 
-from mnist import transfer
+from mnist import services, transfer, waiting
+from mnist.administration import Administration
+from mnist.database import connect
 from mnist.images import BadImage
-from mnist.repository import Drawing
+from mnist.repository import Drawing, Repository
 from mnist.storage import StorageUnavailable
 from mnist.transfer import BadArchive, read_archive, take_over, write_archive
 from tests.api.conftest import seven
@@ -41,6 +43,7 @@ class House:
 
     def __init__(self, known: set = frozenset()) -> None:
         self.stored: list[Drawing] = []
+        self.together: list[int] = []  # how many came at once
         self.known = known
 
     def reread(self, each: Drawing) -> Drawing:
@@ -51,6 +54,7 @@ class House:
     def add_new(self, drawings: list[Drawing]) -> int:
         new = [each for each in drawings if each.id not in self.known]
         self.stored += new
+        self.together.append(len(drawings))
         return len(new)
 
 
@@ -96,6 +100,14 @@ def test_an_archive_is_written_piece_by_piece():
 
     assert first.startswith(b"PK")
     assert len(first) < 3 * len(seven())
+
+
+def test_photos_are_taken_over_a_few_megabytes_at_a_time():
+    archive, house = archive_of(*(labelled() for _ in range(10))), House()
+
+    take_over(archive, lambda each: replace(house.reread(each), image=bytes(2**20)), house.add_new)
+
+    assert house.together == [4, 4, 2]
 
 
 def test_known_drawings_stay_as_they_are():
@@ -195,14 +207,23 @@ def test_another_file_is_refused_with_a_word_on_what_is_meant(content):
         list(read_archive(io.BytesIO(content)))
 
 
+def test_the_command_is_in_no_hurry(postgres_url, tmp_path, monkeypatch):
+    engine = connect(postgres_url)
+    Repository(engine).save(labelled())
+    monkeypatch.setattr(services, "administration", lambda: Administration(engine))
+    monkeypatch.setattr(waiting, "ANSWER_SECONDS", 0)
+
+    assert transfer.main(["export", str(tmp_path / "out.zip")]) == 0
+
+    engine.dispose()
+
+
 def test_the_command_carries_drawings_from_one_database_to_another(tmp_path):
     import os
     import subprocess
     import sys
     from pathlib import Path
 
-    from mnist.database import connect
-    from mnist.repository import Repository
     from mnist.settings import Settings
 
     def run(database: str, *arguments: str) -> subprocess.CompletedProcess[str]:

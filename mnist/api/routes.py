@@ -42,7 +42,7 @@ _PROBLEMS = {
     401: "The API key is missing or wrong",
     404: "No such drawing",
     405: "Another method is meant",
-    409: "A retraining has learned from this label already",
+    409: "A retraining has already processed this label",
     413: "Over the limit of bytes or pixels",
     415: "Not an accepted Content-Type",
     422: "The body or a header has not the expected shape",
@@ -137,7 +137,7 @@ async def predict_batch(request: Request, caller: Admitted) -> Response:
     openapi_extra=_content(LabelBody),
 )
 async def give_feedback(request: Request, drawing_id: str, caller: Admitted) -> Response:
-    """Say what a drawing shows. Another label replaces the first until a retraining has learned from it."""
+    """Say what a drawing shows. Another label replaces the first until a retraining has processed it."""
     async with request.app.state.uploads.receive(request, ENVELOPE) as body:
 
         def work(recogniser: Recogniser) -> None:

@@ -170,7 +170,7 @@ def test_feedback_after_a_retraining_is_409(client, kept):
     answer = client.post(f"/api/predictions/{learned.id}/feedback", json={"label": 1})
 
     assert answer.status_code == 409
-    assert "learned" in answer.json()["error"]
+    assert "already processed" in answer.json()["error"]
 
 
 @pytest.mark.parametrize(("sent", "truth"), [

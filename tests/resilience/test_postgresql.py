@@ -10,9 +10,11 @@ import pytest
 from sqlalchemy import create_engine
 
 from mnist import waiting
-from mnist.repository import StorageUnavailable
+from mnist.database import connect
+from mnist.repository import Repository, StorageUnavailable
 from tests.api.conftest import seven
 from tests.resilience.conftest import PostgresServer, Proxy, Visitors, filled, rows
+from tests.test_repository import drawing
 
 
 def refuse(server: PostgresServer, database: str) -> None:
@@ -152,6 +154,23 @@ def test_work_that_may_take_long_is_waited_for(postgres_url, monkeypatch):
         connection.cursor().execute("SELECT pg_sleep(0.6)")
 
     assert connection.closed
+
+
+def test_a_photo_may_take_long_on_a_slow_line(server, postgres_url, monkeypatch):
+    monkeypatch.setattr(waiting, "ANSWER_SECONDS", 0.5)
+    proxy = Proxy(server.port)
+    far = connect(postgres_url.set(port=proxy.port))
+    photo = drawing(image=bytes(2**21))
+    Repository(far).save(photo)
+    proxy.delay = 0.03
+
+    started = time.monotonic()
+    found = Repository(far).find(photo.id)
+
+    assert found == photo
+    assert time.monotonic() - started > 1
+    far.dispose()
+    proxy.close()
 
 
 def test_a_full_disk_is_told_and_nothing_told_before_is_lost(tmpfs, recognising, monkeypatch):
