@@ -25,7 +25,7 @@ from mnist.api import make_routes
 from mnist.classifier import UnusableWeights
 from mnist.headers import SecurityHeaders
 from mnist.images import give_memory_back
-from mnist.sockets import answer_without_delay
+from mnist.sockets import allow_many_connections, answer_without_delay
 from mnist.visitors import VisitorCookie
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def _warm_up(_app: st.App) -> AsyncIterator[dict[str, Any]]:
+    allow_many_connections()
     answer_without_delay()
     give_memory_back()
     gc.disable()
