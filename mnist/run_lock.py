@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from mnist.database import take_mysql_lock
-from mnist.storage import StorageUnavailable
+from mnist.storage import StorageUnavailable, unavailable
 
 _KEY = 0x72657472  # "retr"
 _GIVE_BACK = {"postgresql": "SELECT pg_advisory_unlock_all()", "mysql": "SELECT RELEASE_ALL_LOCKS()"}
@@ -42,7 +42,7 @@ def _on_the_server(engine: Engine) -> Iterator[None]:
         connection.detach()  # closing it must end it, not put it back into the pool with the lock
         is_ours = (_take_in_mysql if engine.dialect.name == "mysql" else _take_in_postgresql)(connection)
     except SQLAlchemyError as error:
-        raise StorageUnavailable(f"The database can't be used now ({type(error).__name__}).") from error
+        raise unavailable(engine, error) from error
     try:
         if not is_ours:
             raise AnotherRun("Another retraining is at work on this database.")
