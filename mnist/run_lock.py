@@ -76,7 +76,8 @@ def _beside_the_file(engine: Engine) -> Iterator[None]:
     path = Path(f"{engine.url.database or 'mnist.db'}.retrain.lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # To read is enough for a lock, and a file that root's run has left is no more than that to others.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise StorageUnavailable(f"The lock file {path} can't be opened: {error.strerror}.") from error
     try:
