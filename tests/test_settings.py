@@ -1,5 +1,8 @@
 """The environment as a person writes it."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,6 +104,20 @@ def test_a_file_of_settings_that_may_not_be_read_is_told_with_the_remedy(monkeyp
         Settings.from_environment()
 
     assert "chmod 640" in str(told.value)
+
+
+def test_the_application_does_not_start_with_such_and_says_why_in_one_line():
+    environment = {**os.environ, "DATABASE_URL": "postgresql://me:sec@ret@host/mnist"}
+
+    done = subprocess.run(
+        [sys.executable, "-c", "import app"], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+
+    assert done.returncode == 1
+    assert [line for line in done.stderr.splitlines() if "DATABASE_URL" in line or "Traceback" in line] == [
+        done.stderr.splitlines()[-1]
+    ]
+    assert done.stderr.splitlines()[-1].startswith("DATABASE_URL can't be read.")
 
 
 def test_a_file_of_settings_that_is_no_text_is_told(monkeypatch, tmp_path):
