@@ -54,6 +54,9 @@ def test_the_document_names_every_call_its_bodies_and_its_errors(client):
         ("GET", "/model"),
         ("GET", "/export"),
     }
+    export = document["paths"]["/export"]["get"]["responses"]
+    for status, word in (("401", "password"), ("404", "ADMIN_PASSWORD"), ("429", "password")):
+        assert word in export[status]["description"]
     predict = document["paths"]["/predict"]["post"]
     assert set(predict["requestBody"]["content"]) == {
         "image/png", "image/jpeg", "image/webp", "multipart/form-data", "application/json"
