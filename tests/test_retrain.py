@@ -274,6 +274,7 @@ def test_what_can_not_be_written_does_not_change_what_was_done(sqlite_url, regis
 
     def on_a_full_disk(*arguments: str, log_too: bool = False) -> int:
         environment = {**os.environ, "DATABASE_URL": sqlite_url.render_as_string()}
+        environment.pop("PYTHONUNBUFFERED", None)  # cron has it not, and what waits to be written is the difficulty
         command = [sys.executable, "retrain.py", *arguments, *as_json]
         with Path("/dev/full").open("w") as full:
             done = subprocess.run(
