@@ -1,6 +1,7 @@
 """Composition root: the page, and whatever else answers on its port, in one process.
 
-Start it with `streamlit run app.py`, or with `uvicorn app:app --port 8501`.
+Start it with `streamlit run app.py`, or with `uvicorn app:app --port 8501 --no-access-log`: the access log would hold
+each visitor's address, and the ticket of an export.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from mnist.classifier import UnusableWeights
 from mnist.compression import CompressedFiles
 from mnist.headers import SecurityHeaders
 from mnist.images import give_memory_back
-from mnist.sockets import answer_without_delay
+from mnist.settings import BadSetting
+from mnist.sockets import allow_many_connections, answer_without_delay
 from mnist.visitors import VisitorCookie
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def _warm_up(_app: st.App) -> AsyncIterator[dict[str, Any]]:
+    allow_many_connections()
     answer_without_delay()
     give_memory_back()
     gc.disable()
@@ -48,7 +51,7 @@ def _load_network() -> None:
     try:
         services.recogniser()
     except (FileNotFoundError, UnusableWeights) as error:
-        log.error("There is no network to read with, so /readyz says 503: %s", error)
+        log.error("No model is loaded, so /readyz says 503: %s", error)
 
 
 def _import_pages() -> None:
@@ -56,13 +59,18 @@ def _import_pages() -> None:
         importlib.import_module(module)
 
 
+try:
+    settings = services.settings()
+except BadSetting as error:
+    raise SystemExit(str(error)) from None
+
 app = st.App(
     Path(__file__).parent / "mnist" / "ui" / "page.py",
     lifespan=_warm_up,
     middleware=[Middleware(SecurityHeaders), Middleware(VisitorCookie), Middleware(CompressedFiles)],
     routes=make_routes(
         services.recogniser,
-        services.settings(),
+        settings,
         services.metrics(),
         services.administration,
         services.sign_in,

@@ -1,7 +1,7 @@
 """Learn from the corrections that people gave, and serve what comes of it if it is not worse. Meant for cron.
 
 Exit codes: 0 promoted, or nothing to do; 3 trained, and the gate rejected the candidate; 4 another retraining is
-running; 1 error, nothing was changed.
+running; 1 error, nothing was changed; 2 wrong arguments.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 from tqdm import tqdm
@@ -32,6 +32,8 @@ from mnist.trust import Caps
 from mnist.tuning import gather
 
 PROMOTED, FAILED, REJECTED, BUSY = 0, 1, 3, 4
+LAST_VERSION = 2**31 - 1  # that a database can name
+SHAPE = dict.fromkeys(("outcome", "version", "rows", "before", "after"))  # of every object that --json prints
 NICENESS = 10  # serving goes first
 
 log = logging.getLogger("retrain")
@@ -48,6 +50,10 @@ def main(arguments: list[str] | None = None) -> int:
         return say(options, {"outcome": "error", "error": str(failure)}, f"Nothing was changed: {failure}", FAILED)
     except KeyboardInterrupt:
         return say(options, {"outcome": "error", "error": "stopped"}, "Stopped; nothing was changed.", FAILED)
+    except Exception as unexpected:  # a script that reads the object gets one whatever happens
+        log.exception("An unexpected error")
+        why = f"An unexpected error ({type(unexpected).__name__}); the traceback is on stderr."
+        return say(options, {"outcome": "error", "error": why}, f"Nothing was changed: {why}", FAILED)
 
 
 FAILURES = (
@@ -57,7 +63,7 @@ FAILURES = (
     ActiveVersionChanged,
     NoSuchVersion,
     BadSetting,
-    FileNotFoundError,
+    OSError,  # the weights or MNIST can't be read
 )
 
 
@@ -69,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
         versions = registry.versions()
         return say(options, {"outcome": "list", "versions": [as_json(each) for each in versions]}, table(versions), 0)
     if options.rollback is not None:
-        version = registry.roll_back(None if options.rollback == "previous" else int(options.rollback))
+        version = registry.roll_back(None if options.rollback == "previous" else known(int(options.rollback)))
         return say(
             options,
             {"outcome": "rolled_back", "version": version.version},
@@ -129,6 +135,12 @@ def version_number(text: str) -> str:
     return text if text == "previous" else str(number(text.removeprefix("v")))
 
 
+def known(version: int) -> int:
+    if version > LAST_VERSION:
+        raise NoSuchVersion(f"There is no version {version}; --list shows what there is.")
+    return version
+
+
 def be_modest(threads: int) -> None:
     if hasattr(os, "nice") and os.nice(0) < NICENESS:
         os.nice(NICENESS - os.nice(0))
@@ -137,12 +149,27 @@ def be_modest(threads: int) -> None:
 
 
 def say(options: argparse.Namespace, machine: Mapping[str, Any], person: str, code: int) -> int:
-    """One JSON object, or text for a person; errors go to stderr."""
-    if options.json:
-        print(json.dumps(dict(machine)))
-    else:
-        print(person, file=sys.stderr if code in (FAILED, BUSY) else sys.stdout)
+    """One JSON object, or text for a person; errors go to stderr.
+
+    Where it can't be written the code stays, for what was done is done; what was only to be shown has failed then.
+    """
+    to = sys.stderr if code in (FAILED, BUSY) and not options.json else sys.stdout
+    try:
+        print(json.dumps({**SHAPE, **machine}) if options.json else person, file=to, flush=True)
+    except OSError as error:
+        log.error("What came of it could not be written: %s", error.strerror)
+        code = FAILED if options.list or options.dry_run else code
+    for stream in (sys.stdout, sys.stderr):
+        _drop_what_waits(stream)
     return code
+
+
+def _drop_what_waits(stream: TextIO) -> None:
+    """What can't be written goes nowhere, or Python would end with a code of its own, 120."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def left_out(claim: Claim) -> str:

@@ -81,7 +81,7 @@ class Metrics:
         )
         self._database_errors = Counter(
             "mnist_database_errors",
-            "Times that the database could not do its part.",
+            "Database operations that failed.",
             ["operation"],
             registry=self.registry,
         )

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from mnist.database import take_mysql_lock
-from mnist.storage import StorageUnavailable
+from mnist.storage import StorageUnavailable, unavailable
 
 _KEY = 0x72657472  # "retr"
 _GIVE_BACK = {"postgresql": "SELECT pg_advisory_unlock_all()", "mysql": "SELECT RELEASE_ALL_LOCKS()"}
@@ -42,7 +42,7 @@ def _on_the_server(engine: Engine) -> Iterator[None]:
         connection.detach()  # closing it must end it, not put it back into the pool with the lock
         is_ours = (_take_in_mysql if engine.dialect.name == "mysql" else _take_in_postgresql)(connection)
     except SQLAlchemyError as error:
-        raise StorageUnavailable(f"The database can't be used now ({type(error).__name__}).") from error
+        raise unavailable(engine, error) from error
     try:
         if not is_ours:
             raise AnotherRun("Another retraining is at work on this database.")
@@ -76,7 +76,8 @@ def _beside_the_file(engine: Engine) -> Iterator[None]:
     path = Path(f"{engine.url.database or 'mnist.db'}.retrain.lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # To read is enough for a lock, and a file that root's run has left is no more than that to others.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise StorageUnavailable(f"The lock file {path} can't be opened: {error.strerror}.") from error
     try:

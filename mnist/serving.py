@@ -136,7 +136,7 @@ class ActiveClassifier:
         self._changed(card)
 
     def _keep_asking(self) -> None:
-        while not self._stopped.wait(self._poll_seconds):
+        while not self._stopped.wait(min(self._poll_seconds, threading.TIMEOUT_MAX)):
             try:
                 self.refresh()
             except Exception:  # this thread must not end: nobody would notice that versions no longer change

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 ROOT = Path(__file__).resolve().parent.parent
+
+MOST = 1_000_000_000  # of anything; what counts and waits with these numbers has its own, higher end
 
 _DRIVERS = {
     **dict.fromkeys(("postgres", "postgresql"), "postgresql+psycopg2"),
@@ -53,11 +55,11 @@ class Settings:
         Raises BadSetting when a value can't be used.
         """
         if environment is None:
-            from_file = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value}
-            environment = {**from_file, **os.environ}
+            environment = {**_from_file(ROOT / ".env"), **os.environ}
         return cls(
             database_url=_database_url(environment),
-            mnist_dir=Path(environment.get("MNIST_DIR") or ROOT / "data").expanduser(),
+            # A folder beside app.py, from wherever cron starts; an absolute one stays as it is.
+            mnist_dir=ROOT / Path(environment.get("MNIST_DIR") or "data").expanduser(),
             max_upload_bytes=_positive(environment, "MAX_UPLOAD_MB", 10) * 2**20,
             max_image_pixels=_positive(environment, "MAX_IMAGE_MEGAPIXELS", 40) * 1_000_000,
             max_batch_bytes=_positive(environment, "MAX_BATCH_MB", 20) * 2**20,
@@ -70,46 +72,87 @@ class Settings:
             request_log=_switch(environment, "REQUEST_LOG"),
             retrain_min_feedback=_positive(environment, "RETRAIN_MIN_FEEDBACK", 10),
             retrain_max_labels=_positive(environment, "RETRAIN_MAX_LABELS", 50_000),
-            retrain_threads=_whole(environment, "RETRAIN_THREADS", 0),
+            retrain_threads=_whole(environment, "RETRAIN_THREADS", 0, most=1024),
             labels_per_session=_positive(environment, "LABELS_PER_SESSION", 100),
             labels_per_digit=_positive(environment, "LABELS_PER_DIGIT", 100),
             model_poll_seconds=_positive(environment, "MODEL_POLL_SECONDS", 3),
         )
 
 
+def _from_file(path: Path) -> dict[str, str]:
+    try:
+        return {name: value for name, value in dotenv_values(path).items() if value}
+    except OSError as error:
+        raise BadSetting(
+            f"{path} can't be read by user {_user()} ({error.strerror}). As root give it to a group of that user: "
+            f"chown root:{_user()} {path} && chmod 640 {path}"
+        ) from None
+    except UnicodeDecodeError:
+        raise BadSetting(f"{path} is not text in UTF-8. Write it anew from .env.example.") from None
+
+
+def _user() -> str:
+    """Whose rights count; the environment may still name another one."""
+    try:
+        import pwd  # not on Windows
+
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except (ImportError, KeyError):
+        return str(os.geteuid()) if hasattr(os, "geteuid") else "?"
+
+
 def _database_url(environment: Mapping[str, str]) -> URL:
     if url := environment.get("DATABASE_URL"):
         try:
             parsed = make_url(url)
-        except ArgumentError:  # its message repeats the URL, and with it the password
+            # Heroku and others still hand out "postgres"; without a driver SQLAlchemy takes one we don't install.
+            parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
+            dialect = parsed.get_dialect()
+            dialect.import_dbapi()
+            dialect().create_connect_args(parsed)
+        except (NoSuchModuleError, ImportError):
             raise BadSetting(
-                "DATABASE_URL can't be read. Write it as postgresql://user:password@host:5432/name or sqlite:///file.db."
+                f"DATABASE_URL begins with {parsed.drivername}://, for which no driver is installed. The application "
+                "works with postgresql://, sqlite:/// and, after pip install -r requirements-mysql.txt, mysql+pymysql://."
             ) from None
-        # Heroku and others still hand out "postgres"; without a driver SQLAlchemy takes one we don't install.
-        return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
+        except (ArgumentError, ValueError):  # its message repeats the URL, or a part of the password
+            raise _unreadable_url() from None
+        # With an @ in the password the rest of it would be taken for the host, and told to the name server and the log.
+        if parsed.host and url.partition("?")[0].count("@") > 1:
+            raise _unreadable_url()
+        return parsed
     if host := environment.get("DB_HOST"):
         return URL.create(
             "postgresql+psycopg2",
             username=environment.get("DB_USER") or "postgres",
             password=environment.get("DB_PASSWORD") or None,
             host=host,
-            port=_positive(environment, "DB_PORT", 5432),
+            port=_positive(environment, "DB_PORT", 5432, most=65_535),
             database=environment.get("DB_NAME") or "mnist",
         )
     return URL.create("sqlite", database=str(ROOT / "data" / "mnist.db"))
 
 
-def _positive(environment: Mapping[str, str], name: str, default: int) -> int:
-    number = _whole(environment, name, default)
+def _unreadable_url() -> BadSetting:
+    return BadSetting(
+        "DATABASE_URL can't be read. Write it as postgresql://user:password@host:5432/name or sqlite:///file.db; in "
+        "the password write %40 for @, %3A for :, %2F for / and %25 for %."
+    )
+
+
+def _positive(environment: Mapping[str, str], name: str, default: int, *, most: int = MOST) -> int:
+    number = _whole(environment, name, default, most=most)
     if number == 0:
         raise BadSetting(f"{name} is '0'; it must be a whole number above 0.")
     return number
 
 
-def _whole(environment: Mapping[str, str], name: str, default: int) -> int:
+def _whole(environment: Mapping[str, str], name: str, default: int, *, most: int = MOST) -> int:
     text = environment.get(name) or str(default)
     if not text.isdecimal():
         raise BadSetting(f"{name} is {text!r}; it must be a whole number.")
+    if len(text) > len(str(MOST)) or int(text) > most:  # counted first: Python reads no number of 5,000 digits
+        raise BadSetting(f"{name} is {text[:20]!r}; it must be a whole number of at most {most:,}.")
     return int(text)
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, CursorResult, Delete, Engine, Update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from mnist.database import UnusableSchema, create_tables
+
+log = logging.getLogger(__name__)
+
+_told: WeakKeyDictionary[Engine, set[str]] = WeakKeyDictionary()  # what was logged since the database last worked
 
 
 class StorageUnavailable(RuntimeError):
@@ -50,13 +56,27 @@ class Storage:
                 create_tables(self._engine)
                 self._tables_ready = True
             yield
+            _told.pop(self._engine, None)
         except IntegrityError:  # the caller's data is at fault, not the database
             raise
         except UnusableSchema as error:
             raise StorageUnavailable(str(error)) from error
         except (SQLAlchemyError, OSError) as error:
             self._tables_ready = False
-            raise StorageUnavailable(f"The database can't be used now ({type(error).__name__}).") from error
+            raise unavailable(self._engine, error) from error
+
+
+def unavailable(engine: Engine, error: Exception) -> StorageUnavailable:
+    """What whoever asked is told of an error; the log gets the driver's own words, once until the database works again.
+
+    Of these only the first line, which holds neither the statement nor its parameters.
+    """
+    said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    told = _told.setdefault(engine, set())
+    if said not in told:
+        told.add(said)
+        log.warning("The database can't be used: %s", said)
+    return StorageUnavailable(f"The database can't be used now ({type(error).__name__}).")
 
 
 def change(session: Session, statement: Update | Delete) -> int:

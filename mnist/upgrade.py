@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mnist.database import PredictionRow, UnusableSchema, bring_up, connect, is_common, lock_schema
 from mnist.images import BadImage, as_stored, decode, encode_png
 from mnist.settings import BadSetting, Settings
+from mnist.storage import unavailable
 from mnist.waiting import patiently
 
 OLD = "predictions_before_upgrade"
@@ -175,11 +176,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print exactly one JSON object")
     options = parser.parse_args(arguments)
     try:
-        done = upgrade(connect(Settings.from_environment().database_url))
+        engine = connect(Settings.from_environment().database_url)
+        done = upgrade(engine)
     except (BadSetting, UnusableSchema, OSError) as error:
         return _fail(options.json, str(error))
     except SQLAlchemyError as error:  # its text may hold pictures
-        return _fail(options.json, f"The database can't be used now ({type(error).__name__}).")
+        return _fail(options.json, str(unavailable(engine, error)))
     if options.json:
         print(json.dumps(_as_json(done)))
     else:

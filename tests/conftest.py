@@ -107,6 +107,22 @@ def mariadb_url(mariadb_server: URL) -> Iterator[URL]:
 
 
 @pytest.fixture
+def somebody_else() -> Iterator[Path]:
+    """A folder of this user's, and the rest of the test without root's right to read and write everything."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        is_root = os.geteuid() == 0
+        if is_root:
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            if is_root:
+                os.seteuid(0)
+
+
+@pytest.fixture
 def sqlite_url(tmp_path: Path) -> URL:
     return URL.create("sqlite", database=str(tmp_path / "data" / "mnist.db"))
 

@@ -133,7 +133,8 @@ def test_versions_can_be_listed_and_rolled_back(command, registry):
     assert "MNIST falls" in out
     assert command("--rollback")[1].startswith("Version 1 is active again")
     assert command("--rollback", "v2")[0] == 0
-    assert json.loads(command("--rollback", "1", "--json")[1]) == {"outcome": "rolled_back", "version": 1}
+    rolled_back = json.loads(command("--rollback", "1", "--json")[1])
+    assert (rolled_back["outcome"], rolled_back["version"]) == ("rolled_back", 1)
     code, _, err = command("--rollback", "3")
     assert (code, registry.active_number()) == (1, 1)
     assert "never served" in err
@@ -215,3 +216,86 @@ def test_interrupting_it_is_no_stack_trace(command, repository, monkeypatch):
     code, _, err = command()
 
     assert (code, err.strip().splitlines()[-1]) == (1, "Stopped; nothing was changed.")
+
+
+def test_whatever_happens_a_machine_reads_one_object_of_the_same_shape(command, repository, monkeypatch, caplog):
+    def fail(error: Exception):
+        def gather(folder):
+            raise error
+
+        return gather
+
+    give(repository, sevens(40), [7] * 40, visitors(40))
+    gather = retrain.gather
+    for arguments, error, outcome in (
+        (["--rollback", "99999999999999999999"], None, "error"),
+        (["--rollback", "7"], None, "error"),
+        ([], PermissionError(13, "Permission denied", "train-images-idx3-ubyte.gz"), "error"),
+        ([], ZeroDivisionError("a secret"), "error"),
+        ([], KeyboardInterrupt(), "error"),
+        (["--list"], None, "list"),
+        (["--dry-run"], None, "dry_run"),
+        (["--min-feedback", "99"], None, "nothing_to_do"),
+        ([], None, "promoted"),
+        (["--rollback"], None, "rolled_back"),
+    ):
+        monkeypatch.setattr(retrain, "gather", fail(error) if error else gather)
+        code, out, _ = command(*arguments, "--json")
+
+        said = json.loads(out)
+        assert (code, said["outcome"]) == (1 if outcome == "error" else 0, outcome)
+        assert {"outcome", "version", "rows", "before", "after"} <= set(said)
+        assert "secret" not in out
+        if outcome == "error":
+            assert said["error"]
+            assert said["version"] is said["rows"] is said["before"] is said["after"] is None
+    assert "Traceback" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_database_without_a_driver_or_settings_out_of_reach_are_an_object_too(command, monkeypatch, somebody_else):
+    monkeypatch.setenv("DATABASE_URL", "oracle://me:secret@host/name")
+    code, out, _ = command("--json")
+    assert (code, json.loads(out)["outcome"]) == (1, "error")
+    assert "secret" not in out
+
+    (somebody_else / ".env").touch(mode=0)
+    monkeypatch.setattr("mnist.settings.ROOT", somebody_else)
+    code, out, _ = command("--json")
+    assert code == 1
+    assert "can't be read by user" in json.loads(out)["error"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+def test_what_can_not_be_written_does_not_change_what_was_done(sqlite_url, registry, as_json):
+    registry.seed(b"shipped", {})
+    registry.promote(b"tuned", {}, parent=1, replaces=1, marks=[])
+
+    def on_a_full_disk(*arguments: str, log_too: bool = False) -> int:
+        environment = {**os.environ, "DATABASE_URL": sqlite_url.render_as_string()}
+        environment.pop("PYTHONUNBUFFERED", None)  # cron has it not, and what waits to be written is the difficulty
+        command = [sys.executable, "retrain.py", *arguments, *as_json]
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                command, cwd=ROOT, env=environment, stdout=full, stderr=full if log_too else subprocess.PIPE, text=True
+            )
+        if not log_too:
+            assert "Traceback" not in done.stderr
+            assert "No space left" in done.stderr
+        return done.returncode
+
+    assert on_a_full_disk("--list") == 1
+    assert on_a_full_disk("--rollback") == 0
+    assert registry.active_number() == 1
+    assert on_a_full_disk("--rollback", "2", log_too=True) == 0
+    assert registry.active_number() == 2
+
+
+def test_the_help_names_every_exit_code(capsys):
+    with pytest.raises(SystemExit):
+        retrain.parse(["--help"])
+
+    said = " ".join(capsys.readouterr().out.split())
+    for code in ("0 promoted", "1 error", "2 wrong arguments", "3 trained", "4 another"):
+        assert code in said

@@ -77,6 +77,17 @@ def test_the_lock_file_stays_because_another_run_may_have_it_open_already(sqlite
     assert lock.stat().st_ino == held
 
 
+def test_a_lock_file_that_root_has_left_stops_nobody_else(somebody_else):
+    database = somebody_else / "mnist.db"
+    lock = Path(f"{database}.retrain.lock")
+    lock.touch()
+    lock.chmod(0o444)
+    url = URL.create("sqlite", database=str(database))
+
+    with run_lock(connect(url)), pytest.raises(AnotherRun), run_lock(connect(url)):
+        pass
+
+
 def test_databases_do_not_lock_each_other(sqlite_url, tmp_path):
     other = URL.create("sqlite", database=str(tmp_path / "other.db"))
     with run_lock(connect(sqlite_url)), run_lock(connect(other)):

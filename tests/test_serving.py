@@ -16,9 +16,10 @@ from mnist.classifier import Classifier, read_weights, write_weights
 from mnist.database import connect
 from mnist.network import DigitNetwork
 from mnist.recognition import Recogniser
-from mnist.registry import Registry, Version
+from mnist.registry import NoSuchVersion, Registry, Version
 from mnist.repository import Repository
 from mnist.serving import ActiveClassifier, card_of
+from mnist.storage import StorageUnavailable
 from tests.lessons import NOON, drawings
 
 FRAMES = np.zeros((2, 28, 28), np.uint8)
@@ -283,3 +284,106 @@ def test_a_card_tells_when_a_network_was_trained_as_its_report_says_or_else_when
     assert trained_at(None, {"trained_at": trained.isoformat()}) == trained
     assert trained_at(4, {}) == made
     assert trained_at(None, {}) is None  # shipped without a report: the table knows only when it came
+
+
+def damage(database_url: URL, *versions: int) -> None:
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        for version in versions:
+            connection.execute(
+                text("UPDATE models SET weights = :bad WHERE version = :version"),
+                {"bad": b"damaged", "version": version},
+            )
+    engine.dispose()
+
+
+def test_a_version_that_the_gate_rejected_is_never_fallen_back_to(registry, make, database_url):
+    registry.seed(weights(0), {})
+    registry.promote(weights(4), {}, parent=1, replaces=1, marks=[])
+    registry.reject(weights(8), {}, parent=1, marks=[])
+    registry.promote(weights(9), {}, parent=1, replaces=2, marks=[])
+    damage(database_url, 4)
+
+    classifier = make(registry)
+    classifier.refresh()
+
+    assert answers(classifier) == {(4, 2)}
+
+
+def test_a_second_outage_is_told_too(registry, make, monkeypatch, caplog):
+    def away():
+        raise StorageUnavailable("The database can't be used now.")
+
+    classifier = make(registry)
+    for _ in range(2):
+        with monkeypatch.context() as outage:
+            outage.setattr(registry, "active_number", away)
+            classifier.refresh()
+            classifier.refresh()
+        classifier.refresh()
+
+    assert len([record for record in caplog.records if "goes on serving" in record.message]) == 2
+
+
+def test_a_database_that_is_replaced_by_an_empty_one_while_it_serves_is_seeded_again(registry, make, monkeypatch):
+    def away():
+        raise StorageUnavailable("The database can't be used now.")
+
+    classifier = make(registry)
+    classifier.refresh()
+    with registry._session() as session:
+        session.execute(text("DELETE FROM models"))
+    with monkeypatch.context() as outage:
+        outage.setattr(registry, "active_number", away)
+        classifier.refresh()
+
+    classifier.refresh()
+
+    assert registry.active().version == 1
+
+
+@pytest.mark.parametrize("method", ["weights", "active_number"])
+def test_a_version_that_goes_between_two_questions_is_survived(registry, make, monkeypatch, method):
+    def gone(*_version):
+        raise NoSuchVersion("There is no version 2.")
+
+    classifier = make(registry)
+    classifier.refresh()
+    registry.promote(weights(7), {}, parent=1, replaces=1, marks=[])
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(registry, method, gone)
+        classifier.refresh()
+    assert answers(classifier) == {(0, 1)}
+
+    classifier.refresh()
+
+    assert answers(classifier) == {(7, 2)}
+
+
+def test_the_asking_goes_on_after_an_error_that_nobody_expected(registry, make, monkeypatch, caplog):
+    classifier = make(registry, poll_seconds=0.02)
+    classifier.follow(lambda card: None)
+    with monkeypatch.context() as broken:
+        broken.setattr(registry, "active_number", lambda: 1 / 0)
+        wait_until(lambda: "The active version could not be asked for" in caplog.text)
+    registry.promote(weights(7), {}, parent=1, replaces=1, marks=[])
+
+    wait_until(lambda: answers(classifier) == {(7, 2)})
+
+
+def test_a_pause_of_ages_does_not_end_the_asking(registry, make):
+    classifier = make(registry, poll_seconds=1e20)
+    before = threading.enumerate()
+    classifier.follow(lambda card: None)
+    [asking] = [each for each in threading.enumerate() if each.name == "active-version" and each not in before]
+
+    asking.join(0.3)
+
+    assert asking.is_alive()
+
+
+def wait_until(is_so) -> None:
+    until = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < until, "it never came"
+        time.sleep(0.02)

@@ -1,7 +1,11 @@
 """The environment as a person writes it."""
 
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -63,11 +67,88 @@ def test_mysql_and_mariadb_are_spoken_to_by_the_package_that_the_extra_installs(
 
 
 def test_an_unreadable_url_is_told_without_its_password():
-    with pytest.raises(BadSetting) as told:
-        Settings.from_environment({"DATABASE_URL": "postgresql//me:secret@host"})
+    for url in (
+        "postgresql//me:secret@host",
+        "postgresql://me:sec:ret@ret:ret@host:5432/mnist",
+        "postgresql://me:sec@ret@host:5432/mnist",  # read as the host ret@host
+        "postgresql://me:sec@ret/ret@host/mnist",  # read as the host ret
+        "mysql://me:sec@ret@host/mnist",
+        "sqlite://me:secret@host/file.db",
+    ):
+        with pytest.raises(BadSetting) as told:
+            Settings.from_environment({"DATABASE_URL": url})
 
-    assert "DATABASE_URL" in str(told.value)
+        assert "DATABASE_URL" in str(told.value)
+        assert "%40 for @" in str(told.value)
+        assert not [part for part in ("sec", "ret") if part in str(told.value)]
+        assert told.value.__cause__ is None
+        assert told.value.__suppress_context__ or told.value.__context__ is None
+
+
+def test_what_is_no_part_of_the_password_may_have_its_signs():
+    for url in ("postgresql://me:p%40ss@h/n?application_name=a@b@c", "sqlite:////tmp/a@b@c.db"):
+        Settings.from_environment({"DATABASE_URL": url})
+
+
+@pytest.mark.parametrize("scheme", ["oracle", "mssql+pyodbc", "postgresql+asyncpg", "nothing"])
+def test_a_database_without_a_driver_is_told_without_its_password(scheme):
+    with pytest.raises(BadSetting) as told:
+        Settings.from_environment({"DATABASE_URL": f"{scheme}://me:secret@host/name"})
+
+    assert f"{scheme}://" in str(told.value)
     assert "secret" not in str(told.value)
+
+
+def test_a_file_of_settings_that_may_not_be_read_is_told_with_the_remedy(monkeypatch, somebody_else):
+    file = somebody_else / ".env"
+    file.write_text("DB_PASSWORD=secret")
+    file.chmod(0)
+    monkeypatch.setattr("mnist.settings.ROOT", somebody_else)
+
+    with pytest.raises(BadSetting, match="can't be read by user") as told:
+        Settings.from_environment()
+
+    assert "chmod 640" in str(told.value)
+
+
+def test_the_application_does_not_start_with_such_and_says_why_in_one_line():
+    environment = {**os.environ, "DATABASE_URL": "postgresql://me:sec@ret@host/mnist"}
+
+    done = subprocess.run(
+        [sys.executable, "-c", "import app"], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+
+    assert done.returncode == 1
+    assert [line for line in done.stderr.splitlines() if "DATABASE_URL" in line or "Traceback" in line] == [
+        done.stderr.splitlines()[-1]
+    ]
+    assert done.stderr.splitlines()[-1].startswith("DATABASE_URL can't be read.")
+
+
+def test_a_file_of_settings_that_is_no_text_is_told(monkeypatch, tmp_path):
+    (tmp_path / ".env").write_bytes(b"ADMIN_PASSWORD=\xff\xfe")
+    monkeypatch.setattr("mnist.settings.ROOT", tmp_path)
+
+    with pytest.raises(BadSetting, match="UTF-8"):
+        Settings.from_environment()
+
+
+@pytest.mark.parametrize(
+    ("given", "folder"), [("pictures", ROOT / "pictures"), ("/mnt/pictures", Path("/mnt/pictures"))]
+)
+def test_a_folder_is_looked_for_beside_the_application_wherever_it_is_started(given, folder, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    assert Settings.from_environment({"MNIST_DIR": given}).mnist_dir == folder
+
+
+@pytest.mark.parametrize("name", [*LIMITS, "RATE_LIMIT", "RETRAIN_THREADS", "DB_PORT"])
+@pytest.mark.parametrize("value", ["99999999999999999999", "1000000001", "9" * 5000])
+def test_a_number_that_is_too_large_is_named_with_the_largest(name, value):
+    with pytest.raises(BadSetting, match=f"{name} is .* at most [0-9,]+") as told:
+        Settings.from_environment({"DB_HOST": "db", name: value})
+
+    assert len(str(told.value)) < 200
 
 
 @pytest.mark.parametrize("name", LIMITS)

@@ -49,7 +49,7 @@ STATUS: dict[type[Exception], int] = {
 
 _MENDING = {  # what Starlette says by itself
     "Not Found": "There is nothing at this address; /api/docs lists what there is.",
-    "Method Not Allowed": "This address takes another method; /api/docs tells which.",
+    "Method Not Allowed": "Method not allowed here; see /api/docs.",
 }
 
 DESCRIPTION = """Reads handwritten digits, and takes corrections to learn from.
@@ -110,7 +110,7 @@ def _error(status: int, message: str, headers: dict[str, str] | None = None) -> 
 def _teller(status: int) -> Callable[[Request, Exception], Response]:
     def tell(_request: Request, error: Exception) -> Response:
         if isinstance(error, FileNotFoundError):  # its path is nobody's business
-            return _error(status, "There is no network to read with yet.", {"Retry-After": str(RETRY_SECONDS)})
+            return _error(status, "No model is loaded yet. Try again later.", {"Retry-After": str(RETRY_SECONDS)})
         return _error(status, str(error), {"Retry-After": str(RETRY_SECONDS)} if status == 503 else None)
 
     return tell
@@ -134,7 +134,7 @@ def _tell_nobody(_request: Request, _error_: Exception) -> Response:
 
 def _tell_unexpected(_request: Request, _error_: Exception) -> Response:
     # The server's log gets the traceback; the client gets none of it.
-    return _error(500, "The server made a mistake. It has been written down; try again later.")
+    return _error(500, "Internal server error. It has been logged; try again later.")
 
 
 def _with_request_bodies(make_document: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:

@@ -21,7 +21,7 @@ from python_multipart.multipart import Field as FormField
 from python_multipart.multipart import File as FormFile
 from python_multipart.multipart import parse_options_header
 
-from mnist.api.answers import BatchBody, LabelledPictureBody, PictureBody
+from mnist.api.answers import MAX_BATCH, BatchBody, LabelledPictureBody, PictureBody
 from mnist.images import FORMATS, ImageTooLarge, NotAnImage
 from mnist.repository import BadLabel
 
@@ -32,6 +32,7 @@ MAX_PARTS = 16  # of a form: a file, a label, and what else a page's form may ho
 MAX_JSON_PARTS = 4_000  # commas and opening brackets of a body; 256 pictures as data URLs in objects have 770
 MAX_LABEL = 100  # bytes in a form
 ENVELOPE = 64 * 2**10  # bytes of a JSON or multipart body around the picture itself
+FEWER_PICTURES = f"Send at most {MAX_BATCH} pictures at once, and more in several requests."
 HELD_BYTES = 64 * 2**20  # of all uploads that are under way or being worked on, in one process
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -50,25 +51,26 @@ class Uploads:
         self._held = 0
 
     @asynccontextmanager
-    async def receive(self, request: Request, limit: int) -> AsyncIterator[bytes]:
+    async def receive(
+        self, request: Request, limit: int, *, remedy: str = "Send a smaller picture."
+    ) -> AsyncIterator[bytes]:
         """The whole body, at most `limit` bytes, which count as held until the block ends.
 
+        remedy: what to do about a body that is too large, or too large for its line.
         Raises HTTPException: 413 when it is larger, 400 when it takes too long, 503 when too many arrive at once.
         """
         announced = int(request.headers.get("content-length") or 0)
         body = bytearray()
         try:
             if announced <= limit:
-                await self._collect(request, limit, body)
+                await self._collect(request, limit, body, remedy)
             if max(announced, len(body)) > limit:
-                raise HTTPException(
-                    413, f"The body is over the limit of {limit / 2**20:.1f} MB. Send a smaller picture."
-                )
+                raise HTTPException(413, f"The body is over the limit of {_size(limit)}. {remedy}")
             yield bytes(body)
         finally:
             self._held -= len(body)
 
-    async def _collect(self, request: Request, limit: int, body: bytearray) -> None:
+    async def _collect(self, request: Request, limit: int, body: bytearray, remedy: str) -> None:
         """Fill body until the upload ends or is over the limit."""
         try:
             async with asyncio.timeout(self._seconds):
@@ -80,9 +82,11 @@ class Uploads:
                     if self._held > HELD_BYTES:
                         raise HTTPException(503, "Too many uploads at once. Try again.", {"Retry-After": "2"})
         except TimeoutError:
-            raise HTTPException(
-                400, f"The upload did not end within {self._seconds:.0f} seconds. Send a smaller picture."
-            ) from None
+            raise HTTPException(400, f"The upload did not end within {self._seconds:.0f} seconds. {remedy}") from None
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**20:.1f} MB" if count >= 2**20 else f"{count / 2**10:.0f} kB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +157,13 @@ def unsupported(content_type: str | None, accepted: Sequence[str]) -> HTTPExcept
 def read_json(shape: type[Body], body: bytes) -> Body:
     """Raises HTTPException 422 that names the first thing that does not fit."""
     if sum(map(body.count, (b",", b"[", b"{"))) > MAX_JSON_PARTS:  # counted first: parsed they would take a gigabyte
-        raise HTTPException(422, "The JSON has far too many parts. Send at most 256 pictures.")
+        raise HTTPException(422, f"The JSON has far too many parts. {FEWER_PICTURES}")
     try:
         return shape.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        if first["type"] == "too_long":  # only a batch has a length
+            raise HTTPException(422, f"There are too many images. {FEWER_PICTURES}") from error
         where = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-"))
         raise HTTPException(422, f"{where}: {first['msg']}" if where else first["msg"]) from error
 

@@ -38,21 +38,33 @@ Admitted = Annotated[Caller, Depends(admit)]
 Answer = TypeVar("Answer")
 
 _PROBLEMS = {
-    400: "Not an image, or a label that is none",
+    400: "Not an image, or an invalid label",
     401: "The API key is missing or wrong",
     404: "No such drawing",
-    405: "Another method is meant",
     409: "A retraining has already processed this label",
     413: "Over the limit of bytes or pixels",
     415: "Not an accepted Content-Type",
-    422: "The body or a header has not the expected shape",
+    422: "The body or a header does not have the expected shape",
     429: "Over the rate limit; see Retry-After",
     503: "The database or the network is away",
 }
 
 
+_PROBLEMS_OF_EXPORT = {
+    401: "The administrator's password is missing or wrong, or the ticket is too old",
+    404: "The server has no ADMIN_PASSWORD, so administration is off",
+    422: "The ticket is not text",
+    429: "Too many wrong passwords from this address; see Retry-After",
+    503: "The database is away",
+}
+
+
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": ErrorAnswer, "description": _PROBLEMS[status]} for status in (*statuses, 401, 429, 503)}
+    return _described({status: _PROBLEMS[status] for status in (*statuses, 401, 429, 503)})
+
+
+def _described(problems: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": ErrorAnswer, "description": problem} for status, problem in problems.items()}
 
 
 def _content(
@@ -112,7 +124,8 @@ async def predict(request: Request, caller: Admitted) -> Response:
 async def predict_batch(request: Request, caller: Admitted) -> Response:
     """Read up to 256 pictures at once. If any of them can't be used, none is read or stored."""
     state = request.app.state
-    async with state.uploads.receive(request, state.settings.max_batch_bytes) as body:
+    limit, remedy = state.settings.max_batch_bytes, "Send fewer or smaller pictures."
+    async with state.uploads.receive(request, limit, remedy=remedy) as body:
 
         def work(recogniser: Recogniser) -> BatchAnswer:
             pictures = bodies.read_batch(
@@ -138,7 +151,8 @@ async def predict_batch(request: Request, caller: Admitted) -> Response:
 )
 async def give_feedback(request: Request, drawing_id: str, caller: Admitted) -> Response:
     """Say what a drawing shows. Another label replaces the first until a retraining has processed it."""
-    async with request.app.state.uploads.receive(request, ENVELOPE) as body:
+    remedy = 'Send nothing but the label: {"label": 7}.'
+    async with request.app.state.uploads.receive(request, ENVELOPE, remedy=remedy) as body:
 
         def work(recogniser: Recogniser) -> None:
             content_type = request.headers.get("content-type")
@@ -192,7 +206,7 @@ async def show_model(request: Request, caller: Admitted) -> Response:
 @router.get(
     "/export",
     response_class=Response,
-    responses={200: {"content": {"application/zip": {}}}, **_errors(404, 422)},
+    responses={200: {"content": {"application/zip": {}}}, **_described(_PROBLEMS_OF_EXPORT)},
 )
 async def export(request: Request, ticket: str = "") -> Response:
     """All labelled drawings as one zip file, for the administrator: Authorization: Bearer <ADMIN_PASSWORD>."""

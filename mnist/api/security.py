@@ -38,9 +38,10 @@ class Gate:
 
     def admit(self, address: str, offered: tuple[str | None, ...], session: str | None) -> Caller:
         """Raises HTTPException: 429 over the rate limit, 401 without the key, 422 for a session that is no name."""
-        self._count(address)  # first, so that keys can't be guessed quickly either
+        client = network_of(address)  # or one IPv6 customer would be many people to a retraining
+        self._count(client)  # first, so that keys can't be guessed quickly either
         if self._key is None:
-            return Caller(address)
+            return Caller(client)
         if not any(_same(self._key, key) for key in offered if key):
             raise HTTPException(
                 401,
@@ -49,10 +50,10 @@ class Gate:
             )
         if session and not (len(session) <= MAX_SESSION and session.isprintable()):
             raise HTTPException(422, f"X-Session-Id must be at most {MAX_SESSION} printable characters.")
-        return Caller(session or address)
+        return Caller(session or client)
 
-    def _count(self, address: str) -> None:
-        if self._window is not None and (wait := self._window.hit(network_of(address))) > 0:
+    def _count(self, client: str) -> None:
+        if self._window is not None and (wait := self._window.hit(client)) > 0:
             raise HTTPException(
                 429,
                 f"More than {self._rate_limit} requests in a minute. Wait, or send many pictures as one batch.",

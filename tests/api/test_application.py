@@ -54,6 +54,9 @@ def test_the_document_names_every_call_its_bodies_and_its_errors(client):
         ("GET", "/model"),
         ("GET", "/export"),
     }
+    export = document["paths"]["/export"]["get"]["responses"]
+    for status, word in (("401", "password"), ("404", "ADMIN_PASSWORD"), ("429", "password")):
+        assert word in export[status]["description"]
     predict = document["paths"]["/predict"]["post"]
     assert set(predict["requestBody"]["content"]) == {
         "image/png", "image/jpeg", "image/webp", "multipart/form-data", "application/json"
@@ -81,7 +84,9 @@ def test_a_wrong_address_or_method_is_told_in_json(client, method, path, status)
     assert "/api/docs" in answer.json()["error"]
 
 
-@pytest.mark.parametrize("error", [FileNotFoundError("/secret/digits.pt"), UnusableWeights("The weights are damaged.")])
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError(2, "No such file", "/secret/digits.pt"), UnusableWeights("The weights are damaged.")]
+)
 def test_without_a_network_the_api_is_503_and_the_process_alive_but_not_ready(error):
     with broken(error) as client:
         predicted = client.post("/api/predict", content=seven(), headers=PNG)
@@ -90,7 +95,8 @@ def test_without_a_network_the_api_is_503_and_the_process_alive_but_not_ready(er
     assert [answer.status_code for answer in (predicted, model, ready, alive)] == [503, 503, 503, 200]
     assert predicted.json()["error"]
     assert predicted.headers["retry-after"] == "5"
-    assert "secret" not in predicted.text
+    assert "secret" not in predicted.text + ready.text
+    assert ("no model file" in ready.text) == isinstance(error, FileNotFoundError)
 
 
 def test_a_mistake_of_ours_is_told_without_its_trace(caplog):

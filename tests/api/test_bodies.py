@@ -96,7 +96,10 @@ def test_a_batch_of_another_shape_is_422(client, body):
 
 
 def test_a_batch_of_257_is_422(client):
-    refused(client.post("/api/predict/batch", json={"images": [as_base64(blank())] * 257}), 422, "256")
+    refused(
+        client.post("/api/predict/batch", json={"images": [as_base64(blank())] * 257}),
+        422, "at most 256 pictures", "several requests",
+    )  # fmt: skip
 
 
 def test_a_label_must_be_there_even_if_null(client):
@@ -160,8 +163,8 @@ def test_bytes_over_the_limit_are_413_in_every_way_of_sending(serve):
     refused(client.post("/api/predict", files={"file": large}), 413, "MB")
     refused(client.post("/api/predict", json={"image": text}), 413, "MB")
     refused(client.post("/api/feedback", json={"image": text, "label": 7}), 413, "MB")
-    refused(client.post("/api/predict/batch", json={"images": [text]}), 413, "MB")
-    refused(client.post("/api/predictions/7/feedback", json={"label": "7" * 2**20}), 413, "MB")
+    refused(client.post("/api/predict/batch", json={"images": [text]}), 413, "MB", "fewer or smaller pictures")
+    refused(client.post("/api/predictions/7/feedback", json={"label": "7" * 2**20}), 413, "64 kB", "the label")
 
 
 def test_of_an_endless_body_no_more_than_the_limit_is_kept():
@@ -196,6 +199,22 @@ def test_of_a_body_that_says_that_it_is_over_the_limit_nothing_is_read():
         asyncio.run(receive_it())
 
     assert told.value.status_code == 413
+
+
+def test_an_upload_that_does_not_end_is_told_what_would():
+    async def stalled():
+        await asyncio.sleep(60)
+
+    async def receive_it():
+        request = Request({"type": "http", "method": "POST", "headers": []}, stalled)
+        async with Uploads(0.01).receive(request, 2**20, remedy="Send only the label."):
+            pytest.fail("it was taken")
+
+    with pytest.raises(HTTPException) as told:
+        asyncio.run(receive_it())
+
+    assert told.value.status_code == 400
+    assert str(told.value.detail).endswith("Send only the label.")
 
 
 def test_a_body_that_does_not_tell_its_length_is_refused_too(serve):

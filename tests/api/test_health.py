@@ -1,14 +1,17 @@
 """What a keeper asks of a running process, and what it has counted."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import URL
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from mnist.database import connect
-from mnist.repository import Repository
+from mnist.repository import Repository, StorageUnavailable
 from tests.api.conftest import as_base64, blank, seven
 
 PNG = {"Content-Type": "image/png"}
@@ -44,7 +47,8 @@ def test_without_a_database_the_process_is_alive_but_not_ready(serve, tmp_path, 
     assert client.get("/healthz").status_code == 200
 
 
-def test_ready_again_when_the_database_is_back(serve, tmp_path):
+def test_ready_again_when_the_database_is_back(serve, tmp_path, monkeypatch):
+    monkeypatch.setattr("mnist.api.health.REMEMBERED_SECONDS", 0)
     blocked = tmp_path / "data"
     blocked.write_text("a file where the folder should be")
     client = serve(Repository(connect(URL.create("sqlite", database=str(blocked / "mnist.db")))))
@@ -53,6 +57,46 @@ def test_ready_again_when_the_database_is_back(serve, tmp_path):
     blocked.unlink()
 
     assert client.get("/readyz").status_code == 200
+
+
+def test_a_flood_of_questions_about_readiness_leaves_the_page_its_threads(serve, kept, monkeypatch):
+    """As a frozen database answers: late, and with an error."""
+    asked, frozen, may_go_on = [], threading.Event(), threading.Event()
+
+    def freeze(self):
+        asked.append(1)
+        frozen.set()
+        may_go_on.wait(30)
+        raise StorageUnavailable("The database can't be used now (OperationalError).")
+
+    monkeypatch.setattr(Repository, "check", freeze)
+    client = serve()
+    client.app.router.routes.append(Route("/page", lambda request: PlainTextResponse("here")))  # on a shared thread
+    with ThreadPoolExecutor(51) as pool:
+        flood = [pool.submit(client.get, "/readyz") for _ in range(50)]
+        assert frozen.wait(10)
+        page, metrics = pool.submit(client.get, "/page"), pool.submit(client.get, "/metrics")
+        wait([page], timeout=10)
+        is_there = page.done()
+        may_go_on.set()
+
+        assert {each.result().status_code for each in flood} == {503}
+        assert metrics.result().status_code == 200
+    assert is_there
+    assert len(asked) <= 2  # the others were told what these had found
+
+
+def test_readiness_is_asked_for_anew_after_a_moment(client, monkeypatch):
+    monkeypatch.setattr("mnist.api.health.REMEMBERED_SECONDS", 0.05)
+    asked = []
+    monkeypatch.setattr(Repository, "check", lambda self: asked.append(1))
+
+    for _ in range(5):
+        client.get("/readyz")
+    time.sleep(0.1)
+    client.get("/readyz")
+
+    assert 2 <= len(asked) < 6
 
 
 def test_while_the_network_thinks_the_process_still_answers(client, classifier, monkeypatch):

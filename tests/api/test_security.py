@@ -84,8 +84,15 @@ def test_a_session_has_at_most_64_printable_characters(locked, session, status):
     assert locked.post("/api/predict", content=seven(), headers=headers).status_code == status
 
 
-@pytest.mark.parametrize(("address", "session"), [("::ffff:192.0.2.9", "192.0.2.9"), ("2001:db8::1", "2001:db8::1")])
-def test_an_ipv4_client_on_an_ipv6_socket_is_still_that_client(serve, kept, address, session):
+@pytest.mark.parametrize(
+    ("address", "session"),
+    [
+        ("::ffff:192.0.2.9", "192.0.2.9"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff:ffff:ffff:9", "2001:db8:1:2::/64"),
+    ],
+)
+def test_a_client_is_one_person_whichever_of_its_addresses_it_uses(serve, kept, address, session):
     serve(address=address).post("/api/predict", content=seven(), headers=PNG)
 
     assert [row.session_id for row in kept.recent(limit=1)] == [session]

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -173,10 +174,11 @@ def test_streamlit_run_answers_without_waiting_for_a_delayed_acknowledgement(ser
     assert usual_time(place(server)) < 0.03  # it would be 0.04 and more
 
 
-def test_uvicorn_answers_without_waiting_for_a_delayed_acknowledgement(tmp_path):
+def test_under_uvicorn_too_it_answers_without_delay_and_many_may_connect(tmp_path):
     port = free_port()
     environment = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/mnist.db", "API_KEY": ""}
-    command = [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port)]
+    command = ["sh", "-c", 'ulimit -S -n 512 && exec "$@"', "sh"]
+    command += [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port)]
     with (tmp_path / "log").open("w") as log:
         server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     try:
@@ -190,6 +192,8 @@ def test_uvicorn_answers_without_waiting_for_a_delayed_acknowledgement(tmp_path)
         assert usual_time(f"127.0.0.1:{port}") < 0.03
         page = urllib.request.urlopen(f"http://127.0.0.1:{port}/").read()
         assert b"<title>Streamlit</title>" in page
+        soft, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        assert soft == min(hard, 65_536)
     finally:
         server.terminate()
         server.wait(20)
