@@ -64,7 +64,7 @@ def find_ink(pixels: np.ndarray) -> np.ndarray:
         ink = cv2.max(ink, distance) if ink.size else distance
     strongest = cv2.minMaxLoc(ink)[1]
     if strongest < MIN_CONTRAST:
-        raise BlankDrawing("There is nothing on the picture yet.")
+        raise BlankDrawing("The picture is empty.")
     if is_photo(ink):
         return photo_ink(pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[:, :, :3]))
     return ink if strongest == 255 else cv2.convertScaleAbs(ink, alpha=255 / strongest)
@@ -119,7 +119,7 @@ def _border(pixels: np.ndarray) -> np.ndarray:
 def _bounds(marks: np.ndarray) -> tuple[int, int, int, int]:
     # MNIST's own 28 × 28 pictures and other tiny ones have few pixels, so the speck shrinks with the picture.
     if cv2.countNonZero(marks) < min(MIN_INK_PIXELS, max(2, marks.size // 200)):
-        raise BlankDrawing("There is no more than a speck on the picture.")
+        raise BlankDrawing("There is only a speck in the picture.")
     left, top, width, height = cv2.boundingRect(marks)
     return top, left, top + height, left + width
 

@@ -45,8 +45,8 @@ def test_the_report_beside_the_shipped_weights_has_the_figures():
 def test_every_version_says_what_came_of_it_and_why():
     rows = table(NEWEST_FIRST)
 
-    assert [row["state"] for row in rows] == ["was turned down", "answers now", "was replaced"]
-    assert [row["why"] for row in rows] == ["MNIST falls", "passed the examination", "came with the application"]
+    assert [row["state"] for row in rows] == ["rejected", "active", "replaced"]
+    assert [row["why"] for row in rows] == ["MNIST falls", "passed every test", "came with the application"]
     assert (rows[1]["corrections"], rows[1]["people"], rows[1]["set aside"]) == (412, 38, 21)
 
 
@@ -54,16 +54,16 @@ def test_the_network_of_a_new_release_waits_for_the_next_retraining():
     release = Version(4, None, NOON, "retired", {})
 
     assert [row["state"] for row in table([release, PROMOTED, SHIPPED])] == [
-        "waits to be taught",
-        "answers now",
-        "was replaced",
+        "waiting for the next retraining",
+        "active",
+        "replaced",
     ]
 
 
 def test_what_became_of_the_feedback_is_told():
     assert feedback(SHIPPED) is None
     assert feedback(PROMOTED) == (
-        "Of 433 labels it learned 412 (95 %); 0 by people it never learns from were its examination; "
+        "Of 433 labels it learned 412 (95 %); 0 from people it never learns from were held out to test it; "
         "21 were set aside: 1 blank, 20 disputed."
     )
 

@@ -66,7 +66,7 @@ def _show_review() -> None:
         waiting = services.administration().waiting_for_review()
         drawings = services.administration().to_review(limit=1)
     except StorageUnavailable:
-        st.info("They can’t be shown: the database can’t be reached.", icon=":material/cloud_off:")
+        st.info("The disputed labels can’t be shown: the database can’t be reached.", icon=":material/cloud_off:")
         return
     if decided := st.session_state.get("decided"):
         st.caption(decided)
@@ -125,7 +125,7 @@ def _show_transfer(recogniser: Recogniser) -> None:
     chosen = st.file_uploader(
         "Import a file that another machine exported",
         type="zip",
-        help="Drawings that are here already stay as they are; the others are read by the present network and "
+        help="Drawings that are here already are left unchanged; new ones are read by the current network and "
         "keep their labels. Larger files: python -m mnist.transfer import FILE.",
     )
     if chosen is None or st.session_state.get("imported") == chosen.file_id:

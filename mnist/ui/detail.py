@@ -68,7 +68,7 @@ def _show_actions(drawing: Drawing, is_administrator: bool) -> None:
     if again is not None and again.id == drawing.id:
         st.info(
             f"Version {again.model_version} reads it as **{labels.as_text(again.guess)}**"
-            f"{f', {gallery.how_sure(again)}' if again.guess else ''}. What was read at first is kept."
+            f"{f', {gallery.how_sure(again)}' if again.guess else ''}. The original reading is kept."
         )
     if problem := st.session_state.pop("detail_problem", None):
         st.error(problem)

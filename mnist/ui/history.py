@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -28,7 +29,7 @@ def show() -> None:
         st.toast(deleted)
     sees_all = _choose_whose()
     wanted = _ask(None if sees_all else visitor.session_id())
-    pages: list[Place | None] = st.session_state.setdefault("history_pages", [None])
+    pages = _pages()
     try:
         page = services.history().page(wanted, limit=PAGE, before=pages[-1])
     except StorageUnavailable:
@@ -40,7 +41,10 @@ def show() -> None:
         else:
             gallery.show(page.drawings, filters=urlencode(st.query_params.to_dict()))
     elif page.older is not None:
-        st.info(f"Nothing matches among the {SEARCHED:,} drawings back to {page.older[0]:%Y-%m-%d}. Older ones may.")
+        st.info(
+            f"No match in the latest {SEARCHED:,} drawings (back to {page.older[0]:%Y-%m-%d}). "
+            "Press Older to search further."
+        )
     elif wanted != Wanted(wanted.session_id) or len(pages) > 1:
         st.info("Nothing matches. Choose another filter.")
     else:
@@ -57,6 +61,35 @@ def show() -> None:
         )
     if not sees_all:
         _offer_to_delete_all()
+
+
+def _pages() -> list[Place | None]:
+    """Where each page up to the present one begins.
+
+    The address holds the present one, for whoever comes back from a drawing; Newer then leads to the first.
+    """
+    if "history_pages" not in st.session_state:
+        place = _place(st.query_params.get("before", ""))
+        st.session_state["history_pages"] = [None, place] if place else [None]
+    pages: list[Place | None] = st.session_state["history_pages"]
+    if pages[-1]:
+        st.query_params["before"] = f"{pages[-1][0].isoformat()}~{pages[-1][1]}"
+    else:
+        st.query_params.pop("before", None)
+    if st.session_state.pop("history_turned", False):
+        top = "document.querySelector('[data-testid=stMain]')?.scrollTo(0, 0)"
+        st.html(f"<script>{top}</script>", unsafe_allow_javascript=True)
+    return pages
+
+
+def _place(text: str) -> Place | None:
+    """Of a drawing, as the address holds it; None for anything else."""
+    moment, _, drawing = text.partition("~")
+    try:
+        place = datetime.fromisoformat(moment), uuid.UUID(drawing)
+    except ValueError:
+        return None
+    return place if place[0].tzinfo else None
 
 
 def open_drawing(drawing: Drawing) -> None:
@@ -140,10 +173,12 @@ def _first_page() -> None:
 
 def _go_newer() -> None:
     st.session_state["history_pages"].pop()
+    st.session_state["history_turned"] = True
 
 
 def _go_older(place: Place) -> None:
     st.session_state["history_pages"].append(place)
+    st.session_state["history_turned"] = True
 
 
 def _offer_to_delete_all() -> None:

@@ -40,7 +40,10 @@ def show() -> None:
     if sum(days.values()) == LATEST_DRAWINGS:
         st.caption(f"The latest {LATEST_DRAWINGS:,} drawings, back to {min(days)[0]}.")
     if not labels:
-        st.info("No drawing is labelled yet. A tap on the right digit, below an answer, makes the rest of this page.")
+        st.info(
+            "No drawing is labelled yet. The rest of this page appears once somebody has tapped the right digit below "
+            "an answer."
+        )
         return
     _show_accuracy(labels)
     _show_confusion(labels)
@@ -82,14 +85,14 @@ def _show_accuracy(labels: Sequence[Label]) -> None:
 
 
 def _show_confusion(labels: Sequence[Label]) -> None:
-    st.subheader("What is taken for what", anchor=False, divider="gray")
+    st.subheader("Which digits are confused", anchor=False, divider="gray")
     cells = insight.confusion(labels)
     clicked = st.altair_chart(
         confusion_chart(cells, ink=style.ink()), on_select="rerun", selection_mode=CELL, key="confusion"
     )
     mistakes = sorted((cell for cell in cells if cell.truth != cell.guess), key=lambda cell: -cell.count)
     chosen = st.selectbox(
-        "Drawings of one field: click it above, or choose a mistake",
+        "Drawings behind one cell: click it above, or choose a mistake",
         [None, *((cell.truth, cell.guess) for cell in mistakes)],
         format_func=lambda pair: "–" if pair is None else f"{pair[0]} read as {pair[1]}",
     )
@@ -102,7 +105,7 @@ def _show_confusion(labels: Sequence[Label]) -> None:
 
 
 def _show_reliability(labels: Sequence[Label]) -> None:
-    st.subheader("Whether its confidence can be believed", anchor=False, divider="gray")
+    st.subheader("Is the confidence reliable?", anchor=False, divider="gray")
     bins = insight.reliability(labels)
     if not bins:
         st.caption(f"This needs at least {insight.FEW} labels of similar confidence.")
@@ -111,7 +114,7 @@ def _show_reliability(labels: Sequence[Label]) -> None:
 
 
 def _show_hardest(labels: Sequence[Label]) -> None:
-    st.subheader("The surest mistakes", anchor=False, divider="gray")
+    st.subheader("Most confident mistakes", anchor=False, divider="gray")
     wrong = insight.hardest(labels)
     if not wrong:
         st.caption("Every labelled drawing was read right.")

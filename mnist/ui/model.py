@@ -14,7 +14,7 @@ from mnist.ui import administrator, retraining
 from mnist.ui.charts import versions_chart
 from mnist.ui.probabilities import counted
 
-STATUS = {"active": "answers now", "retired": "was replaced", "rejected": "was turned down"}
+STATUS = {"active": "active", "retired": "replaced", "rejected": "rejected"}
 
 
 def show() -> None:
@@ -70,7 +70,7 @@ def feedback(version: Version) -> str | None:
     if (total := learned + held_out + sum(set_aside.values())) == 0:
         return None
     told = f"Of {total:,} labels it learned {learned:,} ({counted(learned, total, digits=0)})"
-    told += f"; {held_out:,} by people it never learns from were its examination"
+    told += f"; {held_out:,} from people it never learns from were held out to test it"
     told += f"; {sum(set_aside.values()):,} were set aside"
     reasons = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in sorted(set_aside.items())]
     return f"{told}{': ' if reasons else ''}{', '.join(reasons)}."
@@ -94,13 +94,15 @@ def table(versions: Sequence[Version]) -> list[dict[str, Any]]:
         {
             "version": f"v{version.version}",
             # A release's network does not take away what people have taught: the next retraining begins with it.
-            "state": STATUS[version.status] if version.parent or version.version <= active else "waits to be taught",
+            "state": STATUS[version.status]
+            if version.parent or version.version <= active
+            else "waiting for the next retraining",
             "made": version.created_at,
             "corrections": version.metrics.get("rows"),
             "people": version.metrics.get("people"),
             "set aside": sum(version.metrics.get("set_aside", {}).values()) or None,
             "why": "; ".join(version.metrics.get("why", []))
-            or ("came with the application" if version.parent is None else "passed the examination"),
+            or ("came with the application" if version.parent is None else "passed every test"),
         }
         for version in versions
     ]

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import uuid
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import expect
 from sqlalchemy import URL
 
+from mnist.database import connect
+from mnist.repository import Repository
 from tests.browser.server import free_port, running_app
 from tests.browser.strokes import DIGITS
 from tests.browser.test_page import how_many
@@ -51,6 +56,33 @@ def test_the_filter_is_still_there_when_one_comes_back_from_a_drawing(drawn, way
 
     expect(drawn.page.locator(".latest figure")).to_have_count(1)
     expect(drawn.page.get_by_role("radio", name="Wrong")).to_be_checked()
+
+
+@pytest.mark.parametrize("way_back", ["All drawings", "the browser's"])
+def test_the_page_of_the_history_is_still_there_when_one_comes_back_from_a_drawing(drawn, shared_app, way_back):
+    engine = connect(shared_app[1])
+    repository = Repository(engine)
+    mine = repository.recent(limit=1)[0]
+    repository.add_all(
+        [replace(mine, id=uuid.uuid4(), created_at=mine.created_at - timedelta(days=1 + day)) for day in range(31)]
+    )
+    engine.dispose()
+    drawn.page.reload()
+    expect(drawn.page.locator(".latest figure")).to_have_count(24)
+    drawn.button("Older").click()
+    expect(drawn.page.locator(".latest figure")).to_have_count(9)
+    drawn.page.wait_for_function("document.querySelector('[data-testid=stMain]').scrollTop === 0")
+
+    drawn.page.locator(".latest figure").first.click()
+    expect(drawn.page.get_by_text("All drawings")).to_be_visible()
+    if way_back == "All drawings":
+        drawn.page.get_by_text("All drawings").click()
+    else:
+        drawn.page.go_back()
+
+    expect(drawn.page.locator(".latest figure")).to_have_count(9)
+    drawn.button("Newer").click()
+    expect(drawn.page.locator(".latest figure")).to_have_count(24)
 
 
 def test_a_shared_link_shows_the_drawing_and_lets_only_its_maker_change_it(drawn, visit, shared_app):

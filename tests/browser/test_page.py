@@ -299,7 +299,7 @@ def too_many_pixels() -> bytes:
     (b"this is a letter, not a picture", "not a PNG, JPEG or WebP picture"),
     (damaged_png(), "damaged or incomplete"),
     (too_many_pixels(), "pixels"),
-    (encode_png(np.full((100, 100), 255, np.uint8)), "nothing on the picture"),
+    (encode_png(np.full((100, 100), 255, np.uint8)), "picture is empty"),
     (encode_png(np.zeros((100, 100, 4), np.uint8)), "transparent"),
 ])  # fmt: skip
 def test_a_bad_file_is_told_and_nothing_is_stored(visit, shared_app, data, message):
