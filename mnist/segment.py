@@ -198,7 +198,7 @@ def _whole(ink: np.ndarray, touching: bool) -> Segment:
 
 def _cut(ink: np.ndarray, labels: np.ndarray, digit: _Piece, line: int) -> Segment:
     own = np.isin(labels, digit.labels).astype(np.uint8)
-    own = cv2.dilate(own, np.ones((3, 3), np.uint8))  # with the soft edge of its strokes
+    own = np.asarray(cv2.dilate(own, np.ones((3, 3), np.uint8)), np.uint8)  # with the soft edge of its strokes
     left, top, width, height = cv2.boundingRect(np.asarray(own * ink, np.uint8))
     box = np.s_[top : top + height, left : left + width]
     return Segment(
