@@ -197,7 +197,8 @@ class PageVisitor:
         for each in self._elements:
             if each.HasField("bidi_component"):
                 told = json.loads(each.bidi_component.json)
-                return each.bidi_component.id, json.loads(told["initialDrawing"])  # as mnist/ui/canvas.py sends it
+                start = told["initialDrawing"]  # JSON by mnist/ui/canvas.py, an object by the package itself
+                return each.bidi_component.id, json.loads(start) if isinstance(start, str) else start
         return None
 
     def _start_of_canvas(self) -> Any:
