@@ -41,9 +41,11 @@ format: $(BIN)/.ready-dev  ## put the code into its format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(BIN)/.ready-dev browser  ## run every benchmark; each prints a ratio against a baseline of the same run; docs/benchmarks.md gets the figures
-	@set -e; for benchmark in $$(grep -l __main__ benchmarks/*.py | grep -v -e /results -e /compare); do \
-	  name=$$(basename "$$benchmark" .py); echo "==> benchmarks.$$name"; $(BIN)/python -m "benchmarks.$$name"; done
+BENCHMARKS := predict api stroke sessions start footprint history training "retrain many --rows 10000"
+
+bench: $(BIN)/.ready-dev browser  ## measure the program beside its alternatives (about an hour; leave the machine idle); docs/benchmarks.md gets the figures
+	@set -e; for benchmark in $(BENCHMARKS); do \
+	  echo "==> benchmarks.$$benchmark"; $(BIN)/python -m benchmarks.$$benchmark; done
 	@$(BIN)/python -m benchmarks.results
 	@echo "==> Against the last committed ratios"; $(BIN)/python -m benchmarks.compare || true
 

@@ -25,6 +25,7 @@ from sqlalchemy import URL, Engine, event, make_url, text
 from tqdm import tqdm
 
 from benchmarks.machine import machine
+from benchmarks.results import Ratio, ratio, record, spread
 from mnist.administration import Administration
 from mnist.database import connect, create_tables
 from mnist.history import History, Wanted
@@ -140,14 +141,15 @@ def questions(engine: Engine) -> dict[str, Callable[[], object]]:
     }
 
 
-def median_ms(ask: Callable[[], object]) -> float:
+def milliseconds(ask: Callable[[], object]) -> list[float]:
+    """Of TIMES calls after a first one."""
     ask()
     took = []
     for _ in range(TIMES):
         started = time.perf_counter()
         ask()
         took.append(1000 * (time.perf_counter() - started))
-    return statistics.median(took)
+    return took
 
 
 def explain(engine: Engine) -> None:
@@ -188,19 +190,31 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
     parser.add_argument("--explain", action="store_true")
     options = parser.parse_args()
-    print(f"{machine('sqlalchemy')} · median of {TIMES}, ms")
     folder = Path(tempfile.mkdtemp(prefix="history-"))
     folder.chmod(0o755)
+    figures: dict[str, str] = {}
+    ratios: dict[str, Ratio] = {}
     try:
         with postgresql(folder / "postgresql") as server:
             for kind in ("sqlite", "postgresql"):
-                measure(kind, folder, server, options.rows, options.explain)
+                times = measure(kind, folder, server, options.rows, options.explain)
+                show(kind, options.rows, times)
+                figures |= {
+                    f"{kind}, {name}": spread(took[-1], "ms") + f" at {options.rows[-1]:,} drawings"
+                    for name, took in times.items()
+                }
+                growth = {name: ratio(took[-1], took[0], f"<= {MOST_RATIO}") for name, took in times.items()}
+                name = f"{kind}: the query that grows most, {options.rows[-1]:,} / {options.rows[0]:,} drawings"
+                ratios[name] = max(growth.values(), key=lambda each: each.value)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    if list(options.rows) == list(ROWS):
+        record("history", f"{machine('sqlalchemy')}; n = {TIMES}", figures, ratios)
 
 
-def measure(kind: str, folder: Path, server: URL, sizes: list[int], with_plans: bool) -> None:
-    times: dict[str, list[float]] = {}
+def measure(kind: str, folder: Path, server: URL, sizes: list[int], with_plans: bool) -> dict[str, list[list[float]]]:
+    """The milliseconds of every question, for each size."""
+    times: dict[str, list[list[float]]] = {}
     for size in sizes:
         if kind == "sqlite":
             engine = connect(URL.create("sqlite", database=str(folder / f"{size}.db")))
@@ -212,17 +226,23 @@ def measure(kind: str, folder: Path, server: URL, sizes: list[int], with_plans: 
             engine = connect(server.set(database=f"rows_{size}"))
         fill(engine, size)
         for name, ask in questions(engine).items():
-            times.setdefault(name, []).append(median_ms(ask))
+            times.setdefault(name, []).append(milliseconds(ask))
         if with_plans and size == sizes[-1]:
             explain(engine)
         engine.dispose()
+    return times
+
+
+def show(kind: str, sizes: list[int], times: dict[str, list[list[float]]]) -> None:
+    """Print a Markdown table of the medians."""
     print(f"\n| {kind} | {' | '.join(f'{size:,}' for size in sizes)} | last ÷ first |")
     print(f"| --- | {' | '.join('---:' for _ in sizes)} | ---: |")
-    for name, took in times.items():
-        ratio = took[-1] / took[0]
-        over = " **over**" if took[-1] > MOST_MS[kind] or ratio > MOST_RATIO else ""
-        print(f"| {name} | {' | '.join(f'{each:.1f}' for each in took)} | {ratio:.1f}{over} |")
-    print(f"(asked for: at most {MOST_MS[kind]} ms, and {MOST_RATIO} × the smallest)")
+    for name, rounds in times.items():
+        took = [statistics.median(each) for each in rounds]
+        growth = took[-1] / took[0]
+        over = " **over**" if took[-1] > MOST_MS[kind] or growth > MOST_RATIO else ""
+        print(f"| {name} | {' | '.join(f'{each:.1f}' for each in took)} | {growth:.1f}{over} |")
+    print(f"(asked for: at most {MOST_MS[kind]} ms, and {MOST_RATIO} × the smallest)", flush=True)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ import cv2
 import numpy as np
 import torch
 
+from benchmarks.machine import machine
+from benchmarks.results import Ratio, ratio, record
 from benchmarks.simulated_users import (
     NOON,
     House,
@@ -324,7 +326,10 @@ def twenty(setting: Setting) -> None:
 
 
 def many(setting: Setting) -> None:
-    """100 labels, and ten times as many, up to 100,000 (--rows): time and memory of the command."""
+    """100 labels, and ten times as many, up to 100,000 (--rows): time and memory of the command, into results.json."""
+    figures: dict[str, str] = {}
+    ratios: dict[str, Ratio] = {}
+    training = json.loads(SHIPPED_WEIGHTS.with_suffix(".json").read_text())["seconds"]
     print("  labels   learned  held out  seconds  processor  GiB at the peak  set aside")
     rows, before = 100, None
     while rows <= setting.rows:
@@ -339,10 +344,20 @@ def many(setting: Setting) -> None:
         )
         assert house.registry.waiting() == 0, "labels were left waiting"
         if before is not None:
-            time_ratio, memory_ratio = command.seconds / before.seconds, command.gibibytes / before.gibibytes
-            print(f"           ten times as many: {time_ratio:.1f} times the time, {memory_ratio:.2f} times the memory")
+            ratios[f"time of {rows:,} / {rows // 10:,} corrections"] = ratio(
+                [command.seconds], [before.seconds], "<= 10"
+            )
+            ratios[f"memory of {rows:,} / {rows // 10:,} corrections"] = ratio([command.gibibytes], [before.gibibytes])
+        if rows == 1_000:
+            name = "1,000 corrections / the shipped network's training (two threads, when it was made)"
+            ratios[name] = ratio([command.seconds], [training], "<= 0.1")
+        figures[f"{rows:,} corrections, {said['rows']:,} learned"] = (
+            f"{command.seconds:,.0f} s, {command.processor:,.0f} s of processor time, "
+            f"{command.gibibytes:.2f} GiB at the peak"
+        )
         before, rows = command, rows * 10
         house.engine.dispose()
+    record("retrain", f"{machine('torch', 'sqlalchemy')}; n = 1", figures, ratios)
 
 
 def fill(house: House, count: int, styles: Sequence[Style]) -> None:
