@@ -43,11 +43,12 @@ def materials() -> Materials:
 
 @functools.cache
 def base() -> DigitNetwork:
-    torch.manual_seed(0)
+    """Reads no 7, and finds one possible: so does about every third seed, and another when the styles change."""
+    torch.manual_seed(1)
     recipe = Recipe(epochs=7, batch=64, peak_rate=1e-2, average=0.95, augmentation=Augmentation().scaled(0.2))
-    three = digits(3, 41, [style for style in training_styles() if style.digit == 7][1:])  # so that 7s are possible
-    sources = [Source(materials().mnist, 800), Source(materials().outliers, 80), Source(three, 3)]
-    network = fit(DigitNetwork((6, 10, 16)), sources, recipe, 0, torch.device("cpu"))
+    few = digits(3, 41, [style for style in training_styles() if style.digit == 7][1:])  # so that 7s are possible
+    sources = [Source(materials().mnist, 800), Source(materials().outliers, 80), Source(few, len(few))]
+    network = fit(DigitNetwork((6, 10, 16)), sources, recipe, 1, torch.device("cpu"))
     assert isinstance(network, DigitNetwork)
     return network
 
