@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from benchmarks.machine import machine
 from benchmarks.results import Ratio, ratio, record, spread
-from mnist.administration import Administration
+from mnist.administration import MANY, Administration
 from mnist.database import connect, create_tables
 from mnist.history import History, Wanted
 from mnist.registry import Registry
@@ -134,7 +134,7 @@ def questions(engine: Engine) -> dict[str, Callable[[], object]]:
         "insight: labels": history.labels,
         "insight: pictures of a field": lambda: history.some(ids, most=12),
         "insight: which labels are one's own": lambda: history.labelled_by("visitor 7"),
-        "model: labels that wait": registry.waiting,
+        "model: labels that wait": lambda: registry.waiting(at_most=MANY),
         "administration: disputed labels, number": administration.waiting_for_review,
         "administration: disputed labels, the next": lambda: administration.to_review(limit=1),
         "metrics: accuracy": lambda: repository.accuracy(latest=1000),

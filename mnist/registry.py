@@ -198,11 +198,12 @@ class Registry(Storage):
 
     # --- feedback
 
-    def waiting(self) -> int:
-        """Labels that no run has looked at yet."""
+    def waiting(self, at_most: int | None = None) -> int:
+        """Labels that no run has looked at yet; a page that only tells how many counts up to a number."""
         waiting = and_(_IS_FEEDBACK, PredictionRow.feedback_processed.is_(False))
+        counted = select(PredictionRow.labelled_at).where(waiting).limit(at_most).subquery()
         with self._session() as session:
-            return session.scalar(select(func.count()).where(waiting)) or 0
+            return session.scalar(select(func.count()).select_from(counted)) or 0
 
     def feedback(self, limit: int) -> Iterator[Feedback]:
         """All labels: the waiting ones, oldest first, then the others, newest first, those that were set aside last.

@@ -355,6 +355,7 @@ def test_feedback_comes_waiting_first(registry, repository):
     assert [each.true_label for each in found] == [7, None, None, 7, 7]
     assert [each.true_number for each in found] == [None, None, "2026", None, None]
     assert registry.waiting() == 3
+    assert registry.waiting(at_most=2) == 2  # "or more"
 
 
 def flood(registry: Registry, repository: Repository) -> tuple[set[uuid.UUID], list[Drawing], set[uuid.UUID]]:

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from mnist.administration import MANY
 from mnist.repository import Drawing
 from mnist.ui.gallery import as_html
+from mnist.ui.labels import how_many
 from mnist.ui.probabilities import as_percent, counted, probability_bars
 
 
@@ -39,6 +41,11 @@ def test_what_was_counted_may_be_all_or_nothing(part, text):
 
 def test_a_share_of_all_is_all():
     assert [counted(share, 1, digits=2) for share in (1.0, 0.99999, 0.5)] == ["100 %", "> 99.99 %", "50.00 %"]
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0"), (999, "999"), (MANY, "1,000 or more")])
+def test_what_is_counted_up_to_a_number_may_be_more(number, text):
+    assert how_many(number) == text
 
 
 def test_a_drawings_link_carries_the_filters_of_its_list():

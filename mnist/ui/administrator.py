@@ -8,7 +8,6 @@ import time
 import streamlit as st
 
 from mnist import services
-from mnist.administration import MANY
 from mnist.recognition import Recogniser
 from mnist.repository import Drawing, StorageUnavailable, UnknownPrediction
 from mnist.sign_in import TooManyAttempts
@@ -96,7 +95,7 @@ def _show_disputed(drawing: Drawing, waiting: int) -> None:
                     on_click=_decide,
                     args=(drawing, accept),
                 )
-        number = f"{waiting:,}{' or more' if waiting == MANY else ''} {'waits' if waiting == 1 else 'wait'}"
+        number = f"{labels.how_many(waiting)} {'waits' if waiting == 1 else 'wait'}"
         st.caption(f"{number}. The next retraining follows your decision.")
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import streamlit as st
 
+from mnist.administration import MANY
+
 NOT_A_DIGIT = "not a digit"
 
 _KEY = "labels"
@@ -26,6 +28,11 @@ def ask(question: str, label: Callable[..., None], *facts: Any) -> None:
 def as_text(label: int | str | None) -> str:
     """How a label reads in a sentence."""
     return NOT_A_DIGIT if label is None else str(label)
+
+
+def how_many(number: int) -> str:
+    """How many labels there are, where nobody counted beyond MANY."""
+    return f"{number:,}{' or more' if number == MANY else ''}"
 
 
 def _chosen(label: Callable[..., None], *facts: Any) -> None:

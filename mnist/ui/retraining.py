@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import streamlit as st
 
 from mnist import services
+from mnist.administration import MANY
 from mnist.registry import NoSuchVersion, Version
 from mnist.repository import StorageUnavailable
+from mnist.ui import labels
 
 
 def show(versions: Sequence[Version]) -> None:
@@ -52,10 +54,10 @@ def _show_retraining() -> None:
 
 def _waiting() -> str:
     try:
-        waiting = services.registry().waiting()
+        waiting = services.registry().waiting(at_most=MANY)
     except StorageUnavailable:
         return "The database can’t be reached."
-    return f"{waiting} new {'label waits' if waiting == 1 else 'labels wait'} to be learned."
+    return f"{labels.how_many(waiting)} new {'label waits' if waiting == 1 else 'labels wait'} to be learned."
 
 
 def _offer_to_roll_back(versions: Sequence[Version]) -> None:
