@@ -1,6 +1,6 @@
 """Numbers side by side, simulated: how many come apart into exactly their digits, and how many digits stay whole.
 
-    python -m benchmarks.whole_numbers [--count 500] [--seed 7] [--mnist ../shared/mnist]
+    python -m benchmarks.whole_numbers [--count 500] [--seed 7]
 
 Constants of mnist/segment.py were chosen on seeds 1–3 and MNIST's first 30,000 training digits; report others.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,6 +16,7 @@ import numpy as np
 from mnist.data import load_mnist
 from mnist.pen import render
 from mnist.segment import Segment, split_digits
+from mnist.settings import Settings
 from mnist.strokes import deform, held_out_styles, training_styles, write
 
 Frames = np.ndarray  # (N, 28, 28) uint8
@@ -113,26 +113,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=500, help="numbers of each kind")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--mnist", type=Path, default=Path("../shared/mnist"))
     parser.add_argument("--tuning", action="store_true", help="MNIST's first 30,000 digits instead of the others")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
 
     print("single digits")
-    mnist: tuple[Frames, np.ndarray] | None = None
-    if arguments.mnist.exists():
-        part = np.s_[:FIRST_REPORTED] if arguments.tuning else np.s_[FIRST_REPORTED:]
-        data = load_mnist(arguments.mnist, train=True)
-        mnist = (data.frames.numpy()[part], data.labels.numpy()[part])
-        report_singles("MNIST's training digits", mnist[0])
+    part = np.s_[:FIRST_REPORTED] if arguments.tuning else np.s_[FIRST_REPORTED:]
+    data = load_mnist(Settings.from_environment().mnist_dir, train=True)
+    mnist = (data.frames.numpy()[part], data.labels.numpy()[part])
+    report_singles("MNIST's training digits", mnist[0])
     for held_out in (False, True):
         kind = "held-out styles" if held_out else "training styles"
         report_singles(f"strokes, {kind}", single_digits(4 * arguments.count, arguments.seed, held_out))
 
     print("numbers of 2 to 6 digits, by the mean gap in line heights")
     for source, digits in (("strokes", None), ("MNIST", mnist)):
-        if source == "MNIST" and digits is None:
-            continue
         for gap in (0.05, 0.1, 0.2, 0.4, 0.8):
             rng = np.random.default_rng([arguments.seed, int(gap * 100), source == "MNIST"])
             numbers = [write_number(rng, int(rng.integers(2, 7)), gap, digits) for _ in range(arguments.count)]
