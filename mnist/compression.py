@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import posixpath
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,7 +28,7 @@ class CompressedFiles:
         if not _is_wanted(scope):
             await self._app(scope, receive, send)
             return
-        path = scope["path"]
+        path = posixpath.normpath(scope["path"])  # else every file could be kept under any number of names
         if path not in self._kept:
             answer = _Answer(send)
             await self._app(scope, receive, answer.take)
@@ -53,7 +54,9 @@ class _Answer:
             self._headers = Headers(raw=message["headers"])
             length = int(self._headers.get("content-length", LARGEST + 1))
             is_plain = "content-encoding" not in self._headers
-            self.is_held = message["status"] == 200 and is_plain and length <= LARGEST
+            # Streamlit answers with its page, and 200, where there is no such file.
+            is_file = message["status"] == 200 and not self._headers.get("content-type", "").startswith("text/html")
+            self.is_held = is_file and is_plain and length <= LARGEST
         if not self.is_held:
             await self._send(message)
         elif message["type"] == "http.response.body":

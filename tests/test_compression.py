@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.testclient import TestClient
+from streamlit.web.server.starlette.starlette_static_routes import create_streamlit_static_handler
 
 from mnist.compression import LARGEST, CompressedFiles
 
@@ -69,6 +70,22 @@ def test_a_part_and_a_file_that_is_not_there_go_through(client):
     assert client.get("/app/static/page.js", headers={"range": "bytes=0-3"}).text == "draw"
     assert client.get("/app/static/none.js").status_code == 404
     assert client.get("/app/static/none.js").status_code == 404
+
+
+def test_nobody_fills_the_memory_with_files_that_are_not_there(tmp_path):
+    (tmp_path / "index.html").write_text("<html>" + "the page " * 1000)
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static" / "page.js").write_text(SCRIPT)
+    files = CompressedFiles(create_streamlit_static_handler(str(tmp_path), None))
+    client = TestClient(files)
+
+    for number in range(5):
+        assert client.get(f"/static/none{number}.js").text.startswith("<html>")  # so does Streamlit
+    for path in ("/static/page.js", "/static//page.js", "/static///./page.js"):
+        answer = client.get(path)
+        assert (answer.text, answer.headers["content-encoding"]) == (SCRIPT, "gzip")
+
+    assert len(files._kept) == 1
 
 
 def test_a_page_that_is_known_is_not_sent_again(client):
