@@ -16,7 +16,7 @@ from mnist.calibration import Calibration
 from mnist.claim import Claim, hash_of, study
 from mnist.classifier import UnusableWeights, read_weights, write_weights
 from mnist.network import DigitNetwork
-from mnist.registry import COMPARED_WITH, Registry, Version
+from mnist.registry import Registry, Version
 from mnist.run_lock import run_lock
 from mnist.tuning import Materials, TuningRecipe, blend, tune
 
@@ -152,7 +152,6 @@ def retrain(
         metrics = {
             **outcome.as_json(),
             "base": base_sheet.as_metrics(),
-            COMPARED_WITH: active.version,
             "share_of_tuned": candidate.share,
             "gained": gained,
             "labels": claim.digest(),

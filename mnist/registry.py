@@ -171,8 +171,8 @@ class Registry(Storage):
     def roll_back(self, to: int | None = None) -> Version:
         """Serve an earlier version again: `to`, or the one that the active version replaced.
 
-        What later versions learned is set aside until a person reviews it: it made the version that was not wanted, and
-        the next run would learn it again. Going forward to such a version takes that back.
+        What only other versions learned is set aside: it made the version that was not wanted, and the next run would
+        learn it again. Serving such a version again takes that back.
         Raises NoSuchVersion.
         """
         with self._session() as session:
@@ -186,13 +186,14 @@ class Registry(Storage):
                 raise NoSuchVersion(f"Version {to} was never served; --list shows what there is.")
             rows = update(PredictionRow).where(PredictionRow.reviewed.is_(False))
             rejected = select(ModelRow.version).where(ModelRow.status == "rejected")  # whose labels wait all the same
-            later = rows.where(
-                PredictionRow.processed_by > to,
-                PredictionRow.processed_by.not_in(rejected),
+            lineage = _lineage(session, to)
+            unwanted = rows.where(
+                PredictionRow.processed_by > min(lineage),
+                PredictionRow.processed_by.not_in([*lineage, *session.scalars(rejected)]),
                 PredictionRow.set_aside.is_(None),
             )
-            session.execute(later.values(set_aside=ROLLED_BACK))
-            again = rows.where(PredictionRow.processed_by <= to, PredictionRow.set_aside == ROLLED_BACK)
+            session.execute(unwanted.values(set_aside=ROLLED_BACK))
+            again = rows.where(PredictionRow.processed_by.in_(lineage), PredictionRow.set_aside == ROLLED_BACK)
             session.execute(again.values(set_aside=None))
             return Version(*session.execute(_VERSIONS.where(ModelRow.version == to)).one())
 
@@ -339,6 +340,18 @@ def _replaced(session: Session) -> int | None:
     served = select(func.max(ModelRow.version)).where(ModelRow.status == "retired")
     noted = session.scalar(served.where(ModelRow.version == metrics.get(COMPARED_WITH)))
     return noted or session.scalar(served.where(ModelRow.version < active))
+
+
+def _lineage(session: Session, version: int) -> set[int]:
+    """A version, the one that it replaced, and so on: what they learned, it learned too, and nothing else.
+
+    Not all that came before: in between one may have been taken back. A version that came with a release ends it.
+    """
+    lineage = {version}
+    for each, metrics in session.execute(select(ModelRow.version, ModelRow.metrics).order_by(ModelRow.version.desc())):
+        if each in lineage and COMPARED_WITH in metrics:
+            lineage.add(metrics[COMPARED_WITH])
+    return lineage
 
 
 def _version_or_none(row: Any) -> Version | None:

@@ -295,6 +295,51 @@ def test_going_back_from_a_second_try_does_not_serve_the_first_again(registry, r
     assert row(database_url, bad) == (True, 2, "rolled_back")
 
 
+def test_what_was_taken_back_stays_so_when_later_versions_are_served(registry, repository, database_url):
+    registry.seed(b"shipped", {})
+    good, bad, later, latest = (labelled(repository) for _ in range(4))
+    registry.promote(b"two", {}, parent=1, replaces=1, marks=[mark(good)])
+    registry.promote(b"three", {}, parent=1, replaces=2, marks=[mark(bad)])
+    registry.roll_back()
+    registry.promote(b"four", {}, parent=1, replaces=2, marks=[mark(later)])
+    registry.promote(b"five", {}, parent=1, replaces=4, marks=[mark(latest)])
+
+    for to in (4, 4, 5, 4):
+        registry.roll_back(to)
+
+    assert row(database_url, good) == (True, 2, None)
+    assert row(database_url, bad) == (True, 3, "rolled_back")
+    assert row(database_url, later) == (True, 4, None)
+    assert row(database_url, latest) == (True, 5, "rolled_back")
+
+
+def test_serving_what_was_taken_back_sets_aside_what_took_its_place(registry, repository, database_url):
+    registry.seed(b"shipped", {})
+    first, second = labelled(repository), labelled(repository)
+    registry.promote(b"two", {}, parent=1, replaces=1, marks=[mark(first)])
+    registry.roll_back()
+    registry.promote(b"three", {}, parent=1, replaces=1, marks=[mark(second)])
+
+    registry.roll_back(2)
+    assert (row(database_url, first), row(database_url, second)) == ((True, 2, None), (True, 3, "rolled_back"))
+
+    registry.roll_back(3)
+    assert (row(database_url, first), row(database_url, second)) == ((True, 2, "rolled_back"), (True, 3, None))
+
+
+def test_going_back_to_a_release_leaves_what_was_learned_before_it(registry, repository, database_url):
+    registry.seed(b"shipped", {})
+    before, after = labelled(repository), labelled(repository)
+    registry.promote(b"two", {}, parent=1, replaces=1, marks=[mark(before)])
+    registry.seed(b"release", {})
+    registry.promote(b"four", {}, parent=3, replaces=2, marks=[mark(after)])
+
+    registry.roll_back(3)
+
+    assert row(database_url, before) == (True, 2, None)
+    assert row(database_url, after) == (True, 4, "rolled_back")
+
+
 def test_going_back_passes_a_release_that_nobody_was_served(registry):
     registry.seed(b"shipped", {})
     registry.promote(b"two", {}, parent=1, replaces=1, marks=[])
