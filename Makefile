@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
+# Processes that run the tests; each starts servers and a browser of its own.
+WORKERS ?= 2
 # CPU builds of torch: without them pip brings gigabytes of CUDA. Empty (TORCH_INDEX=) takes what pip's own index has.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
@@ -24,7 +26,7 @@ install: $(BIN)/.ready  ## only install what it needs, into .venv
 
 test: $(BIN)/.ready-dev browser prometheus mariadb  ## run every test: with a real PostgreSQL, MariaDB, browser and Prometheus
 	@echo "==> Running the tests"
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS)
 
 test-resilience: $(BIN)/.ready-dev  ## only the tests that break servers, disks and rules (RESILIENCE_LONG=1: with a real retraining)
 	@$(BIN)/python -m pytest tests/resilience --durations=10

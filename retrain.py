@@ -7,6 +7,7 @@ running; 1 error, nothing was changed; 2 wrong arguments.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import logging
 import os
@@ -40,6 +41,8 @@ log = logging.getLogger("retrain")
 
 
 def main(arguments: list[str] | None = None) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a report holds arrows, and not every terminal or log takes them
     options = parse(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
@@ -79,7 +82,8 @@ def run(options: argparse.Namespace) -> int:
         return say(
             options,
             {"outcome": "rolled_back", "version": version.version},
-            f"Version {version.version} is active again; what later versions learned waits for review.",
+            f"Version {version.version} is active again. Labels that it did not learn are set aside; "
+            "--rollback to a version that did brings them back.",
             0,
         )
 

@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import sys
+import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,9 +36,10 @@ def main(arguments: list[str] | None = None) -> int:
         plan = plan.with_epochs(options.epochs)
     device = choose_device(options.device)
     try:
+        make_sure_of(options.out.parent)
         folder = Settings.from_environment().mnist_dir
         learned, test = load_mnist(folder, train=True), load_mnist(folder, train=False)
-    except (BadSetting, MissingMnist) as error:
+    except (BadSetting, MissingMnist, OSError) as error:
         print(error, file=sys.stderr)
         return 1
 
@@ -58,7 +60,6 @@ def main(arguments: list[str] | None = None) -> int:
     tested = score(logits_of(trained.network, test.frames, device), test.labels, trained.calibration)
 
     weights = write_weights(trained.network, trained.calibration)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_bytes(weights)
     report = {
         "test_accuracy": tested.accuracy,
@@ -87,6 +88,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def make_sure_of(folder: Path) -> None:
+    """Raises OSError where no file can be written: better known before half an hour of training."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(f"{folder} can't be written to ({error.strerror}); name another file with --out.") from error
+
+
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     whole = Plan().recipe.epochs
@@ -100,6 +111,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     if options.out is None:
         is_whole = options.epochs is None or options.epochs >= whole
         options.out = SHIPPED_WEIGHTS if is_whole else TRIAL
+    if options.out.is_dir() or options.out.suffix == ".json":
+        parser.error(f"--out {options.out}: name a file for the weights, such as mine.pt; mine.json is the report's")
     return options
 
 

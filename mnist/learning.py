@@ -16,7 +16,7 @@ from mnist.calibration import Calibration
 from mnist.claim import Claim, hash_of, study
 from mnist.classifier import UnusableWeights, read_weights, write_weights
 from mnist.network import DigitNetwork
-from mnist.registry import Registry, Version
+from mnist.registry import Registry, Version, sha256
 from mnist.run_lock import run_lock
 from mnist.tuning import Materials, TuningRecipe, blend, tune
 
@@ -171,10 +171,14 @@ def retrain(
 def rehearse(
     registry: Registry, shipped: Shipped, gather: Callable[[], Materials], limits: Limits, tell: Tell
 ) -> tuple[Outcome, Claim]:
-    """What a run would learn and what it would set aside, and why; changes nothing. Raises as `retrain`."""
+    """What a run would learn and what it would set aside, and why; neither versions nor labels change.
+
+    Raises as `retrain`.
+    """
     tell.stage("gathering what the network knows")
     materials = gather()
-    base = registry.base()
+    is_known = any(each.metrics.get("sha256") == sha256(shipped.weights) for each in registry.versions())
+    base = registry.base() if is_known else None  # a run would begin by adding the release's
     network, _ = read_weights(shipped.weights if base is None else registry.weights(base.version))
     tell.stage("reading feedback")
     claim = study(registry, network, materials, limits.caps, most_rows=limits.most_rows)

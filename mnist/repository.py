@@ -24,7 +24,7 @@ class UnknownPrediction(LookupError):
 
 
 class AlreadyProcessed(RuntimeError):
-    """A retraining has already processed this label: learned it, held it out or set it aside."""
+    """A retraining has already processed this label (learned, held out, set aside), or an administrator decided it."""
 
 
 class BadLabel(ValueError):
@@ -127,14 +127,15 @@ class Repository(Storage):
     def correct(self, drawing_id: uuid.UUID, label: int | str | None, *, source: str | None = None) -> bool:
         """Say what a stored drawing is: 0–9, a string of digits for a whole number, None for "not a digit".
 
-        A later label replaces an earlier one until a retraining has processed it. source: only a drawing that came so.
-        Returns whether the network had read it so. Raises BadLabel, UnknownPrediction or AlreadyProcessed.
+        A later label replaces an earlier one until a retraining has processed it, or an administrator has decided.
+        source: only a drawing that came so. Returns whether the network had read it so. Raises BadLabel,
+        UnknownPrediction or AlreadyProcessed.
         """
         true_label, true_number = parse_label(label)
         meant = [PredictionRow.id == drawing_id] + ([] if source is None else [PredictionRow.source == source])
         labelled = (
             update(PredictionRow)
-            .where(*meant, PredictionRow.feedback_processed.is_(False))
+            .where(*meant, PredictionRow.feedback_processed.is_(False), PredictionRow.reviewed.is_(False))
             .values(true_label=true_label, true_number=true_number, labelled_at=utc_now())
         )
         guess = select(PredictionRow.predicted_digit, PredictionRow.predicted_number)
@@ -144,7 +145,10 @@ class Repository(Storage):
         if guessed is None:
             raise UnknownPrediction(f"There is no drawing {drawing_id}.")
         if not is_labelled:
-            raise AlreadyProcessed("A retraining has already processed this label; it can't be changed any more.")
+            raise AlreadyProcessed(
+                "A retraining has already processed this label, or an administrator decided it; "
+                "it can't be changed any more."
+            )
         return tuple(guessed) == (true_label, true_number)
 
     def find(self, drawing_id: uuid.UUID) -> Drawing:

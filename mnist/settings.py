@@ -120,7 +120,7 @@ def _database_url(environment: Mapping[str, str]) -> URL:
         # With an @ in the password the rest of it would be taken for the host, and told to the name server and the log.
         if parsed.host and url.partition("?")[0].count("@") > 1:
             raise _unreadable_url()
-        return parsed
+        return _beside_app(parsed)
     if host := environment.get("DB_HOST"):
         return URL.create(
             "postgresql+psycopg2",
@@ -131,6 +131,12 @@ def _database_url(environment: Mapping[str, str]) -> URL:
             database=environment.get("DB_NAME") or "mnist",
         )
     return URL.create("sqlite", database=str(ROOT / "data" / "mnist.db"))
+
+
+def _beside_app(url: URL) -> URL:
+    """A file's relative path counts from app.py's folder: cron would begin elsewhere, with another, empty database."""
+    is_file = url.get_backend_name() == "sqlite" and url.database and not url.database.startswith((":memory:", "file:"))
+    return url.set(database=str(ROOT / url.database)) if is_file and url.database else url
 
 
 def _unreadable_url() -> BadSetting:

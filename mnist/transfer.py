@@ -47,7 +47,7 @@ _UNREADABLE = (ValueError, KeyError, TypeError, OSError, EOFError, RuntimeError,
 
 
 class BadArchive(ValueError):
-    """The file is not one that an export wrote; nothing was taken from it."""
+    """The file is not one that an export wrote, or damaged from some place on; what was read before that stays."""
 
 
 @dataclass(slots=True)
@@ -225,6 +225,8 @@ def _moment(text: str) -> datetime:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    from mnist.classifier import UnusableWeights
+    from mnist.settings import BadSetting
     from mnist.storage import StorageUnavailable
     from mnist.waiting import patiently
 
@@ -235,7 +237,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with patiently():  # nobody waits for a page here, and starting over costs more
             print(_export(options.file) if options.action == "export" else _import(options.file))
-    except (BadArchive, StorageUnavailable, OSError) as error:
+    except (BadArchive, BadSetting, StorageUnavailable, UnusableWeights, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

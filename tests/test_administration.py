@@ -48,6 +48,9 @@ def test_an_administrator_changes_a_label_that_was_learned_and_it_is_learned_aga
 
     found = repository.find(kept.id)
     assert (found.true_label, found.feedback_processed, found.processed_by) == (1, False, None)
+    with pytest.raises(AlreadyProcessed, match="administrator"):
+        repository.correct(kept.id, 7)
+    assert repository.find(kept.id).true_label == 1
     assert found.labelled_at > NOON
     engine = connect(database_url)
     [feedback] = Registry(engine).feedback(10)

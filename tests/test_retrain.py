@@ -292,6 +292,18 @@ def test_what_can_not_be_written_does_not_change_what_was_done(sqlite_url, regis
     assert registry.active_number() == 2
 
 
+def test_a_terminal_that_knows_no_arrows_is_told_all_the_same(sqlite_url, registry):
+    registry.seed(b"shipped", {})
+    registry.reject(b"tuned", {"why": ["99.6 → 99.1 %"]}, parent=1, marks=[])
+    environment = {**os.environ, "DATABASE_URL": sqlite_url.render_as_string(), "PYTHONIOENCODING": "latin-1"}
+
+    done = subprocess.run(
+        [sys.executable, "retrain.py", "--list"], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+
+    assert (done.returncode, "99.6 ? 99.1 %" in done.stdout) == (0, True), done.stderr
+
+
 def test_the_help_names_every_exit_code(capsys):
     with pytest.raises(SystemExit):
         retrain.parse(["--help"])

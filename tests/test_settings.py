@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from mnist.settings import ROOT, BadSetting, Settings
 
@@ -49,7 +50,15 @@ def test_the_parts_of_the_reference_deployments_make_a_url():
 def test_a_url_goes_before_the_parts():
     environment = {"DATABASE_URL": "sqlite:///other.db", "DB_HOST": "db"}
 
-    assert Settings.from_environment(environment).database_url.database == "other.db"
+    # Beside app.py, wherever the command was started.
+    assert Settings.from_environment(environment).database_url.database == str(ROOT / "other.db")
+
+
+@pytest.mark.parametrize("database", ["/var/lib/digits.db", ":memory:", "file:digits.db?mode=ro&uri=true", ""])
+def test_what_is_no_relative_path_stays_as_it_is(database):
+    url = Settings.from_environment({"DATABASE_URL": f"sqlite:///{database}"}).database_url
+
+    assert url == make_url(f"sqlite:///{database}")
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres"])  # the second is old, and still handed out

@@ -88,7 +88,19 @@ def test_a_setting_that_can_not_be_is_told(monkeypatch, capsys):
     assert "MAX_UPLOAD_MB" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--epochs", "0"], ["--epochs", "two"], ["--device", "tpu"]])
+def test_a_folder_that_can_not_be_written_is_told_before_it_trains(somebody_else, capsys):
+    (somebody_else / "locked").mkdir(mode=0o500)
+
+    assert train.main(["--epochs", "1", "--out", str(somebody_else / "locked" / "mine.pt")]) == 1
+    said = capsys.readouterr().err
+    assert "locked can't be written to" in said
+    assert "drawing" not in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--epochs", "0"], ["--epochs", "two"], ["--device", "tpu"], ["--out", "mine.json"], ["--out", "."]],
+)
 def test_wrong_arguments_are_told(arguments):
     with pytest.raises(SystemExit) as stopped:
         train.parse(arguments)

@@ -218,7 +218,7 @@ def test_the_command_is_in_no_hurry(postgres_url, tmp_path, monkeypatch):
     engine.dispose()
 
 
-def test_the_command_carries_drawings_from_one_database_to_another(tmp_path):
+def test_the_command_carries_drawings_from_one_database_to_another(tmp_path, monkeypatch):
     import os
     import subprocess
     import sys
@@ -252,6 +252,10 @@ def test_the_command_carries_drawings_from_one_database_to_another(tmp_path):
     assert run("out.zip/there", "export", f"{tmp_path}/out.zip").returncode == 1  # no folder
     assert (tmp_path / "out.zip").read_bytes() == before
     assert sorted(each.name for each in tmp_path.glob("out*")) == ["out.zip"]
+    monkeypatch.setenv("MAX_UPLOAD_MB", "many")
+    refused = run("there", "import", f"{tmp_path}/out.zip")
+    assert (refused.returncode, refused.stderr.startswith("MAX_UPLOAD_MB is")) == (1, True)
+    monkeypatch.undo()
     refused = run("there", "import", str(Path(__file__)))
     assert (refused.returncode, "export wrote" in refused.stderr) == (1, True)
 

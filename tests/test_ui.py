@@ -3,14 +3,17 @@
 import re
 import uuid
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
 from mnist.administration import MANY
 from mnist.repository import Drawing
+from mnist.ui import detail, history, visitor
 from mnist.ui.gallery import as_html
 from mnist.ui.labels import how_many
 from mnist.ui.probabilities import as_percent, counted, probability_bars
+from mnist.ui.visitor import Unsent
 
 
 def drawing(**changes) -> Drawing:
@@ -53,6 +56,36 @@ def test_a_drawings_link_carries_the_filters_of_its_list():
 
     assert f'href="history?drawing={one.id}&amp;label=Wrong"' in as_html([one], "label=Wrong")
     assert f'href="history?drawing={one.id}"' in as_html([one])
+
+
+def test_the_second_click_of_a_double_one_turns_no_page(monkeypatch):
+    first, second = ((datetime(2026, 11, day, tzinfo=UTC), uuid.uuid4()) for day in (22, 21))
+    state = {"history_pages": [None, first]}
+    monkeypatch.setattr("streamlit.session_state", state)
+
+    history._go_older(second)
+    history._go_older(second)
+    assert state["history_pages"] == [None, first, second]
+
+    for _ in range(4):
+        history._go_newer()
+    assert state["history_pages"] == [None]
+
+
+def test_what_is_deleted_for_good_can_not_be_sent_again(monkeypatch):
+    gone, kept = drawing(), drawing()
+    state = {"unsent": [Unsent(gone, 7), Unsent(kept, 8)], "history_pages": [None]}
+    monkeypatch.setattr("streamlit.session_state", state)
+    monkeypatch.setattr("streamlit.query_params", {})
+    monkeypatch.setattr("mnist.services.recogniser", lambda: SimpleNamespace(delete=lambda *_: 1))
+    monkeypatch.setattr("mnist.services.sign_in", lambda: SimpleNamespace(is_on=False))
+    monkeypatch.setattr("mnist.ui.visitor.session_id", lambda: "me")
+
+    detail._delete(gone)
+    assert [each.drawing for each in visitor.unsent()] == [kept]
+
+    history._delete_all()
+    assert visitor.unsent() == []
 
 
 def test_there_is_a_bar_for_each_digit_and_the_likeliest_stands_out():

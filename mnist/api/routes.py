@@ -41,7 +41,7 @@ _PROBLEMS = {
     400: "Not an image, or an invalid label",
     401: "The API key is missing or wrong",
     404: "No such drawing",
-    409: "A retraining has already processed this label",
+    409: "A retraining has already processed this label, or an administrator decided it",
     413: "Over the limit of bytes or pixels",
     415: "Not an accepted Content-Type",
     422: "The body or a header does not have the expected shape",

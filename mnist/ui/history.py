@@ -172,12 +172,17 @@ def _first_page() -> None:
 
 
 def _go_newer() -> None:
-    st.session_state["history_pages"].pop()
-    st.session_state["history_turned"] = True
+    _turn_to(st.session_state["history_pages"][:-1] or [None])
 
 
 def _go_older(place: Place) -> None:
-    st.session_state["history_pages"].append(place)
+    pages = st.session_state["history_pages"]
+    if pages[-1] != place:  # the second click of a double one comes with the same place
+        _turn_to([*pages, place])
+
+
+def _turn_to(pages: list[Place | None]) -> None:
+    st.session_state["history_pages"] = pages
     st.session_state["history_turned"] = True
 
 
@@ -196,4 +201,5 @@ def _delete_all() -> None:
     st.session_state["deleted"] = "One drawing is deleted." if count == 1 else f"{count} drawings are deleted."
     _first_page()
     visitor.forget()
+    visitor.keep_unsent([])  # or a correction that waits would bring its drawing back
     st.session_state["thanks"] = None

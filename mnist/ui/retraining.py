@@ -69,7 +69,7 @@ def _offer_to_roll_back(versions: Sequence[Version]) -> None:
     if not earlier:
         return
     with st.popover("Serve another version", icon=":material/history:"):
-        st.write("What later versions learned is set aside until somebody reviews it.")
+        st.write("Labels that it did not learn are set aside; serving a version that did brings them back.")
         to = st.selectbox("Version", earlier, format_func=lambda number: f"v{number}")
         st.button("Serve it", type="primary", on_click=_roll_back, args=(to,))
 
