@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +27,17 @@ class Calibration:
     def probabilities(self, logits: Tensor) -> Tensor:
         """(N, 11) logits -> (N, 10) summing to 1: which digit it is, supposing that it is one."""
         return F.softmax(logits[:, :DIGITS].double() / self.temperature, dim=1)
+
+    def read(self, logits: Sequence[float]) -> tuple[tuple[float, ...], float]:
+        """One drawing's eleven logits -> ten probabilities and the outlier score.
+
+        The same as `probabilities` and `outlier_score`, whose tensors take a tenth of a whole recognition's time.
+        """
+        most = max(logits[:DIGITS])
+        shares = [math.exp((logit - most) / self.temperature) for logit in logits[:DIGITS]]
+        whole = sum(shares)
+        together = most + math.log(sum(math.exp(logit - most) for logit in logits[:DIGITS]))
+        return tuple(share / whole for share in shares), logits[DIGITS] - together
 
 
 def outlier_score(logits: Tensor) -> Tensor:

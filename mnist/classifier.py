@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mnist.calibration import Calibration, outlier_score
-from mnist.network import CLASSES, DIGITS, DigitNetwork, as_input
+from mnist.calibration import Calibration
+from mnist.network import DigitNetwork, as_input
 from mnist.second_look import look_again
 
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "digits.pt"
@@ -65,7 +65,7 @@ class Classifier:
     def __init__(self, network: nn.Module, calibration: Calibration, version: int) -> None:
         self.calibration = calibration
         self.version = version
-        self._answer = freeze(_Answer(network, calibration), torch.zeros(1, 28, 28, dtype=torch.uint8))
+        self._network = freeze(_FromFrames(network), torch.zeros(1, 28, 28, dtype=torch.uint8))
         self._lock = threading.Lock()
 
     @classmethod
@@ -91,21 +91,18 @@ class Classifier:
             return []
         seen = torch.from_numpy(np.ascontiguousarray(frames))
         with torch.inference_mode(), self._lock:
-            answers = self._answer(seen)
-            rows = answers.tolist()
-            unsure = [number for number, row in enumerate(rows) if max(row[_PROBABILITIES]) < self.calibration.unsure]
+            logits = self._network(seen)
+            rows = [self.calibration.read(row) for row in logits.tolist()]
+            unsure = [number for number, (odds, _) in enumerate(rows) if max(odds) < self.calibration.unsure]
             if unsure:
-                again = look_again(self._logits, as_input(seen[unsure]), answers[unsure, :CLASSES])
-                for number, row in zip(unsure, self.calibration.probabilities(again).tolist(), strict=True):
-                    rows[number][_PROBABILITIES] = row
-        return [
-            self._judge(tuple(row[_PROBABILITIES]), row[_SCORE], too_wide(frame))
-            for row, frame in zip(rows, frames, strict=True)
-        ]
+                again = look_again(self._logits, as_input(seen[unsure]), logits[unsure])
+                for number, row in zip(unsure, again.tolist(), strict=True):
+                    rows[number] = (self.calibration.read(row)[0], rows[number][1])
+        return [self._judge(*row, too_wide(frame)) for row, frame in zip(rows, frames, strict=True)]
 
     def _logits(self, inputs: Tensor) -> Tensor:
         """(N, 1, 28, 28) of the network's input, between pixels where it was turned or scaled."""
-        logits: Tensor = self._answer(inputs.squeeze(1) * 255)[:, :CLASSES]
+        logits: Tensor = self._network(inputs.squeeze(1) * 255)
         return logits
 
     def _judge(self, probabilities: tuple[float, ...], score: float, refused: bool) -> Prediction:
@@ -117,25 +114,16 @@ class Classifier:
         return Prediction(probabilities, score, verdict, self.version)
 
 
-class _Answer(nn.Module):
-    """(N, 28, 28) 0..255 -> (N, 22) float64: logits, probabilities, outlier score.
+class _FromFrames(nn.Module):
+    """(N, 28, 28) 0..255 -> (N, 11) logits: from pixels on in one, for every call from Python takes time."""
 
-    From pixels to numbers in one, for every call from Python takes time.
-    """
-
-    def __init__(self, network: nn.Module, calibration: Calibration) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self._calibration = calibration
 
     def forward(self, frames: Tensor) -> Tensor:
-        logits = self.network(as_input(frames))
-        score = outlier_score(logits).unsqueeze(1)
-        return torch.cat([logits.double(), self._calibration.probabilities(logits), score.double()], dim=1)
-
-
-_PROBABILITIES = slice(CLASSES, CLASSES + DIGITS)
-_SCORE = CLASSES + DIGITS
+        logits: Tensor = self.network(as_input(frames))
+        return logits
 
 
 def too_wide(frame: np.ndarray) -> bool:

@@ -42,6 +42,16 @@ def test_few_digits_lie_above_the_refusal_threshold():
     assert 0 < (outlier_score(logits) >= calibration.not_a_digit).double().mean().item() < 0.01
 
 
+def test_one_drawing_is_read_as_many_are():
+    calibration = Calibration(temperature=1.7, not_a_digit=0.0, unsure=0.5)
+    logits = torch.randn(50, 11, generator=torch.Generator().manual_seed(3)) * 30
+
+    rows = [calibration.read(row) for row in logits.tolist()]
+
+    assert torch.allclose(torch.tensor([odds for odds, _ in rows]).double(), calibration.probabilities(logits))
+    assert torch.allclose(torch.tensor([score for _, score in rows]), outlier_score(logits), atol=1e-4)
+
+
 def test_the_outlier_score_is_the_log_odds_of_the_eleventh_class():
     logits = torch.randn(5, 11, generator=torch.Generator().manual_seed(0))
 
