@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, Table, and_, bindparam, case, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Table, and_, bindparam, case, delete, func, insert, select, update
 
 from mnist.database import PredictionRow
 from mnist.storage import Storage, change
@@ -195,7 +195,7 @@ class Repository(Storage):
     def check(self) -> None:
         """Make sure that the database answers and has its tables."""
         with self._session() as session:
-            session.execute(text("SELECT 1"))
+            session.execute(select(PredictionRow.id).limit(1))
 
 
 # Of a labelled row: "not a digit" is right where no digit was read.

@@ -249,6 +249,20 @@ def test_a_check_passes_only_while_the_database_answers(repository):
         Repository(connect(URL.create("postgresql+psycopg2", "someone", "x", "127.0.0.1", 9, "mnist"))).check()
 
 
+def test_tables_that_have_gone_are_noticed_and_made_again(repository, database_url):
+    repository.check()
+    engine = connect(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE predictions"))
+        connection.execute(text("DROP TABLE models"))
+        connection.execute(text("DROP TABLE alembic_version"))
+    engine.dispose()
+
+    with pytest.raises(StorageUnavailable):
+        repository.check()
+    repository.check()
+
+
 @pytest.mark.parametrize("label", [-1, 10, 7.0, True, "", "x", "٣", "-1", "1" * 13, b"7", [7]])
 def test_only_digits_numbers_and_none_are_labels(label):
     with pytest.raises(BadLabel):
