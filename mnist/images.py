@@ -190,23 +190,29 @@ def _check_still(image: Image.Image, data: bytes) -> None:
 
 def _shrink(image: Image.Image) -> Image.Image:
     """Average whole blocks of pixels until the longer side fits. Returns RGBA."""
+    spare_bits = _spare_bits(image)
     if max(image.size) <= WORKING_SIDE:  # a canvas's picture
-        return _to_rgba(image)
+        return _to_rgba(image, spare_bits)
     factor = _factor(image)
     width, height = image.size
     small = Image.new("RGBA", (-(-width // factor), -(-height // factor)))
     # In strips, because converting a large picture to RGBA at once would take its memory twice more.
     for top in range(0, height, STRIP_ROWS * factor):
         strip = image.crop((0, top, width, min(height, top + STRIP_ROWS * factor)))
-        small.paste(_to_rgba(strip).reduce(factor), (0, top // factor))
+        small.paste(_to_rgba(strip, spare_bits).reduce(factor), (0, top // factor))
     if max(small.size) > WORKING_SIDE:
         small.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BOX)
     return small
 
 
-def _to_rgba(strip: Image.Image) -> Image.Image:
-    if strip.mode.startswith("I"):  # 16-bit grey: Pillow would clip it, not scale it
-        strip = Image.fromarray((np.clip(np.asarray(strip), 0, 65535) >> 8).astype(np.uint8))
+def _spare_bits(image: Image.Image) -> int:
+    """Of a picture of 16-bit grey, how many to leave out; scanners and arrays often fill 8 or 12 of them."""
+    return max(0, int(image.getextrema()[1]).bit_length() - 8) if image.mode.startswith("I") else 0  # type: ignore[arg-type]
+
+
+def _to_rgba(strip: Image.Image, spare_bits: int) -> Image.Image:
+    if strip.mode.startswith("I"):  # Pillow would clip it, not scale it
+        strip = Image.fromarray((np.clip(np.asarray(strip), 0, 65535) >> spare_bits).astype(np.uint8))
     return strip if strip.mode == "RGBA" else strip.convert("RGBA")
 
 

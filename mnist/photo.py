@@ -26,6 +26,7 @@ FAINTEST = 0.45  # of the drawing's own density: paler than that is a shadow tha
 NEAR = 0.35  # of the main piece's size: a piece of ink that close belongs to the same drawing
 NEXT_DIGIT = 0.8  # as NEAR, for a piece as high as the main one
 MIN_PART = 0.015  # of the main piece's weight: less is a speck
+MOST_PARTS = 200  # pieces that are looked at, the heaviest; more are a pattern, and each is compared with each
 BLOB = 2.5  # times its thickness squared: a piece with less area is a shadow or a coin, not a stroke
 PALER = 0.6  # of the main piece's mean density: a paler piece is what is left of a shadow
 
@@ -270,10 +271,10 @@ def _belonging(stats: np.ndarray, score: np.ndarray, main: int) -> list[int]:
     reach = np.where(on_line, NEXT_DIGIT, NEAR) * size[main]
     density = score / stats[:, cv2.CC_STAT_AREA]
     candidates = [
-        i
-        for i in range(1, len(stats))
-        if i != main and score[i] >= MIN_PART * score[main] and density[i] >= PALER * density[main]
-    ]
+        int(i)
+        for i in np.argsort(-score, kind="stable")
+        if i and i != main and score[i] >= MIN_PART * score[main] and density[i] >= PALER * density[main]
+    ][:MOST_PARTS]
     kept, front = [main], [main]
     while front:
         piece = front.pop()

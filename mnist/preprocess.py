@@ -16,6 +16,10 @@ INK = 24  # of 255, after the strongest ink is stretched to 255: above the noise
 MIN_INK_PIXELS = 12  # a speck: less ink than the thinnest brush leaves at a touch
 
 
+SPECK = 0.01  # of the largest piece's area: less is dust
+FAINTEST = 96  # of 255, the strongest pixel of a frame: a thinner pen than any trained on leaves less
+
+
 class BlankDrawing(ValueError):
     """There is no ink: nothing drawn, one colour all over, or fully transparent."""
 
@@ -60,14 +64,16 @@ def find_ink(pixels: np.ndarray) -> np.ndarray:
     middle = edges.shape[1] // 2
     paper = np.partition(edges, middle, axis=1)[:, middle].tolist()  # the median, in a quarter of np.median's time
     for plane, level in zip(planes, paper, strict=True):
-        distance = cv2.absdiff(plane, np.array([level, 0.0, 0.0, 0.0])) if level else plane
+        distance = cv2.absdiff(plane, np.full_like(plane, level)) if level else plane
         ink = cv2.max(ink, distance) if ink.size else distance
     strongest = cv2.minMaxLoc(ink)[1]
     if strongest < MIN_CONTRAST:
         raise BlankDrawing("The picture is empty.")
     if is_photo(ink):
         return photo_ink(pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[:, :, :3]))
-    return ink if strongest == 255 else cv2.convertScaleAbs(ink, alpha=255 / strongest)
+    if grain := _grain(ink, strongest):
+        ink, strongest = cv2.subtract(ink, np.full_like(ink, grain)), strongest - grain
+    return _without_specks(ink if strongest == 255 else cv2.convertScaleAbs(ink, alpha=255 / strongest))
 
 
 def frame_ink(ink: np.ndarray) -> Prepared:
@@ -81,8 +87,12 @@ def frame_ink(ink: np.ndarray) -> Prepared:
     crop = ink[top:bottom, left:right]
     height, width = crop.shape
     box = _fit(crop)
-    if not box.any():  # specks far apart, each too small to leave a trace
+    peak = box.max()
+    if not peak:  # specks far apart, each too small to leave a trace
         raise BlankDrawing("There are no more than specks on the picture.")
+    if peak < FAINTEST:  # a pen far thinner than a pixel of the frame: made stronger it looks like a thicker one
+        fine = _fit(crop.astype(np.float32))
+        box = cv2.convertScaleAbs(fine, alpha=FAINTEST / fine.max())
     return Prepared(
         frame=_centre(box),
         height=height,
@@ -116,6 +126,40 @@ def _border(pixels: np.ndarray) -> np.ndarray:
     return np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
 
 
+def _grain(distance: np.ndarray, strongest: float) -> float:
+    """How far the paper strays from its usual colour, 0 where it is flat; at most a third of the ink.
+
+    That of three quarters of the edge, as strokes may leave the picture.
+    """
+    edge = _border(distance)
+    if not edge.any():
+        return 0.0
+    usual = np.partition(edge, 3 * len(edge) // 4)[3 * len(edge) // 4]
+    return min(float(usual), strongest // 3)
+
+
+def _without_specks(ink: np.ndarray) -> np.ndarray:
+    """Erase dust and grain: pieces of ink with less than SPECK of the largest one's area, wherever they are.
+
+    A single one far away would shrink the digit to a fraction of its frame.
+    """
+    marks = (ink >= INK).view(np.uint8)
+    left, top, width, height = cv2.boundingRect(marks)
+    box = np.s_[top : top + height, left : left + width]
+    marks = marks[box]
+    if not width or cv2.connectedComponents(marks, connectivity=8)[0] <= 2:
+        return ink  # one piece: nearly every drawing
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(marks, connectivity=8)
+    area = stats[:, cv2.CC_STAT_AREA]
+    is_speck = area < SPECK * area[1:].max()
+    is_speck[0] = False
+    if not is_speck.any():
+        return ink
+    kept = ink.copy()
+    kept[box][is_speck[labels]] = 0
+    return kept
+
+
 def _bounds(marks: np.ndarray) -> tuple[int, int, int, int]:
     # MNIST's own 28 × 28 pictures and other tiny ones have few pixels, so the speck shrinks with the picture.
     if cv2.countNonZero(marks) < min(MIN_INK_PIXELS, max(2, marks.size // 200)):
@@ -125,7 +169,7 @@ def _bounds(marks: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def _fit(crop: np.ndarray) -> np.ndarray:
-    """Scale so that the longer side is BOX pixels. Returns (h, w) uint8, h, w ≤ BOX."""
+    """Scale so that the longer side is BOX pixels. Returns (h, w) of the same type, h, w ≤ BOX."""
     height, width = crop.shape
     scale = BOX / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

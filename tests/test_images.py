@@ -75,6 +75,12 @@ def test_sixteen_bits_are_scaled_not_clipped():
     assert np.abs(decode(save(Image.fromarray(ramp)))[0, :, 0].astype(int) - np.linspace(0, 255, 64)).max() <= 1
 
 
+@pytest.mark.parametrize("most", [255, 4095])
+def test_sixteen_bits_of_which_fewer_are_used_are_no_blank(most):
+    ramp = np.tile(np.linspace(0, most, 64).astype(np.uint16), (64, 1))
+    assert np.abs(decode(save(Image.fromarray(ramp)))[0, :, 0].astype(int) - np.linspace(0, 255, 64)).max() <= 1
+
+
 def test_a_palette_keeps_its_transparent_colour():
     image = corner_picture().convert("P", palette=Image.Palette.ADAPTIVE, colors=2)
     black = image.getpixel((40, 30))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 
 import cv2
 import numpy as np
@@ -192,6 +193,18 @@ def test_simulated_photos(kind):
 
 
 @pytest.mark.filterwarnings("error")
+def test_a_pattern_takes_bounded_time():
+    pattern = np.full((SIDE, SIDE), 255, np.uint8)
+    for y, x in np.random.default_rng(2).integers(0, 3, (71 * 71, 2)) + np.mgrid[0:639:9, 0:639:9].reshape(2, -1).T:
+        pattern[y : y + 3, x : x + 3] = 0
+    pattern[300:320, 300:320] = 0
+    assert is_photo(255 - pattern)
+
+    began = time.process_time()
+    photo_ink(pattern)
+    assert time.process_time() - began < 2
+
+
 def test_ink_that_fills_its_box_is_measured_without_a_warning():
     picture = photograph(np.zeros((HEIGHT, WIDTH), np.uint8))
     picture[150:300, 300:330] = 30  # a thick 1 with the corners of a ruler

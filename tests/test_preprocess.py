@@ -119,6 +119,50 @@ def test_size_does_not_matter(scale):
     assert likeness(drawn, FRAME) > 0.98
 
 
+def flecks(pixels: np.ndarray) -> np.ndarray:
+    """With dust on the glass of the scanner."""
+    for x, y in ((960, 40), (30, 940), (980, 990), (500, 15)):
+        pixels[y : y + 4, x : x + 4] = 100
+    return pixels
+
+
+def lit_from_the_left(side: int) -> np.ndarray:
+    """A photo of a pen's strokes, made as small as MNIST's: light falls from 200 to 150 of 255."""
+    ink = cv2.resize(draw(), (side, side), interpolation=cv2.INTER_AREA) / 255
+    return np.rint(np.linspace(200, 150, side)[None] * (1 - 0.7 * ink)).astype(np.uint8)
+
+
+def scanned(noise: float) -> np.ndarray:
+    """Pencil on paper with grain, lit evenly."""
+    grain = np.random.default_rng(3).normal(0, noise, (400, 400))
+    return np.clip(np.rint(245 - draw(size=(400, 400), brush=9, move=(60, 50)) / 255 * 80 + grain), 0, 255).astype(
+        np.uint8
+    )
+
+
+@pytest.mark.parametrize(("pixels", "least"), [
+    (flecks(255 - draw(size=(1000, 1000), move=(300, 300))), 0.99),
+    (255 - draw(scale=4, size=(1000, 1000), brush=0.5), 0.9),  # 2 pixels of 700
+    (draw(scale=1.7, size=(500, 500), brush=0.4), 0.9),  # a pencil of 1 pixel
+    (lit_from_the_left(28), 0.95),
+    (lit_from_the_left(48), 0.95),
+    (scanned(2), 0.95),
+    (scanned(3), 0.95),
+], ids=["flecks", "thin pen", "pencil of a pixel", "28 pixels", "48 pixels", "grain", "more grain"])  # fmt: skip
+def test_dust_thin_pens_grain_and_light_do_not_matter(pixels, least):
+    frame = prepare(pixels).frame
+
+    assert likeness(frame, FRAME) > least
+    assert frame.max() >= 90
+
+
+def test_a_dot_that_is_no_dust_stays():
+    with_dot = draw()
+    cv2.circle(with_dot, (220, 220), 9, 255, -1)
+
+    assert prepare(with_dot).width > prepare(draw()).width
+
+
 def test_jpeg_artefacts_do_not_matter():
     for quality in (40, 75, 95):
         data = cv2.imencode(".jpg", 255 - draw(), [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
@@ -208,6 +252,15 @@ def test_an_empty_jpeg_is_a_blank():
 
 @pytest.mark.parametrize("side", [280, 640, 1024])
 @pytest.mark.parametrize("specks", [12, 13, 20, 40])
+@pytest.mark.parametrize("shape", [(4, 1), (1, 4), (4, 1, 3), (4, 1, 4), (4, 4)])
+def test_a_picture_of_four_rows_is_a_picture(shape):
+    """OpenCV takes an array of four numbers for one colour."""
+    for seed in range(5):
+        pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+        with contextlib.suppress(BlankDrawing):
+            assert prepare(pixels).frame.shape == (28, 28)
+
+
 def test_dust_is_a_blank_or_a_frame_and_never_an_error(side, specks):
     rng = np.random.default_rng(specks)
     pixels = np.full((side, side), 255, np.uint8)
