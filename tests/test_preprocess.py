@@ -250,8 +250,6 @@ def test_an_empty_jpeg_is_a_blank():
         prepare(decode(data))
 
 
-@pytest.mark.parametrize("side", [280, 640, 1024])
-@pytest.mark.parametrize("specks", [12, 13, 20, 40])
 @pytest.mark.parametrize("shape", [(4, 1), (1, 4), (4, 1, 3), (4, 1, 4), (4, 4)])
 def test_a_picture_of_four_rows_is_a_picture(shape):
     """OpenCV takes an array of four numbers for one colour."""
@@ -261,6 +259,8 @@ def test_a_picture_of_four_rows_is_a_picture(shape):
             assert prepare(pixels).frame.shape == (28, 28)
 
 
+@pytest.mark.parametrize("side", [280, 640, 1024])
+@pytest.mark.parametrize("specks", [12, 13, 20, 40])
 def test_dust_is_a_blank_or_a_frame_and_never_an_error(side, specks):
     rng = np.random.default_rng(specks)
     pixels = np.full((side, side), 255, np.uint8)

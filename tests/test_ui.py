@@ -9,7 +9,7 @@ import pytest
 
 from mnist.administration import MANY
 from mnist.repository import Drawing
-from mnist.ui import detail, history, visitor
+from mnist.ui import answer, detail, history, visitor
 from mnist.ui.gallery import as_html
 from mnist.ui.labels import how_many
 from mnist.ui.probabilities import as_percent, counted, probability_bars
@@ -62,6 +62,7 @@ def test_the_second_click_of_a_double_one_turns_no_page(monkeypatch):
     first, second = ((datetime(2026, 11, day, tzinfo=UTC), uuid.uuid4()) for day in (22, 21))
     state = {"history_pages": [None, first]}
     monkeypatch.setattr("streamlit.session_state", state)
+    monkeypatch.setattr("streamlit.query_params", {})
 
     history._go_older(second)
     history._go_older(second)
@@ -70,6 +71,56 @@ def test_the_second_click_of_a_double_one_turns_no_page(monkeypatch):
     for _ in range(4):
         history._go_newer()
     assert state["history_pages"] == [None]
+
+
+def test_the_address_says_which_page_of_the_history_it_is(monkeypatch):
+    state, address = {}, {}
+    monkeypatch.setattr("streamlit.session_state", state)
+    monkeypatch.setattr("streamlit.query_params", address)
+    monkeypatch.setattr("streamlit.html", lambda *_, **__: None)
+    first, second = ((datetime(2026, 11, day, tzinfo=UTC), uuid.uuid4()) for day in (22, 21))
+    assert history._pages() == [None]
+    history._go_older(first)
+    at_first = dict(address)
+    history._go_older(second)
+    assert history._pages() == [None, first, second]
+
+    address.update(at_first)  # the browser's Back
+    assert history._pages() == [None, first]
+    address.clear()  # a link to the history
+    assert history._pages() == [None]
+    address.update(before=f"{second[0].isoformat()}~{second[1]}")  # back from a drawing, after a reload
+    assert history._pages() == [None, second]
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_drawing_whose_label_waits_stays_as_it_was(monkeypatch, waits):
+    before, asked = drawing(), {}
+    state = {"recognition": SimpleNamespace(drawing=before), "unsent": [Unsent(before, 7)] if waits else []}
+    monkeypatch.setattr("streamlit.session_state", state)
+    monkeypatch.setattr("mnist.ui.visitor.session_id", lambda: "me")
+    monkeypatch.setattr("mnist.ui.visitor.keeps", lambda: True)
+    recogniser = SimpleNamespace(recognise=lambda _, **how: asked.update(how))
+    monkeypatch.setattr("mnist.services.recogniser", lambda: recogniser)
+
+    answer.read(b"one more stroke", source="canvas")
+
+    assert asked["grows_from"] is (None if waits else before)
+
+
+def test_only_who_touches_the_switch_changes_what_the_browser_remembers(monkeypatch):
+    state, written = {}, []
+    monkeypatch.setattr("streamlit.session_state", state)
+    monkeypatch.setattr("streamlit.context", SimpleNamespace(cookies={"keep": "no"}))  # chosen in another tab
+    monkeypatch.setattr("streamlit.html", lambda script, **_: written.append(re.findall("keep=(yes|no)", script)))
+
+    visitor.choose_to_keep(True)
+    assert written == []
+
+    visitor.has_chosen()
+    for kept in (True, True):
+        visitor.choose_to_keep(kept)
+    assert written == [["yes"]]
 
 
 def test_what_is_deleted_for_good_can_not_be_sent_again(monkeypatch):

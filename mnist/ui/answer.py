@@ -23,12 +23,14 @@ def read(data: bytes, *, source: str) -> None:
     if st.session_state.get("read_digest") == digest:
         return
     before = visitor.recognition()
+    # A label that waits belongs to the drawing as it was.
+    grows = before and source == "canvas" and before.drawing.id not in {each.drawing.id for each in visitor.unsent()}
     try:
         found = services.recogniser().recognise(
             data,
             source=source,
             session_id=visitor.session_id(),
-            grows_from=before.drawing if before and source == "canvas" else None,
+            grows_from=before.drawing if before and grows else None,
             keep=visitor.keeps(),
         )
     except (BlankDrawing, BadImage) as problem:
@@ -151,7 +153,7 @@ def _ask_for_number(found: Recognition, start_over: Callable[[], None]) -> None:
                 st.error("Type the number with digits only, for example 2026.")
             else:
                 _label(found.drawing, start_over, typed)
-                st.rerun(scope="fragment" if found.drawing.source == "canvas" else "app")
+                st.rerun()
 
 
 def _a(label: int | str | None) -> str:

@@ -32,9 +32,14 @@ def show() -> None:
             return_image_data=True,
             key=f"canvas_{st.session_state.get('canvas_turn', 0)}",
         )
+        if "canvas_edit" not in st.session_state:
+            st.session_state["canvas_edit"] = 0
+            if _objects(canvas):  # of a session that has ended: this one's empty start would wipe them
+                st.session_state["canvas_start"], st.session_state["canvas_edit"] = _objects(canvas), 1
+                st.rerun()
         if late := _late_strokes(canvas):
             _restart_canvas(canvas, _start() + late)
-            st.rerun(scope="fragment")
+            st.rerun()  # of the page: a browser that comes back has asked for all of it
         strokes = _strokes(canvas)
         with st.container(horizontal=True, key="tools"):
             st.button(

@@ -66,16 +66,13 @@ def show() -> None:
 def _pages() -> list[Place | None]:
     """Where each page up to the present one begins.
 
-    The address holds the present one, for whoever comes back from a drawing; Newer then leads to the first.
+    The address says which one that is, so that the browser's Back turns pages, and whoever comes back from a drawing
+    finds it; where it is not known how they got there, Newer leads to the first.
     """
-    if "history_pages" not in st.session_state:
-        place = _place(st.query_params.get("before", ""))
-        st.session_state["history_pages"] = [None, place] if place else [None]
-    pages: list[Place | None] = st.session_state["history_pages"]
-    if pages[-1]:
-        st.query_params["before"] = f"{pages[-1][0].isoformat()}~{pages[-1][1]}"
-    else:
-        st.query_params.pop("before", None)
+    place = _place(st.query_params.get("before", ""))
+    pages: list[Place | None] = st.session_state.get("history_pages", [None])
+    pages = pages[: pages.index(place) + 1] if place in pages else [None, place]
+    st.session_state["history_pages"] = pages
     if st.session_state.pop("history_turned", False):
         top = "document.querySelector('[data-testid=stMain]')?.scrollTo(0, 0)"
         st.html(f"<script>{top}</script>", unsafe_allow_javascript=True)
@@ -168,7 +165,7 @@ def _moments(days: Any) -> tuple[datetime | None, datetime | None]:
 
 
 def _first_page() -> None:
-    st.session_state["history_pages"] = [None]
+    _go_to([None])
 
 
 def _go_newer() -> None:
@@ -182,8 +179,16 @@ def _go_older(place: Place) -> None:
 
 
 def _turn_to(pages: list[Place | None]) -> None:
-    st.session_state["history_pages"] = pages
+    _go_to(pages)
     st.session_state["history_turned"] = True
+
+
+def _go_to(pages: list[Place | None]) -> None:
+    st.session_state["history_pages"] = pages
+    if pages[-1]:
+        st.query_params["before"] = f"{pages[-1][0].isoformat()}~{pages[-1][1]}"
+    else:
+        st.query_params.pop("before", None)
 
 
 def _offer_to_delete_all() -> None:
@@ -198,6 +203,8 @@ def _delete_all() -> None:
     except StorageUnavailable:
         st.session_state["deleted"] = "Nothing was deleted: the database can’t be reached. Try again later."
         return
+    if count == 0:
+        return  # the second tap of a double one
     st.session_state["deleted"] = "One drawing is deleted." if count == 1 else f"{count} drawings are deleted."
     _first_page()
     visitor.forget()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -88,20 +89,30 @@ def _show_confusion(labels: Sequence[Label]) -> None:
     st.subheader("Which digits are confused", anchor=False, divider="gray")
     cells = insight.confusion(labels)
     clicked = st.altair_chart(
-        confusion_chart(cells, ink=style.ink()), on_select="rerun", selection_mode=CELL, key="confusion"
+        confusion_chart(cells, ink=style.ink()),
+        on_select=partial(_choose_by, "chart"),
+        selection_mode=CELL,
+        key="confusion",
     )
     mistakes = sorted((cell for cell in cells if cell.truth != cell.guess), key=lambda cell: -cell.count)
     chosen = st.selectbox(
         "Drawings behind one cell: click it above, or choose a mistake",
         [None, *((cell.truth, cell.guess) for cell in mistakes)],
         format_func=lambda pair: "–" if pair is None else f"{pair[0]} read as {pair[1]}",
+        on_change=_choose_by,
+        args=("box",),
     )
     points = clicked["selection"].get(CELL, []) if clicked else []
-    if points:
+    if points and st.session_state.get("cell_chosen_by") != "box":
         chosen = (points[0]["truth"], points[0]["guess"])
     if chosen is None:
         return
     _show_drawings(insight.in_cell(labels, *chosen), "None of them is yours.", key="cell")
+
+
+def _choose_by(what: str) -> None:
+    """The chart goes on telling what was clicked before the box was used."""
+    st.session_state["cell_chosen_by"] = what
 
 
 def _show_reliability(labels: Sequence[Label]) -> None:

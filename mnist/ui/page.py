@@ -22,6 +22,14 @@ def model() -> None:
     model.show()
 
 
+@st.fragment(run_every=3600)
+def _come_back() -> None:
+    """After a pause of minutes, or a restart of the server, the browser asks for a new run only where a part repeats.
+
+    Without one it would send its strokes to a session that has never run, which drops them.
+    """
+
+
 st.set_page_config(page_title="Draw a digit", page_icon=str(Path(__file__).with_name("icon.png")), layout="centered")
 style.apply()
 draw_page = st.Page(recognise.show, title="Draw", icon=":material/draw:", default=True)
@@ -46,4 +54,5 @@ detail.open_chosen(history_page)
 if chosen != draw_page:
     st.set_page_config(page_title=f"{chosen.title} · Draw a digit")
     recognise.start_over()  # or the answer would wait there for a canvas that comes back empty
+_come_back()
 chosen.run()

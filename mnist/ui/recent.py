@@ -6,7 +6,7 @@ import streamlit as st
 
 from mnist import services
 from mnist.repository import StorageUnavailable
-from mnist.ui import gallery, visitor
+from mnist.ui import administrator, detail, gallery, visitor
 
 SHOWN = 12
 
@@ -19,9 +19,16 @@ def show() -> None:
         st.info("The list can’t be shown: the database can’t be reached.", icon=":material/cloud_off:")
         return
     if not drawings:
-        st.caption("Nothing yet. What you draw appears here, with what the program read.")
+        st.caption(
+            "Nothing yet. What you draw appears here, with what the program read."
+            if visitor.keeps()
+            else "Nothing is kept while the switch is off."
+        )
         return
-    gallery.show(drawings)
+    if administrator.is_signed_in():
+        gallery.show_with_buttons(drawings, detail.choose, key="latest")
+    else:
+        gallery.show(drawings)
     _show_contribution()
 
 

@@ -27,7 +27,7 @@ def show() -> None:
         "Keep my drawings, to improve the program",
         key="keeps",
         value=visitor.keeps(),
-        on_change=start_over,
+        on_change=_switch,
         help="Drawings are stored with what the program read and what you said, without your name or address. "
         "Switched off, nothing of what you draw is stored.",
     )
@@ -35,6 +35,11 @@ def show() -> None:
     with above:
         WAYS_IN[way_in or "Draw"]()
     recent.show()
+
+
+def _switch() -> None:
+    visitor.has_chosen()
+    start_over()
 
 
 def start_over() -> None:

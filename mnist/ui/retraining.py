@@ -38,14 +38,12 @@ def _show_retraining() -> None:
             on_click=services.background().start,
             key="retrain",
         )
-        if now is None:
-            st.caption(_waiting())
-        elif now.is_running:
+        if now is not None and now.is_running:
             st.progress(now.share, text=f"{now.stage} …")
-        elif now.failed:
-            st.error(now.result)
         else:
-            st.success(now.result)
+            if now is not None:
+                (st.error if now.failed else st.success)(now.result)
+            st.caption(_waiting())
         if not is_running and now is not None and now.is_running:
             st.rerun()  # just started: begin to look every second
 

@@ -50,11 +50,16 @@ def keeps() -> bool:
     return bool(st.session_state.get("keeps_drawings", st.context.cookies.get("keep") != "no"))
 
 
+def has_chosen() -> None:
+    """The switch was touched in this visit."""
+    st.session_state["has_chosen_to_keep"] = True
+
+
 def choose_to_keep(kept: bool) -> None:
     """For this visit, and in a cookie for the next ones; links and reloads begin another visit."""
     # A widget's own state is gone as soon as another page is open.
     st.session_state["keeps_drawings"] = kept
-    if kept != (st.context.cookies.get("keep") != "no"):
+    if st.session_state.pop("has_chosen_to_keep", False):  # not where another tab's choice is only heard of
         cookie = f"keep={'yes' if kept else 'no'}; Path=/; Max-Age={KEPT_SECONDS}; SameSite=Lax"
         st.html(f"<script>document.cookie = '{cookie}'</script>", unsafe_allow_javascript=True)
 

@@ -1,0 +1,66 @@
+"""Coming back to a page whose server has forgotten it: after a restart, or minutes of sleep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+from sqlalchemy import URL
+
+from tests.browser.conftest import Visitor
+from tests.browser.server import free_port, running_app
+from tests.browser.strokes import DIGITS
+
+
+SEVEN = DIGITS[7][0]
+
+
+@pytest.fixture
+def restart(visit, tmp_path: Path):
+    """Opens the page, does something there, and goes on when its server has been replaced."""
+
+    def restart(before: Callable[[Visitor], None], after: Callable[[Visitor], None]) -> None:
+        url, port = URL.create("sqlite", database=str(tmp_path / "mnist.db")), free_port()
+        with running_app(url, tmp_path / "log", port) as address:
+            visitor = visit(address)
+            visitor.settle()
+            before(visitor)
+        with running_app(url, tmp_path / "log", port):
+            expect(visitor.page.get_by_test_id("stConnectionStatus")).to_have_count(0, timeout=60_000)
+            visitor.settle()
+            after(visitor)
+
+    return restart
+
+
+def test_a_page_on_which_nothing_was_done_answers_when_its_server_is_another_one(restart):
+    def after(visitor: Visitor) -> None:
+        visitor.draw(SEVEN)
+        expect(visitor.answer).to_have_text("7")
+
+    restart(lambda visitor: None, after)
+
+
+def test_what_is_on_the_canvas_stays_when_its_server_is_another_one(restart):
+    def before(visitor: Visitor) -> None:
+        visitor.draw(SEVEN)
+        expect(visitor.answer).to_have_text("7")
+        visitor.button("Clear").click()
+        visitor.wait_until_empty()
+        visitor.draw(SEVEN)
+        expect(visitor.answer).to_have_text("7")
+
+    def after(visitor: Visitor) -> None:
+        expect(visitor.answer).to_have_text("7")
+        visitor.page.wait_for_timeout(2000)
+        expect(visitor.answer).to_have_text("7")
+        inked = (
+            "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v, i) => i % 4 == 0 && v > 200)"
+        )
+        assert visitor.page.locator("canvas.dc-canvas.lower-canvas").evaluate(inked)
+        visitor.button("Undo").click()
+        visitor.wait_until_empty()
+
+    restart(before, after)
