@@ -13,7 +13,6 @@ from tests.browser.conftest import Visitor
 from tests.browser.server import free_port, running_app
 from tests.browser.strokes import DIGITS
 
-
 SEVEN = DIGITS[7][0]
 
 
