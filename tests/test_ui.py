@@ -120,7 +120,7 @@ def test_only_who_touches_the_switch_changes_what_the_browser_remembers(monkeypa
     visitor.has_chosen()
     for kept in (True, True):
         visitor.choose_to_keep(kept)
-    assert written == [["yes"]]
+    assert written == [["yes"], ["yes"]]
 
 
 def test_what_is_deleted_for_good_can_not_be_sent_again(monkeypatch):

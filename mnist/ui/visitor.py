@@ -59,7 +59,8 @@ def choose_to_keep(kept: bool) -> None:
     """For this visit, and in a cookie for the next ones; links and reloads begin another visit."""
     # A widget's own state is gone as soon as another page is open.
     st.session_state["keeps_drawings"] = kept
-    if st.session_state.pop("has_chosen_to_keep", False):  # not where another tab's choice is only heard of
+    # Not where another tab's choice is only heard of; in every run, because one that is cut short sends nothing.
+    if st.session_state.get("has_chosen_to_keep"):
         cookie = f"keep={'yes' if kept else 'no'}; Path=/; Max-Age={KEPT_SECONDS}; SameSite=Lax"
         st.html(f"<script>document.cookie = '{cookie}'</script>", unsafe_allow_javascript=True)
 
