@@ -207,7 +207,9 @@ def _shrink(image: Image.Image) -> Image.Image:
 
 def _spare_bits(image: Image.Image) -> int:
     """Of a picture of 16-bit grey, how many to leave out; scanners and arrays often fill 8 or 12 of them."""
-    return max(0, int(image.getextrema()[1]).bit_length() - 8) if image.mode.startswith("I") else 0  # type: ignore[arg-type]
+    if not image.mode.startswith("I"):
+        return 0
+    return max(0, int(image.getextrema()[1]).bit_length() - 8)  # type: ignore[arg-type]
 
 
 def _to_rgba(strip: Image.Image, spare_bits: int) -> Image.Image:

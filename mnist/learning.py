@@ -16,7 +16,7 @@ from mnist.calibration import Calibration
 from mnist.claim import Claim, hash_of, study
 from mnist.classifier import UnusableWeights, read_weights, write_weights
 from mnist.network import DigitNetwork
-from mnist.registry import Registry, Version, sha256
+from mnist.registry import Registry, Version
 from mnist.run_lock import run_lock
 from mnist.tuning import Materials, TuningRecipe, blend, tune
 
@@ -177,8 +177,7 @@ def rehearse(
     """
     tell.stage("gathering what the network knows")
     materials = gather()
-    is_known = any(each.metrics.get("sha256") == sha256(shipped.weights) for each in registry.versions())
-    base = registry.base() if is_known else None  # a run would begin by adding the release's
+    base = registry.base() if registry.knows(shipped.weights) else None  # a run would begin by adding them
     network, _ = read_weights(shipped.weights if base is None else registry.weights(base.version))
     tell.stage("reading feedback")
     claim = study(registry, network, materials, limits.caps, most_rows=limits.most_rows)

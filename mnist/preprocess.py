@@ -13,11 +13,9 @@ FRAME = 28  # MNIST's picture: 28 × 28 …
 BOX = 20  # … with the digit scaled into 20 × 20 and centred by its mass (http://yann.lecun.com/exdb/mnist)
 MIN_CONTRAST = 32  # of 255: below it, paper grain and JPEG noise would be read as ink
 INK = 24  # of 255, after the strongest ink is stretched to 255: above the noise of JPEG, below a faint edge
-MIN_INK_PIXELS = 12  # a speck: less ink than the thinnest brush leaves at a touch
-
-
-SPECK = 0.01  # of the largest piece's area: less is dust
-FAINTEST = 96  # of 255, the strongest pixel of a frame: a thinner pen than any trained on leaves less
+MIN_INK_PIXELS = 12  # less ink than the thinnest brush leaves at a touch: nothing was drawn
+DUST = 0.01  # of the largest piece's area: a smaller piece is none of the drawing
+FAINTEST_PEAK = 96  # of 255, the strongest pixel of a frame: a thinner pen than any trained on leaves less
 
 
 class BlankDrawing(ValueError):
@@ -90,9 +88,9 @@ def frame_ink(ink: np.ndarray) -> Prepared:
     peak = box.max()
     if not peak:  # specks far apart, each too small to leave a trace
         raise BlankDrawing("There are no more than specks on the picture.")
-    if peak < FAINTEST:  # a pen far thinner than a pixel of the frame: made stronger it looks like a thicker one
+    if peak < FAINTEST_PEAK:  # a pen far thinner than a pixel of the frame: made stronger it looks like a thicker one
         fine = _fit(crop.astype(np.float32))
-        box = cv2.convertScaleAbs(fine, alpha=FAINTEST / fine.max())
+        box = cv2.convertScaleAbs(fine, alpha=FAINTEST_PEAK / fine.max())
     return Prepared(
         frame=_centre(box),
         height=height,
@@ -139,7 +137,7 @@ def _grain(distance: np.ndarray, strongest: float) -> float:
 
 
 def _without_specks(ink: np.ndarray) -> np.ndarray:
-    """Erase dust and grain: pieces of ink with less than SPECK of the largest one's area, wherever they are.
+    """Erase dust and grain: pieces of ink with less than DUST of the largest one's area, wherever they are.
 
     A single one far away would shrink the digit to a fraction of its frame.
     """
@@ -151,7 +149,7 @@ def _without_specks(ink: np.ndarray) -> np.ndarray:
         return ink  # one piece: nearly every drawing
     _, labels, stats, _ = cv2.connectedComponentsWithStats(marks, connectivity=8)
     area = stats[:, cv2.CC_STAT_AREA]
-    is_speck = area < SPECK * area[1:].max()
+    is_speck = area < DUST * area[1:].max()
     is_speck[0] = False
     if not is_speck.any():
         return ink

@@ -107,6 +107,11 @@ class Registry(Storage):
                 return known
             return _add_shipped(session, weights, {**metrics, "sha256": digest})
 
+    def knows(self, weights: bytes) -> bool:
+        """Whether shipped weights are in the table."""
+        with self._session() as session:
+            return _shipped(session, sha256(weights)) is not None
+
     def active(self) -> Version | None:
         """The version to serve; None before the first `seed`."""
         with self._session() as session:

@@ -135,8 +135,9 @@ def _database_url(environment: Mapping[str, str]) -> URL:
 
 def _beside_app(url: URL) -> URL:
     """A file's relative path counts from app.py's folder: cron would begin elsewhere, with another, empty database."""
-    is_file = url.get_backend_name() == "sqlite" and url.database and not url.database.startswith((":memory:", "file:"))
-    return url.set(database=str(ROOT / url.database)) if is_file and url.database else url
+    if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith((":memory:", "file:")):
+        return url
+    return url.set(database=str(ROOT / url.database))
 
 
 def _unreadable_url() -> BadSetting:

@@ -117,7 +117,7 @@ def test_only_who_touches_the_switch_changes_what_the_browser_remembers(monkeypa
     visitor.choose_to_keep(True)
     assert written == []
 
-    visitor.has_chosen()
+    visitor.note_switch_touched()
     for kept in (True, True):
         visitor.choose_to_keep(kept)
     assert written == [["yes"], ["yes"]]

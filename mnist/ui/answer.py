@@ -23,8 +23,8 @@ def read(data: bytes, *, source: str) -> None:
     if st.session_state.get("read_digest") == digest:
         return
     before = visitor.recognition()
-    # A label that waits belongs to the drawing as it was.
-    grows = before and source == "canvas" and before.drawing.id not in {each.drawing.id for each in visitor.unsent()}
+    waiting = {each.drawing.id for each in visitor.unsent()}  # whose labels belong to the drawings as they were
+    grows = before is not None and source == "canvas" and before.drawing.id not in waiting
     try:
         found = services.recogniser().recognise(
             data,
@@ -163,7 +163,7 @@ def _a(label: int | str | None) -> str:
 
 
 def _label(drawing: Drawing, start_over: Callable[[], None], label: int | str | None) -> None:
-    others = [each for each in visitor.unsent() if each.drawing.id != drawing.id]
+    others = visitor.unsent_but(drawing)
     try:
         services.recogniser().correct(drawing, label)
     except StorageUnavailable:

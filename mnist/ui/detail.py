@@ -115,7 +115,7 @@ def _delete(drawing: Drawing) -> None:
     except StorageUnavailable as error:
         st.session_state["detail_problem"] = f"Not deleted: {error}"
     else:
-        visitor.keep_unsent([each for each in visitor.unsent() if each.drawing.id != drawing.id])
+        visitor.keep_unsent(visitor.unsent_but(drawing))
         _leave()
 
 

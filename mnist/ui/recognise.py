@@ -38,7 +38,7 @@ def show() -> None:
 
 
 def _switch() -> None:
-    visitor.has_chosen()
+    visitor.note_switch_touched()
     start_over()
 
 

@@ -50,9 +50,9 @@ def keeps() -> bool:
     return bool(st.session_state.get("keeps_drawings", st.context.cookies.get("keep") != "no"))
 
 
-def has_chosen() -> None:
-    """The switch was touched in this visit."""
-    st.session_state["has_chosen_to_keep"] = True
+def note_switch_touched() -> None:
+    """From now on the browser remembers how the switch stands: somebody chose it in this visit."""
+    st.session_state["switch_touched"] = True
 
 
 def choose_to_keep(kept: bool) -> None:
@@ -60,7 +60,7 @@ def choose_to_keep(kept: bool) -> None:
     # A widget's own state is gone as soon as another page is open.
     st.session_state["keeps_drawings"] = kept
     # Not where another tab's choice is only heard of; in every run, because one that is cut short sends nothing.
-    if st.session_state.get("has_chosen_to_keep"):
+    if st.session_state.get("switch_touched"):
         cookie = f"keep={'yes' if kept else 'no'}; Path=/; Max-Age={KEPT_SECONDS}; SameSite=Lax"
         st.html(f"<script>document.cookie = '{cookie}'</script>", unsafe_allow_javascript=True)
 
@@ -68,6 +68,11 @@ def choose_to_keep(kept: bool) -> None:
 def unsent() -> list[Unsent]:
     """Oldest first."""
     return list(st.session_state.get("unsent", ()))
+
+
+def unsent_but(drawing: Drawing) -> list[Unsent]:
+    """Those of other drawings."""
+    return [each for each in unsent() if each.drawing.id != drawing.id]
 
 
 def keep_unsent(corrections: list[Unsent]) -> None:

@@ -9,11 +9,9 @@ from datetime import timedelta
 
 import pytest
 from playwright.sync_api import expect
-from sqlalchemy import URL
 
 from mnist.database import connect
 from mnist.repository import Repository
-from tests.browser.server import free_port, running_app
 from tests.browser.strokes import DIGITS
 from tests.browser.test_page import how_many
 
@@ -182,24 +180,3 @@ def test_who_keeps_drawings_out_gets_answers_and_leaves_nothing(visit, shared_ap
     visitor.settle()
     expect(visitor.labels.first).to_be_visible()
     assert how_many(url) == before + 1
-
-
-def test_the_switch_holds_when_the_server_starts_again_under_the_page(visit, tmp_path):
-    url, port = URL.create("sqlite", database=str(tmp_path / "mnist.db")), free_port()
-    with running_app(url, tmp_path / "log", port) as address:
-        visitor = visit(address)
-        visitor.page.get_by_text("Keep my drawings, to improve the program").click()
-        expect(visitor.page.get_by_role("switch")).not_to_be_checked()
-        visitor.page.wait_for_timeout(2000)
-        visitor.draw(SEVEN)
-        visitor.settle()
-        expect(visitor.answer).to_have_text("7")
-    with running_app(url, tmp_path / "log", port):
-        expect(visitor.page.get_by_test_id("stConnectionStatus")).to_have_count(0, timeout=60_000)
-        visitor.settle()
-        visitor.draw(SEVEN, size=120)
-        visitor.settle()
-        visitor.page.wait_for_timeout(3000)
-
-        expect(visitor.page.get_by_role("switch")).not_to_be_checked()
-        assert how_many(url) == 0

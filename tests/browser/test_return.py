@@ -12,6 +12,7 @@ from sqlalchemy import URL
 from tests.browser.conftest import Visitor
 from tests.browser.server import free_port, running_app
 from tests.browser.strokes import DIGITS
+from tests.browser.test_page import how_many
 
 SEVEN = DIGITS[7][0]
 
@@ -20,7 +21,7 @@ SEVEN = DIGITS[7][0]
 def restart(visit, tmp_path: Path):
     """Opens the page, does something there, and goes on when its server has been replaced."""
 
-    def restart(before: Callable[[Visitor], None], after: Callable[[Visitor], None]) -> None:
+    def restart(before: Callable[[Visitor], None], after: Callable[[Visitor], None]) -> URL:
         url, port = URL.create("sqlite", database=str(tmp_path / "mnist.db")), free_port()
         with running_app(url, tmp_path / "log", port) as address:
             visitor = visit(address)
@@ -30,6 +31,7 @@ def restart(visit, tmp_path: Path):
             expect(visitor.page.get_by_test_id("stConnectionStatus")).to_have_count(0, timeout=60_000)
             visitor.settle()
             after(visitor)
+        return url
 
     return restart
 
@@ -63,3 +65,21 @@ def test_what_is_on_the_canvas_stays_when_its_server_is_another_one(restart):
         visitor.wait_until_empty()
 
     restart(before, after)
+
+
+def test_the_switch_holds_when_its_server_is_another_one(restart):
+    def before(visitor: Visitor) -> None:
+        visitor.page.get_by_text("Keep my drawings, to improve the program").click()
+        expect(visitor.page.get_by_role("switch")).not_to_be_checked()
+        visitor.page.wait_for_timeout(2000)
+        visitor.draw(SEVEN)
+        visitor.settle()
+        expect(visitor.answer).to_have_text("7")
+
+    def after(visitor: Visitor) -> None:
+        visitor.draw(SEVEN, size=120)
+        visitor.settle()
+        visitor.page.wait_for_timeout(3000)
+        expect(visitor.page.get_by_role("switch")).not_to_be_checked()
+
+    assert how_many(restart(before, after)) == 0
