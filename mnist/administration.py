@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy import delete, func, select, update
 
 from mnist.database import TO_REVIEW, PredictionRow
 from mnist.repository import Drawing, UnknownPrediction, as_drawing, in_portions, insert_all, parse_label, utc_now
@@ -73,16 +73,8 @@ class Administration(Storage):
     def _places(self) -> Iterator[Any]:
         """Which drawings have a label, and how large their pictures are."""
         row = PredictionRow
-        order = (row.labelled_at, row.id)
-        wanted = select(*order, func.length(row.image).label("size")).where(row.labelled_at.is_not(None))
-        next_ones = wanted
-        while True:
-            with self._session() as session:
-                chunk = session.execute(next_ones.order_by(*order).limit(CHUNK)).all()
-            yield from chunk
-            if len(chunk) < CHUNK:
-                return
-            next_ones = wanted.where(tuple_(*order) > (chunk[-1].labelled_at, chunk[-1].id))
+        places = select(row.labelled_at, row.id, func.length(row.image).label("size"))
+        return self._in_turn(places.where(row.labelled_at.is_not(None)), row.labelled_at, row.id)
 
     def _some(self, ids: Sequence[uuid.UUID]) -> list[Drawing]:
         """In this order, as far as they still exist."""

@@ -18,7 +18,6 @@ from mnist.repository import UnknownPrediction, in_portions, utc_now
 from mnist.storage import Storage, change
 
 CHUNK = 500  # rows that one statement names
-PLACES = 5_000  # rows that are read at once where no picture is
 HELD_OUT = "held_out"  # set aside for the exam: this person's drawings are never trained on
 ROLLED_BACK = "rolled_back"  # set aside with the version that learned it
 COMPARED_WITH = "compared_with"  # in the metrics: the version that served; a promoted one took its place
@@ -239,19 +238,8 @@ class Registry(Storage):
 
     def _places(self, *, processed: bool) -> Iterator[Any]:
         """Which labels there are, and how large their pictures."""
-        place = tuple_(PredictionRow.labelled_at, PredictionRow.id)
-        order: list[Any] = [PredictionRow.labelled_at, PredictionRow.id]
-        order = [column.desc() for column in order] if processed else order
         wanted = _PLACES.where(_IS_FEEDBACK, PredictionRow.feedback_processed.is_(processed))
-        next_ones = wanted.order_by(*order).limit(PLACES)
-        while True:
-            with self._session() as session:
-                chunk = session.execute(next_ones).all()
-            yield from chunk
-            if len(chunk) < PLACES:
-                return
-            last = (chunk[-1].labelled_at, chunk[-1].id)
-            next_ones = wanted.where(place < last if processed else place > last).order_by(*order).limit(PLACES)
+        return self._in_turn(wanted, PredictionRow.labelled_at, PredictionRow.id, backwards=processed)
 
     def _some(self, ids: Sequence[uuid.UUID]) -> list[Feedback]:
         """In this order, as far as they still exist."""

@@ -452,7 +452,7 @@ def test_a_label_that_is_changed_while_it_is_read_comes_once(registry, repositor
 
 
 def test_feedback_is_read_to_its_limit_across_chunks(registry, repository, monkeypatch):
-    monkeypatch.setattr("mnist.registry.PLACES", 200)
+    monkeypatch.setattr("mnist.storage.AT_ONCE", 200)
     template = labelled(repository)
     repository.add_all([replace(template, id=uuid.uuid4()) for _ in range(1_100)])
 

@@ -9,7 +9,7 @@ import pytest
 
 from mnist.administration import MANY
 from mnist.repository import Drawing
-from mnist.ui import answer, detail, history, visitor
+from mnist.ui import administrator, answer, detail, history, visitor
 from mnist.ui.gallery import as_html
 from mnist.ui.labels import how_many
 from mnist.ui.probabilities import as_percent, counted, probability_bars
@@ -121,6 +121,23 @@ def test_only_who_touches_the_switch_changes_what_the_browser_remembers(monkeypa
     for kept in (True, True):
         visitor.choose_to_keep(kept)
     assert written == [["yes"], ["yes"]]
+
+
+def test_a_held_key_decides_one_label_however_long_the_next_one_takes(monkeypatch):
+    clock, decided = SimpleNamespace(now=100.0), []
+    monkeypatch.setattr("streamlit.session_state", {})
+    monkeypatch.setattr("time.monotonic", lambda: clock.now)
+    registry = SimpleNamespace(review=lambda drawing_id, **_: decided.append(drawing_id))
+    monkeypatch.setattr("mnist.services.registry", lambda: registry)
+    first, second = drawing(), drawing()
+
+    for shown, seconds in [(first, 0), (first, 2), (first, 2), (second, 0.5), (second, 0.5), (second, 1)]:
+        if shown is second:
+            administrator._note_shown()
+        clock.now += seconds
+        administrator._decide(shown, accept=False)
+
+    assert decided == [first.id, second.id]
 
 
 def test_what_is_deleted_for_good_can_not_be_sent_again(monkeypatch):

@@ -76,6 +76,7 @@ def _show_review() -> None:
 
 
 def _show_disputed(drawing: Drawing, waiting: int) -> None:
+    _note_shown()
     left, right = st.columns([46, 54], gap="medium")
     with left:
         st.image(drawing.image, width=260, alt=gallery.described(drawing))
@@ -99,12 +100,18 @@ def _show_disputed(drawing: Drawing, waiting: int) -> None:
         st.caption(f"{number}. The next retraining follows your decision.")
 
 
+def _note_shown() -> None:
+    """A decision was made, and the next drawing is on the page from now on."""
+    if st.session_state.get("next_shown_at") == math.inf:
+        st.session_state["next_shown_at"] = time.monotonic()
+
+
 def _decide(drawing: Drawing, accept: bool) -> None:
-    now = time.monotonic()
-    before = st.session_state.get("decided_at", -math.inf)
-    st.session_state["decided_at"] = now
-    if now - before < DOUBLE_TAP_SECONDS:
+    now, shown_at = time.monotonic(), st.session_state.get("next_shown_at", -math.inf)
+    if now - shown_at < DOUBLE_TAP_SECONDS:
+        st.session_state["next_shown_at"] = max(now, shown_at)  # the key is still held
         return
+    st.session_state["next_shown_at"] = math.inf  # not yet: on a busy machine that takes longer than a double tap
     try:
         services.registry().review(drawing.id, accept=accept)
     except (StorageUnavailable, UnknownPrediction) as error:

@@ -22,15 +22,12 @@ def read(data: bytes, *, source: str) -> None:
     digest = hashlib.sha256(data).hexdigest()
     if st.session_state.get("read_digest") == digest:
         return
-    before = visitor.recognition()
-    waiting = {each.drawing.id for each in visitor.unsent()}  # whose labels belong to the drawings as they were
-    grows = before is not None and source == "canvas" and before.drawing.id not in waiting
     try:
         found = services.recogniser().recognise(
             data,
             source=source,
             session_id=visitor.session_id(),
-            grows_from=before.drawing if before and grows else None,
+            grows_from=_before() if source == "canvas" else None,
             keep=visitor.keeps(),
         )
     except (BlankDrawing, BadImage) as problem:
@@ -38,6 +35,21 @@ def read(data: bytes, *, source: str) -> None:
     else:
         visitor.remember(found)
     st.session_state["read_digest"] = digest
+
+
+def take_up(picture: bytes | None) -> None:
+    """What is on the canvas of a browser that comes back to a new session goes on as the drawing that it was."""
+    try:
+        latest = services.recogniser().recent(limit=1, session_id=visitor.session_id())
+    except StorageUnavailable:
+        return
+    visitor.take_up(next((each for each in latest if each.image == picture), None))
+
+
+def _before() -> Drawing | None:
+    """The drawing on the canvas before its latest stroke; none where its label waits, which is of what it was."""
+    before = visitor.drawing()
+    return None if before and before.id in {each.drawing.id for each in visitor.unsent()} else before
 
 
 def show_empty(invitation: str) -> None:

@@ -30,12 +30,16 @@ def show() -> None:
             # The counter makes two equal starts differ, so that Clear works twice; the canvas ignores it.
             initial_drawing={"objects": _start(), "edit": st.session_state.get("canvas_edit", 0)},
             return_image_data=True,
-            key=f"canvas_{st.session_state.get('canvas_turn', 0)}",
+            key="canvas",
         )
+        if st.session_state.pop("canvas_was_left", False):
+            # The browser remembers its last picture, even while it is not on the page.
+            st.session_state["canvas_stale"], st.session_state["canvas_left"] = _digest(canvas), None
         if "canvas_edit" not in st.session_state:
             st.session_state["canvas_edit"] = 0
             if _objects(canvas):  # of a session that has ended: this one's empty start would wipe them
                 st.session_state["canvas_start"], st.session_state["canvas_edit"] = _objects(canvas), 1
+                answer.take_up(canvas.image_bytes)
                 st.rerun()
         if late := _late_strokes(canvas):
             _restart_canvas(canvas, _start() + late)
@@ -71,11 +75,9 @@ def start_over() -> None:
 
 
 def leave() -> None:
-    """Another way in was chosen: whoever comes back finds a new, empty canvas."""
+    """Another way in was chosen: whoever comes back finds the canvas empty."""
     start_over()
-    # The browser remembers the last picture of a canvas by its key, even while it is not on the page.
-    st.session_state["canvas_turn"] = st.session_state.get("canvas_turn", 0) + 1
-    st.session_state["canvas_stale"] = None
+    st.session_state["canvas_was_left"] = True
 
 
 def _answer(canvas: CanvasResult, strokes: list[dict[str, Any]]) -> None:

@@ -71,7 +71,7 @@ button[kind="primary"], button[kind="primary"]:hover { color: light-dark(#ffffff
 @media (max-width: 640px) {
   .stMainBlockContainer { padding-top: 3.6rem; }
   .answer { min-height: 5rem; }
-  [class*="st-key-canvas_"] { margin-inline: auto; }
+  .st-key-canvas { margin-inline: auto; }
   .st-key-tools { justify-content: center; }
   .stMainBlockContainer .stVerticalBlock { gap: .7rem; }
   .answer .digit { font-size: 5rem; }
@@ -81,7 +81,7 @@ button[kind="primary"], button[kind="primary"]:hover { color: light-dark(#ffffff
 /* A phone on its side: the canvas is what it is held for. */
 @media (max-height: 480px) {
   .stMainBlockContainer { padding-top: 3.2rem; }
-  .stMainBlockContainer:has([class*="st-key-canvas_"]) h1 { display: none; }
+  .stMainBlockContainer:has(.st-key-canvas) h1 { display: none; }
 }
 @media (forced-colors: active) {
   .bars i { forced-color-adjust: none; background: Highlight; opacity: 1; }

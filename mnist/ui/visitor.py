@@ -32,8 +32,20 @@ def recognition() -> Recognition | None:
     return found
 
 
+def drawing() -> Drawing | None:
+    """The same as it is, or would be, stored."""
+    found, taken_up = recognition(), st.session_state.get("taken_up")
+    return found.drawing if found else taken_up
+
+
+def take_up(before: Drawing | None) -> None:
+    """A drawing of a session that has ended is on the page again, and not read yet."""
+    st.session_state["taken_up"] = before
+
+
 def remember(found: Recognition) -> None:
     st.session_state["recognition"] = found
+    take_up(None)
     st.session_state["problem"] = None
     st.session_state["thanks"] = None
 
@@ -41,6 +53,7 @@ def remember(found: Recognition) -> None:
 def forget(problem: str | None = None) -> None:
     """No answer is on the page any more; a problem says why the latest picture has none."""
     st.session_state["recognition"] = None
+    take_up(None)
     st.session_state["problem"] = problem
     st.session_state["read_digest"] = None
 

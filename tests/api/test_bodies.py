@@ -253,6 +253,35 @@ def test_bodies_are_let_go_of_once_they_are_answered(serve, monkeypatch):
     assert client.post("/api/predict", content=seven(), headers=PNG).status_code == 200
 
 
+def test_one_client_leaves_others_room_for_their_uploads(monkeypatch):
+    monkeypatch.setattr("mnist.api.bodies.HELD_BYTES", 100)
+    uploads = Uploads(10)
+
+    async def take(address: str, size: int, meanwhile=None) -> None:
+        async def body():
+            return {"type": "http.request", "body": bytes(size)}
+
+        scope = {"type": "http", "method": "POST", "headers": [], "client": (address, 1)}
+        async with uploads.receive(Request(scope, body), 100) as received:
+            assert len(received) == size
+            if meanwhile:
+                await meanwhile()
+
+    async def is_refused(address: str, size: int, status: int) -> None:
+        with pytest.raises(HTTPException) as told:
+            await take(address, size)
+        assert (told.value.status_code, told.value.headers) == (status, {"Retry-After": "2"})
+
+    async def beside_a_large_one() -> None:
+        await is_refused("192.0.2.1", 10, 429)
+        await take("192.0.2.2", 40)
+        await is_refused("192.0.2.2", 60, 503)
+
+    asyncio.run(take("192.0.2.1", 55, beside_a_large_one))  # a single one may be larger than half of the room
+    asyncio.run(take("192.0.2.1", 90))
+    assert not uploads._held
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.just(as_base64(blank())),
     lambda inner: (

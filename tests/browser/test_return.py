@@ -64,7 +64,28 @@ def test_what_is_on_the_canvas_stays_when_its_server_is_another_one(restart):
         visitor.button("Undo").click()
         visitor.wait_until_empty()
 
-    restart(before, after)
+    assert how_many(restart(before, after)) == 2  # the first one was cleared
+
+
+def test_a_canvas_that_was_left_for_another_page_stays_too(restart):
+    def before(visitor: Visitor) -> None:
+        visitor.draw(SEVEN)
+        expect(visitor.answer).to_have_text("7")
+        visitor.page.get_by_role("link", name="History").click()
+        visitor.page.get_by_role("link", name="Draw").click()
+        visitor.wait_until_empty()
+        visitor.settle()
+        visitor.draw(DIGITS[1][0])
+        expect(visitor.answer).to_have_text("1")
+
+    def after(visitor: Visitor) -> None:
+        expect(visitor.answer).to_have_text("1")
+        visitor.draw(SEVEN[:1], size=60, at=(220, 220))
+        visitor.settle()
+        visitor.button("Undo").click()
+        expect(visitor.answer).to_have_text("1")
+
+    assert how_many(restart(before, after)) == 2
 
 
 def test_the_switch_holds_when_its_server_is_another_one(restart):
