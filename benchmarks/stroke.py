@@ -1,12 +1,14 @@
 """From the pointer's release to the visible answer, in headless Chromium: the page, the floor, and Gradio's Sketchpad.
 
-Run it with `python -m benchmarks.stroke [--strokes 50]`. The three pages take turns, stroke by stroke. The clock is the
-browser's own: from the event of the release to the frame in which the answer is drawn.
+Run it with `python -m benchmarks.stroke [--strokes 50]`. The three pages take turns, stroke by stroke, in another order
+every time: Gradio is still at work when the next one's turn comes. The clock is the browser's own: from the event of
+the release to the frame in which the answer is drawn.
 """
 
 from __future__ import annotations
 
 import argparse
+import random
 import shutil
 import tempfile
 from contextlib import ExitStack
@@ -112,9 +114,10 @@ def main() -> None:
             ),
         }
         times: dict[str, list[float]] = {name: [] for name in pages}
+        rng = random.Random(0)
         for number in range(strokes + WARM_UP):
-            for name, subject in pages.items():
-                took = subject.time_stroke(number)
+            for name in rng.sample(list(pages), len(pages)):
+                took = pages[name].time_stroke(number)
                 if number >= WARM_UP:
                     times[name].append(took)
         browser.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 
@@ -15,6 +16,8 @@ from mnist.recognition import Recognition
 from mnist.repository import MAX_NUMBER, AlreadyProcessed, BadLabel, Drawing, StorageUnavailable, parse_label
 from mnist.ui import gallery, labels, visitor
 from mnist.ui.probabilities import as_percent, probability_bars
+
+AHEAD_SECONDS = 0.015  # that the answer is ahead of its buttons: Streamlit sends every 5 ms what a script has made
 
 
 def read(data: bytes, *, source: str) -> None:
@@ -78,6 +81,7 @@ def show(start_over: Callable[[], None]) -> None:
         _invite("Reading …")
         return
     _show_headline(found)
+    time.sleep(AHEAD_SECONDS)  # what the browser gets together it draws together, and eleven labels take it a while
     if not visitor.keeps():
         st.caption("Your drawings are not kept, so there is nothing to correct.")
     else:
