@@ -87,7 +87,8 @@ class Uploads:
                         return
                     if self._held.total() > HELD_BYTES:
                         raise HTTPException(503, "Too many uploads at once. Try again.", {"Retry-After": "2"})
-                    if len(body) < self._held[client] > HELD_BYTES // 2:
+                    is_only_one = self._held[client] == len(body)
+                    if not is_only_one and self._held[client] > HELD_BYTES // 2:
                         raise HTTPException(429, "Send fewer uploads at once.", {"Retry-After": "2"})
         except TimeoutError:
             raise HTTPException(400, f"The upload did not end within {self._seconds:.0f} seconds. {remedy}") from None

@@ -32,7 +32,7 @@ def show() -> None:
             return_image_data=True,
             key="canvas",
         )
-        if st.session_state.pop("canvas_was_left", False):
+        if st.session_state.pop("canvas_was_away", False):
             # The browser remembers its last picture, even while it is not on the page.
             st.session_state["canvas_stale"], st.session_state["canvas_left"] = _digest(canvas), None
         if "canvas_edit" not in st.session_state:
@@ -77,7 +77,7 @@ def start_over() -> None:
 def leave() -> None:
     """Another way in was chosen: whoever comes back finds the canvas empty."""
     start_over()
-    st.session_state["canvas_was_left"] = True
+    st.session_state["canvas_was_away"] = True
 
 
 def _answer(canvas: CanvasResult, strokes: list[dict[str, Any]]) -> None:

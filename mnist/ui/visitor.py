@@ -33,8 +33,9 @@ def recognition() -> Recognition | None:
 
 
 def drawing() -> Drawing | None:
-    """The same as it is, or would be, stored."""
-    found, taken_up = recognition(), st.session_state.get("taken_up")
+    """What is on the page, read in this session or in one that has ended."""
+    found = recognition()
+    taken_up: Drawing | None = st.session_state.get("taken_up")
     return found.drawing if found else taken_up
 
 
