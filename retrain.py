@@ -96,9 +96,9 @@ def run(options: argparse.Namespace) -> int:
     )
     watcher = Machine() if options.progress else Bar() if sys.stderr.isatty() else Lines()
     if options.dry_run:
-        outcome, claim = rehearse(registry, shipped, lambda: gather(settings.mnist_dir), limits, watcher)
+        outcome, claim = rehearse(engine, shipped, lambda: gather(settings.mnist_dir), limits, watcher)
         return say(options, outcome.as_json(), f"{left_out(claim)}{outcome.summary}", 0)
-    outcome = retrain(registry, engine, shipped, lambda: gather(settings.mnist_dir), limits, watcher)
+    outcome = retrain(engine, shipped, lambda: gather(settings.mnist_dir), limits, watcher)
     told = {**outcome.as_json(), "summary": outcome.summary}
     return say(options, told, outcome.summary, REJECTED if outcome.outcome == "rejected" else PROMOTED)
 

@@ -29,7 +29,7 @@ from benchmarks.results import Ratio, ratio, record, spread
 from mnist.administration import MANY, Administration
 from mnist.database import connect, create_tables
 from mnist.history import History, Wanted
-from mnist.registry import Registry
+from mnist.labels import Labels
 from mnist.repository import Repository
 
 ROWS = (10_000, 100_000, 1_000_000)
@@ -118,7 +118,7 @@ def fill(engine: Engine, count: int) -> None:
 def questions(engine: Engine) -> dict[str, Callable[[], object]]:
     """What the pages ask, by name."""
     history, repository = History(engine), Repository(engine)
-    administration, registry = Administration(engine), Registry(engine)
+    administration, labels = Administration(engine), Labels(engine)
     middle = history.page(Wanted(until=NOW - timedelta(days=180)), limit=1).older
     ids = [label.drawing_id for label in history.labels()]
     return {
@@ -131,12 +131,12 @@ def questions(engine: Engine) -> dict[str, Callable[[], object]]:
         ),
         "history: one's own": lambda: history.page(Wanted("visitor 7"), limit=24),
         "draw: one's latest": lambda: repository.recent(limit=12, session_id="visitor 7"),
-        "draw: what one's labels came to": lambda: registry.contribution("visitor 7"),
+        "draw: what one's labels came to": lambda: labels.contribution("visitor 7"),
         "insight: drawings a day": history.drawings_a_day,
         "insight: labels": history.labels,
         "insight: pictures of a field": lambda: history.some(ids, most=12),
         "insight: which labels are one's own": lambda: history.labelled_by("visitor 7"),
-        "model: labels that wait": lambda: registry.waiting(at_most=MANY),
+        "model: labels that wait": lambda: labels.waiting(at_most=MANY),
         "administration: disputed labels, number": administration.waiting_for_review,
         "administration: disputed labels, the next": lambda: administration.to_review(limit=1),
         "metrics: accuracy": lambda: repository.accuracy(latest=1000),

@@ -23,6 +23,7 @@ from sqlalchemy import URL, Engine, make_url, text
 from benchmarks.simulated_users import LIMITS, NOON, Silent, labelled, pictures, take
 from mnist.classifier import SHIPPED_WEIGHTS
 from mnist.database import connect
+from mnist.labels import Labels
 from mnist.learning import Limits, Shipped, retrain
 from mnist.outliers import outliers, training_kinds
 from mnist.registry import Registry
@@ -50,7 +51,7 @@ def run_small(url: URL) -> None:
     recipe = TuningRecipe(fewest_steps=10, most_steps=20)
     shipped = Shipped(SHIPPED_WEIGHTS.read_bytes(), {})
     limits = Limits(1, LIMITS.caps, LIMITS.most_rows)
-    print(retrain(Registry(engine), engine, shipped, lambda: materials, limits, Silent(), recipe).outcome)
+    print(retrain(engine, shipped, lambda: materials, limits, Silent(), recipe).outcome)
 
 
 def kill(times: int = 25) -> None:
@@ -95,7 +96,7 @@ def _kill_on(name: str, url: str, times: int) -> None:
         check(engine, total)
     done = subprocess.run([sys.executable, "-c", CHILD, url], cwd=ROOT, capture_output=True, text=True, check=True)
     check(engine, total)
-    waiting = registry.waiting()
+    waiting = Labels(engine).waiting()
     print(
         f"  {name}: {killed} of {times} runs killed within {length:.1f} s of their start; after each one active "
         f"version, no row lost, none marked by a version that is not there, no half of a claim.\n"

@@ -342,7 +342,7 @@ def many(setting: Setting) -> None:
             f"{command.gibibytes:15.2f}  {said['set_aside']} {said['outcome']} {'; '.join(said['why'])}",
             flush=True,
         )
-        assert house.registry.waiting() == 0, "labels were left waiting"
+        assert house.labels.waiting() == 0, "labels were left waiting"
         if before is not None:
             ratios[f"time of {rows:,} / {rows // 10:,} corrections"] = ratio(
                 [command.seconds], [before.seconds], "<= 10"

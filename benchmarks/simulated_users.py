@@ -17,6 +17,7 @@ from mnist.classifier import read_weights
 from mnist.data import Labelled
 from mnist.database import connect
 from mnist.images import decode, encode_png
+from mnist.labels import Labels
 from mnist.learning import Limits, Outcome, Shipped, retrain
 from mnist.network import DigitNetwork
 from mnist.preprocess import BlankDrawing, prepare
@@ -130,6 +131,7 @@ class House:
         self.url = URL.create("sqlite", database=str(folder / f"{uuid.uuid4().hex}.db"))
         self.engine: Engine = connect(self.url)
         self.registry, self.repository = Registry(self.engine), Repository(self.engine)
+        self.labels = Labels(self.engine)
         self.shipped = Shipped(weights, {})
         self.registry.seed(weights, {})
         self._materials = materials
@@ -147,7 +149,7 @@ class House:
     def retrain(self) -> Outcome:
         assert self._materials is not None
         materials = self._materials
-        return retrain(self.registry, self.engine, self.shipped, lambda: materials, LIMITS, Silent())
+        return retrain(self.engine, self.shipped, lambda: materials, LIMITS, Silent())
 
     def active(self) -> DigitNetwork:
         version = self.registry.active()
@@ -156,4 +158,4 @@ class House:
 
     def standing(self) -> dict[uuid.UUID, str | None]:
         """Why each processed label was set aside; None: learned."""
-        return {each.id: each.set_aside for each in self.registry.feedback(1_000_000) if each.is_processed}
+        return {each.id: each.set_aside for each in self.labels.read(1_000_000) if each.is_processed}

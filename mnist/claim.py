@@ -16,10 +16,10 @@ import torch
 from mnist import trust
 from mnist.data import Labelled
 from mnist.images import BadImage, decode
+from mnist.labels import HELD_OUT, REVOKED, ROLLED_BACK, Feedback, Labels, Mark
 from mnist.network import DigitNetwork
 from mnist.preprocess import BlankDrawing, prepare
 from mnist.reading import frame
-from mnist.registry import HELD_OUT, REVOKED, ROLLED_BACK, Feedback, Mark, Registry
 from mnist.repository import as_text
 from mnist.tuning import Materials
 
@@ -98,11 +98,11 @@ class Claim:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def study(registry: Registry, base: DigitNetwork, materials: Materials, caps: trust.Caps, *, most_rows: int) -> Claim:
+def study(given: Labels, base: DigitNetwork, materials: Materials, caps: trust.Caps, *, most_rows: int) -> Claim:
     """Read the feedback and decide what to believe. Memory: about 10 kB a digit, beside a few MB of pictures."""
     lessons: list[Lesson] = []
     frames: list[np.ndarray] = []
-    for feedback in registry.feedback(most_rows):
+    for feedback in given.read(most_rows):
         shown, labels_shown, problem = _digits_of(feedback)
         frames += shown
         lessons += [_lesson(feedback, place, label, problem) for place, label in enumerate(labels_shown)]

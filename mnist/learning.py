@@ -15,6 +15,7 @@ from mnist import gate, trust
 from mnist.calibration import Calibration
 from mnist.claim import Claim, hash_of, study
 from mnist.classifier import UnusableWeights, read_weights, write_weights
+from mnist.labels import Labels
 from mnist.network import DigitNetwork
 from mnist.registry import Registry, Version
 from mnist.run_lock import run_lock
@@ -91,7 +92,6 @@ class Outcome:
 
 
 def retrain(
-    registry: Registry,
     engine: Engine,
     shipped: Shipped,
     gather: Callable[[], Materials],
@@ -105,13 +105,14 @@ def retrain(
     Raises AnotherRun, StorageUnavailable, ActiveVersionChanged, MissingMnist or UnusableWeights.
     """
     started = time.perf_counter()
+    registry, labels = Registry(engine), Labels(engine)
     with run_lock(engine):
         registry.seed(shipped.weights, shipped.metrics)
         versions = registry.versions()
         active = next(version for version in versions if version.status == "active")
         base = next(version for version in versions if version.parent is None)
         is_new_base = base.version > active.version and all(each.parent != base.version for each in versions)
-        waiting = registry.waiting()
+        waiting = labels.waiting()
         if waiting < limits.min_feedback and not is_new_base:
             few = f"{_count(waiting, 'new label')}, and a run needs {limits.min_feedback}"
             return Outcome("nothing_to_do", why=[few])
@@ -120,11 +121,11 @@ def retrain(
         materials = gather()
         network, calibration = read_weights(registry.weights(base.version))
         tell.stage("reading feedback")
-        claim = study(registry, network, materials, limits.caps, most_rows=limits.most_rows)
+        claim = study(labels, network, materials, limits.caps, most_rows=limits.most_rows)
         marks, new = claim.marks(_served(versions))
         counts = claim.counts(new)
         if (new == 0 or not claim.learned) and not is_new_base:
-            registry.mark(marks)
+            labels.mark(marks)
             none = f"none of {_count(waiting, 'new label')} is to be learned from"
             return Outcome("nothing_to_do", **counts, why=[none])
 
@@ -169,18 +170,19 @@ def retrain(
 
 
 def rehearse(
-    registry: Registry, shipped: Shipped, gather: Callable[[], Materials], limits: Limits, tell: Tell
+    engine: Engine, shipped: Shipped, gather: Callable[[], Materials], limits: Limits, tell: Tell
 ) -> tuple[Outcome, Claim]:
     """What a run would learn and what it would set aside, and why; neither versions nor labels change.
 
     Raises as `retrain`.
     """
+    registry = Registry(engine)
     tell.stage("gathering what the network knows")
     materials = gather()
     base = registry.base() if registry.knows(shipped.weights) else None  # a run would begin by adding them
     network, _ = read_weights(shipped.weights if base is None else registry.weights(base.version))
     tell.stage("reading feedback")
-    claim = study(registry, network, materials, limits.caps, most_rows=limits.most_rows)
+    claim = study(Labels(engine), network, materials, limits.caps, most_rows=limits.most_rows)
     _, new = claim.marks(_served(registry.versions()))
     return Outcome("dry_run", **claim.counts(new)), claim
 

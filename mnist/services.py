@@ -14,6 +14,7 @@ from mnist.background import BackgroundRetraining
 from mnist.classifier import SHIPPED_WEIGHTS
 from mnist.database import connect
 from mnist.history import History
+from mnist.labels import Labels
 from mnist.metrics import Metrics
 from mnist.recognition import Recogniser
 from mnist.registry import Registry
@@ -46,6 +47,11 @@ def engine() -> Engine:
 def registry() -> Registry:
     """The versions of the network, for pages that show them."""
     return Registry(engine())
+
+
+@functools.cache
+def labels() -> Labels:
+    return Labels(engine())
 
 
 @functools.cache

@@ -17,6 +17,8 @@ from sqlalchemy import URL, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from mnist.database import connect
+from mnist.labels import Labels
+from mnist.registry import Registry
 from mnist.repository import Repository
 from tests.browser.server import free_port
 
@@ -143,4 +145,18 @@ def transactional_url(request: pytest.FixtureRequest) -> URL:
 def repository(database_url: URL) -> Iterator[Repository]:
     engine = connect(database_url)
     yield Repository(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def registry(database_url: URL) -> Iterator[Registry]:
+    engine = connect(database_url)
+    yield Registry(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def labels(database_url: URL) -> Iterator[Labels]:
+    engine = connect(database_url)
+    yield Labels(engine)
     engine.dispose()

@@ -11,7 +11,7 @@ from sqlalchemy import URL, text
 from mnist import administration as administration_module
 from mnist.administration import Administration
 from mnist.database import connect
-from mnist.registry import Registry
+from mnist.labels import Labels
 from mnist.repository import AlreadyProcessed, BadLabel, Repository, UnknownPrediction
 from tests.test_repository import NOON, allocated, drawing, statements
 
@@ -53,7 +53,7 @@ def test_an_administrator_changes_a_label_that_was_learned_and_it_is_learned_aga
     assert repository.find(kept.id).true_label == 1
     assert found.labelled_at > NOON
     engine = connect(database_url)
-    [feedback] = Registry(engine).feedback(10)
+    [feedback] = Labels(engine).read(10)
     assert (feedback.reviewed, feedback.set_aside) == (True, None)  # an administrator's word is not disputed
     engine.dispose()
 
@@ -91,8 +91,8 @@ def test_disputed_labels_wait_until_somebody_decides(repository, administration,
     assert administration.waiting_for_review() == 1  # "or more"
 
     engine = connect(database_url)
-    Registry(engine).review(late.id, accept=False)
-    Registry(engine).review(early.id, accept=True)
+    Labels(engine).review(late.id, accept=False)
+    Labels(engine).review(early.id, accept=True)
     engine.dispose()
     assert administration.waiting_for_review() == 0
     assert administration.to_review(limit=5) == []

@@ -9,7 +9,6 @@ import pytest
 from mnist.claim import Claim, Lesson, hash_of, is_held_out
 from mnist.database import connect
 from mnist.learning import Shipped, rehearse, retrain
-from mnist.registry import Registry
 from mnist.repository import Repository
 from mnist.trust import Caps
 from tests import lessons
@@ -32,7 +31,7 @@ def repository(engine):
 
 def claimed(engine, limits=lessons.LIMITS) -> Claim:
     shipped = Shipped(lessons.shipped(), {})
-    return rehearse(Registry(engine), shipped, lessons.materials, limits, Silent())[1]
+    return rehearse(engine, shipped, lessons.materials, limits, Silent())[1]
 
 
 def verdicts(claim: Claim) -> dict[str, set[str | None]]:
@@ -84,7 +83,7 @@ def test_what_is_held_out_or_practised_on_is_never_tuned_on(engine, repository, 
     held_out = {frame.tobytes() for frame in claim.take(claim.held_out).frames.numpy()}
 
     retrain(
-        Registry(engine), engine, Shipped(lessons.shipped(), {}), lessons.materials, lessons.LIMITS, Silent()
+        engine, Shipped(lessons.shipped(), {}), lessons.materials, lessons.LIMITS, Silent()
     )  # candidate and base are one and the same: rejected
 
     assert held_out
@@ -112,9 +111,7 @@ def test_the_caps_of_the_settings_hold(engine, repository):
     limits = replace(lessons.LIMITS, caps=Caps(per_session=3, per_label=5))
 
     rehearsed = claimed(engine, limits)
-    run = retrain(
-        Registry(engine), engine, Shipped(lessons.shipped(), {}), lessons.materials, limits, Silent(), lessons.RECIPE
-    )
+    run = retrain(engine, Shipped(lessons.shipped(), {}), lessons.materials, limits, Silent(), lessons.RECIPE)
 
     assert verdicts(rehearsed)["eager"] == {None, "session_cap"}
     assert rehearsed.counts(0)["set_aside"]["session_cap"] == run.set_aside["session_cap"] == 5

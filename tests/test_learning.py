@@ -18,6 +18,7 @@ from mnist.classifier import read_weights, write_weights
 from mnist.database import PredictionRow, connect
 from mnist.gate import read_right
 from mnist.images import decode, encode_png
+from mnist.labels import Labels
 from mnist.learning import Shipped, rehearse, retrain
 from mnist.network import DigitNetwork
 from mnist.registry import Registry
@@ -34,11 +35,12 @@ class House:
     def __init__(self, url):
         self.engine = connect(url)
         self.registry, self.repository = Registry(self.engine), Repository(self.engine)
+        self.labels = Labels(self.engine)
         self.shipped = Shipped(lessons.shipped(), {})
 
     def run(self, tell=None, gather=lessons.materials):
         tell = tell or Silent()
-        return retrain(self.registry, self.engine, self.shipped, gather, lessons.LIMITS, tell, lessons.RECIPE)
+        return retrain(self.engine, self.shipped, gather, lessons.LIMITS, tell, lessons.RECIPE)
 
     def active(self):
         return self.registry.active().version
@@ -103,7 +105,7 @@ def test_there_is_nothing_to_do_with_few_labels_or_none_and_mnist_is_not_asked_f
 
     assert (outcome.outcome, house.active()) == ("nothing_to_do", 1)
     assert "4 new labels" in outcome.summary
-    assert house.registry.waiting() == 4
+    assert house.labels.waiting() == 4
 
 
 def test_labels_that_no_network_can_gain_from_promote_nothing(sqlite_house):
@@ -118,7 +120,7 @@ def test_labels_that_no_network_can_gain_from_promote_nothing(sqlite_house):
     assert (outcome.outcome, sqlite_house.active()) == ("rejected", 1)
     assert "no more of the feedback" in outcome.summary
     assert [version.status for version in sqlite_house.registry.versions()] == ["rejected", "active"]
-    assert sqlite_house.registry.waiting() == 0
+    assert sqlite_house.labels.waiting() == 0
 
 
 def _reads(row):
@@ -133,7 +135,7 @@ def test_only_wrong_labels_change_nothing_but_their_mark(house):
 
     assert (outcome.outcome, house.active()) == ("nothing_to_do", 1)
     assert outcome.set_aside["disputed"] == 20
-    assert house.registry.waiting() == 0
+    assert house.labels.waiting() == 0
     assert len(house.registry.versions()) == 1
 
 
@@ -157,7 +159,7 @@ def test_a_label_that_comes_during_the_run_waits_for_the_next(sqlite_house):
 
     assert sqlite_house.run(Silent(learning=late)).outcome == "promoted"
 
-    assert sqlite_house.registry.waiting() == 3
+    assert sqlite_house.labels.waiting() == 3
     assert Counter(processed for processed, _, _ in sqlite_house.standing()) == {True: 40, False: 3}
 
 
@@ -180,8 +182,8 @@ def test_a_persons_review_goes_above_the_programs_doubt(sqlite_house):
     sqlite_house.run()
     assert {why for _, _, why in sqlite_house.standing()} == {"disputed"}
 
-    sqlite_house.registry.review(odd, accept=True)
-    _, claim = rehearse(sqlite_house.registry, sqlite_house.shipped, lessons.materials, lessons.LIMITS, Silent())
+    sqlite_house.labels.review(odd, accept=True)
+    _, claim = rehearse(sqlite_house.engine, sqlite_house.shipped, lessons.materials, lessons.LIMITS, Silent())
 
     standing = {lesson.id: lesson.set_aside for lesson in claim.lessons}
     assert standing[odd] is None
@@ -193,7 +195,7 @@ def test_a_persons_review_goes_above_the_programs_doubt(sqlite_house):
 def test_a_label_that_an_administrator_changed_is_learned_once_and_waits_no_longer(house):
     ids = give(house.repository, sevens(40), [7] * 40, visitors(40))
     house.run()
-    learned = {each.id for each in house.registry.feedback(100) if each.set_aside is None}
+    learned = {each.id for each in house.labels.read(100) if each.set_aside is None}
     anew = next(each for each in ids if each in learned)
     changes = {"reviewed": True, "feedback_processed": False, "processed_by": None, "set_aside": None}
     changes |= {"true_label": 1, "labelled_at": lessons.NOON + timedelta(days=9)}
@@ -203,10 +205,10 @@ def test_a_label_that_an_administrator_changed_is_learned_once_and_waits_no_long
 
     outcome = house.run()
 
-    [after] = [each for each in house.registry.feedback(100) if each.id == anew]
+    [after] = [each for each in house.labels.read(100) if each.id == anew]
     assert (after.is_processed, after.processed_by, after.set_aside) == (True, outcome.version, None)
-    assert (after.true_label, after.reviewed, house.registry.waiting()) == (1, True, 0)
-    _, claim = rehearse(house.registry, house.shipped, lessons.materials, lessons.LIMITS, Silent())
+    assert (after.true_label, after.reviewed, house.labels.waiting()) == (1, True, 0)
+    _, claim = rehearse(house.engine, house.shipped, lessons.materials, lessons.LIMITS, Silent())
     assert anew in {claim.lessons[row].id for row in claim.learned}
     served = {version.version for version in house.registry.versions() if version.status != "rejected"}
     if outcome.outcome == "promoted":
@@ -235,7 +237,7 @@ def test_a_whole_number_is_learned_digit_by_digit_and_marked_once(sqlite_house):
     assert outcome.rows > 20
     assert f"{outcome.rows} corrections ({outcome.rows} of whole numbers) from" in outcome.summary
     assert sqlite_house.standing().count((True, outcome.version, None)) == outcome.rows
-    assert sqlite_house.registry.waiting() == 0
+    assert sqlite_house.labels.waiting() == 0
     assert sqlite_house.reads(sevens(60, seed=6), 7) > 0.6
 
 
@@ -252,7 +254,7 @@ def test_a_number_is_believed_as_a_whole_or_not_at_all(sqlite_house):
     ids = give(sqlite_house.repository, pairs, labels, ["vandal", "vandal", *visitors(28)])
 
     sqlite_house.registry.seed(b"an earlier release, which a run would not start from", {})
-    outcome, claim = rehearse(sqlite_house.registry, sqlite_house.shipped, lessons.materials, lessons.LIMITS, Silent())
+    outcome, claim = rehearse(sqlite_house.engine, sqlite_house.shipped, lessons.materials, lessons.LIMITS, Silent())
 
     standing = {lesson.id: set() for lesson in claim.lessons}
     for lesson in claim.lessons:
@@ -266,7 +268,7 @@ def test_a_number_is_believed_as_a_whole_or_not_at_all(sqlite_house):
 def test_a_rehearsal_changes_nothing(house):
     give(house.repository, sevens(20), [7] * 20, visitors(20))
 
-    outcome, claim = rehearse(house.registry, house.shipped, lessons.materials, lessons.LIMITS, Silent())
+    outcome, claim = rehearse(house.engine, house.shipped, lessons.materials, lessons.LIMITS, Silent())
 
     assert (outcome.outcome, outcome.rows) == ("dry_run", len(claim.learned))
     assert outcome.rows > 5
@@ -347,7 +349,6 @@ from sqlalchemy.orm import Session
 from mnist.database import connect
 from mnist.learning import Shipped, retrain
 from mnist.network import DigitNetwork
-from mnist.registry import Registry
 from tests import lessons
 
 torch.set_num_threads(1)
@@ -361,7 +362,7 @@ drawn, others = lessons.digits(60, 1, lessons.training_styles()), lessons.outlie
 materials = lessons.Materials(drawn, drawn, others, drawn, drawn, others)
 shipped = Shipped(open(weights, "rb").read(), {})
 recipe = lessons.TuningRecipe(batch=32, fewest_steps=3, most_steps=3, shares=(1.0,))
-retrain(Registry(engine), engine, shipped, lambda: materials, lessons.LIMITS, tell, recipe)
+retrain(engine, shipped, lambda: materials, lessons.LIMITS, tell, recipe)
 """
 
 
@@ -385,4 +386,4 @@ def test_a_killed_run_has_done_everything_or_nothing(house, database_url, moment
     else:
         assert (len(versions), set(marked)) == (1, {False})
         assert run("never").returncode == 0
-        assert house.registry.waiting() == 0
+        assert house.labels.waiting() == 0

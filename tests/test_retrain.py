@@ -14,6 +14,7 @@ from sqlalchemy import create_engine, text
 
 import retrain
 from mnist.database import connect
+from mnist.labels import Labels
 from mnist.registry import Registry
 from mnist.repository import Repository
 from mnist.run_lock import run_lock
@@ -27,6 +28,13 @@ ROOT = Path(__file__).resolve().parent.parent
 def registry(sqlite_url):
     engine = connect(sqlite_url)
     yield Registry(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def labels(sqlite_url):
+    engine = connect(sqlite_url)
+    yield Labels(engine)
     engine.dispose()
 
 
@@ -100,7 +108,7 @@ def test_how_many_labels_are_enough_can_be_said(command, repository):
     assert (code, out) == (0, "nothing to do: 12 new labels, and a run needs 13\n")
 
 
-def test_a_dry_run_says_what_would_be_left_out_and_why_and_changes_nothing(command, repository, registry):
+def test_a_dry_run_says_what_would_be_left_out_and_why_and_changes_nothing(command, repository, registry, labels):
     give(repository, sevens(30), [7] * 30, visitors(30))
     [wrong] = give(repository, drawings(1, 44, 0), [6], ["vandal"])
     give(repository, drawings(1, 45, 0), [None], ["vandal"])
@@ -112,7 +120,7 @@ def test_a_dry_run_says_what_would_be_left_out_and_why_and_changes_nothing(comma
     assert f"disputed: {wrong} labelled 6 by session vandal" in out
     assert "dry run:" in out
     assert registry.versions() == []
-    assert registry.waiting() == 32
+    assert labels.waiting() == 32
     assert json.loads(command("--dry-run", "--json")[1])["outcome"] == "dry_run"
 
 

@@ -42,13 +42,6 @@ def shipped(tmp_path) -> Path:
 
 
 @pytest.fixture
-def registry(database_url):
-    engine = connect(database_url)
-    yield Registry(engine)
-    engine.dispose()
-
-
-@pytest.fixture
 def make(shipped):
     made = []
 

@@ -127,8 +127,8 @@ def test_a_held_key_decides_one_label_however_long_the_next_one_takes(monkeypatc
     clock, decided = SimpleNamespace(now=100.0), []
     monkeypatch.setattr("streamlit.session_state", {})
     monkeypatch.setattr("time.monotonic", lambda: clock.now)
-    registry = SimpleNamespace(review=lambda drawing_id, **_: decided.append(drawing_id))
-    monkeypatch.setattr("mnist.services.registry", lambda: registry)
+    labels = SimpleNamespace(review=lambda drawing_id, **_: decided.append(drawing_id))
+    monkeypatch.setattr("mnist.services.labels", lambda: labels)
     first, second = drawing(), drawing()
 
     for shown, seconds in [(first, 0), (first, 2), (first, 2), (second, 0.5), (second, 0.5), (second, 1)]:

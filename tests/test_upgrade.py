@@ -15,7 +15,7 @@ from sqlalchemy import URL, Engine, inspect, text
 from mnist import upgrade as command
 from mnist.database import REVISIONS, UnusableSchema, connect
 from mnist.images import decode
-from mnist.registry import Registry
+from mnist.labels import Labels
 from mnist.repository import Repository, StorageUnavailable
 from mnist.upgrade import OLD, upgrade
 
@@ -145,9 +145,9 @@ def test_the_next_retraining_finds_the_feedback(transactional_url):
 
     upgrade(engine)
 
-    registry = Registry(engine)
-    assert registry.waiting() == 3
-    assert sorted(each.true_label or 0 for each in registry.feedback(100)) == [1, 1, 3, 9]
+    labels = Labels(engine)
+    assert labels.waiting() == 3
+    assert sorted(each.true_label or 0 for each in labels.read(100)) == [1, 1, 3, 9]
     engine.dispose()
 
 

@@ -113,7 +113,7 @@ def _decide(drawing: Drawing, accept: bool) -> None:
         return
     st.session_state["next_shown_at"] = math.inf  # not yet: on a busy machine that takes longer than a double tap
     try:
-        services.registry().review(drawing.id, accept=accept)
+        services.labels().review(drawing.id, accept=accept)
     except (StorageUnavailable, UnknownPrediction) as error:
         st.session_state["review_problem"] = f"Not stored: {error}"
     else:

@@ -35,7 +35,7 @@ def show() -> None:
 def _show_contribution() -> None:
     """What came of the visitor's past corrections."""
     try:
-        contribution = services.registry().contribution(visitor.session_id())
+        contribution = services.labels().contribution(visitor.session_id())
     except StorageUnavailable:
         return
     if contribution is not None:

@@ -52,7 +52,7 @@ def _show_retraining() -> None:
 
 def _waiting() -> str:
     try:
-        waiting = services.registry().waiting(at_most=MANY)
+        waiting = services.labels().waiting(at_most=MANY)
     except StorageUnavailable:
         return "The database can’t be reached."
     return f"{labels.how_many(waiting)} new {'label waits' if waiting == 1 else 'labels wait'} to be learned."

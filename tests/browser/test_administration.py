@@ -16,6 +16,7 @@ from sqlalchemy import URL, text
 
 from mnist.classifier import SHIPPED_WEIGHTS
 from mnist.database import connect
+from mnist.labels import Labels
 from mnist.registry import Registry
 from mnist.repository import Drawing, Repository
 from tests.api.conftest import seven
@@ -33,6 +34,7 @@ class House:
     url: URL
     repository: Repository
     registry: Registry
+    labels: Labels
     drawings: dict[str, Drawing] = field(default_factory=dict)
 
     def find(self, name: str) -> Drawing:
@@ -43,7 +45,7 @@ class House:
 def house(tmp_path: Path):
     url = URL.create("sqlite", database=str(tmp_path / "mnist.db"))
     engine = connect(url)
-    house = House("", url, Repository(engine), Registry(engine))
+    house = House("", url, Repository(engine), Registry(engine), Labels(engine))
     for minutes, (name, read, label) in enumerate((("right", 7, 7), ("disputed", 7, 1), ("open", 7, None))):
         house.drawings[name] = Drawing(
             image=seven(),
@@ -160,7 +162,7 @@ def test_disputed_labels_are_decided_by_key(administrator, house):
     administrator.page.keyboard.press("d")
 
     expect(administrator.page.get_by_text("None. Labels that a retraining does not believe")).to_be_visible()
-    [feedback] = [each for each in house.registry.feedback(9) if each.id == house.drawings["disputed"].id]
+    [feedback] = [each for each in house.labels.read(9) if each.id == house.drawings["disputed"].id]
     assert (feedback.reviewed, feedback.set_aside) == (True, "revoked")
 
 

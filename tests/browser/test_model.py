@@ -9,7 +9,8 @@ from playwright.sync_api import expect
 
 from mnist.classifier import SHIPPED_WEIGHTS
 from mnist.database import connect
-from mnist.registry import Mark, Registry
+from mnist.labels import Mark
+from mnist.registry import Registry
 from tests.browser.server import running_app
 from tests.browser.strokes import DIGITS
 from tests.browser.test_page import stored

@@ -7,7 +7,8 @@ import pytest
 from mnist import recognition, registry, repository
 from mnist.database import connect
 from mnist.history import History, Wanted
-from mnist.registry import Mark, Registry
+from mnist.labels import Labels, Mark
+from mnist.registry import Registry
 from mnist.repository import Repository
 from tests.api.conftest import seven
 
@@ -55,12 +56,12 @@ def test_a_label_that_is_changed_during_a_retraining_is_not_taken_for_the_learne
     drawing = recogniser.recognise(seven(), source="canvas").drawing
     recogniser.correct_by_id(drawing.id, 7)
     engine = connect(sqlite_url)
-    versions = Registry(engine)
-    [read] = versions.feedback(10)
+    labels = Labels(engine)
+    [read] = labels.read(10)
 
     clock(-1)
     recogniser.correct_by_id(drawing.id, 1)
-    versions.mark([Mark(read.id, read.labelled_at)])
+    labels.mark([Mark(read.id, read.labelled_at)])
 
     kept = Repository(engine).find(drawing.id)
     assert (kept.true_label, kept.feedback_processed) == (1, False)
