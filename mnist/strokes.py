@@ -18,6 +18,7 @@ from mnist.preprocess import BlankDrawing, frame_ink
 from mnist.styles import STYLES, Stroke, Style, parse
 
 CHUNK = 2_000  # drawings a task of a worker process; also the granularity of reproducibility
+WORTH_WORKERS = 2  # tasks for each: a process takes as long to start (it imports torch) as a task takes
 
 
 # --- from a style to pen lines ---
@@ -225,7 +226,7 @@ def many(count: int, seed: int, drawer: Drawer, workers: int = 1, progress: Draw
     frames, labels = np.empty((count, 28, 28), np.uint8), np.empty(count, np.int64)
     with ExitStack() as stack:
         parts: Iterable[tuple[np.ndarray, np.ndarray]] = map(_chunk, tasks)
-        if workers > 1 and len(tasks) > 1:
+        if workers > 1 and len(tasks) > WORTH_WORKERS * workers:
             # Not fork: the parent's torch threads would not survive it.
             pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=get_context("spawn")))
             parts = pool.map(_chunk, tasks)

@@ -31,7 +31,8 @@ LIMITS = Limits(min_feedback=5, caps=Caps(per_session=100, per_label=100), most_
 RECIPE = TuningRecipe(
     peak_rate=4e-3, batch=96, feedback_share=0.2, fewest_steps=80, most_steps=80, bend=0.3, shares=(1.0,)
 )
-NO_SEVENS = [style for style in training_styles() if style.digit != 7]
+USUAL = [style for style in training_styles() if style.weight > 1]  # so that another rare one changes nothing here
+NO_SEVENS = [style for style in USUAL if style.digit != 7]
 
 
 @functools.cache
@@ -45,8 +46,9 @@ def materials() -> Materials:
 def base() -> DigitNetwork:
     """Reads no 7, and finds one possible: so does about every third seed, and another when the styles change."""
     torch.manual_seed(1)
-    recipe = Recipe(epochs=7, batch=64, peak_rate=1e-2, average=0.95, augmentation=Augmentation().scaled(0.2))
-    few = digits(3, 41, [style for style in training_styles() if style.digit == 7][1:])  # so that 7s are possible
+    mild = Augmentation().scaled(0.2)
+    recipe = Recipe(epochs=7, batch=64, peak_rate=1e-2, average=0.95, augmentation=mild, half=False)  # on any machine
+    few = digits(3, 41, [style for style in USUAL if style.digit == 7][1:])  # so that 7s are possible
     sources = [Source(materials().mnist, 800), Source(materials().outliers, 80), Source(few, len(few))]
     network = fit(DigitNetwork((6, 10, 16)), sources, recipe, 1, torch.device("cpu"))
     assert isinstance(network, DigitNetwork)
@@ -69,7 +71,7 @@ def sevens(count: int, seed: int = 5) -> tuple[bytes, ...]:
 @functools.cache
 def drawings(count: int, seed: int, digit: int) -> tuple[bytes, ...]:
     rng = np.random.default_rng([seed, digit])
-    style = next(style for style in training_styles() if style.digit == digit)
+    style = next(style for style in USUAL if style.digit == digit)
     made: list[bytes] = []
     while len(made) < count:
         picture = encode_png(draw(deform(write(style, rng), rng, 0.5), rng, style.brush))

@@ -38,12 +38,27 @@ def learn(drawn: Labelled, seed: int) -> torch.nn.Module:
     return fit(DigitNetwork(SMALL), [Source(drawn, len(drawn))], QUICK, seed, CPU)
 
 
-def test_a_network_learns_to_read_drawings_it_has_not_seen(drawn):
+@pytest.mark.parametrize("half", [True, False], ids=["bfloat16", "float32"])
+def test_a_network_learns_to_read_drawings_it_has_not_seen(drawn, half, monkeypatch):
+    monkeypatch.setattr("mnist.training.computes_in_half", lambda _: half)
     unseen = digits(500, seed=12, styles=training_styles())
 
     network = learn(drawn, seed=0)
 
     assert accuracy(logits_of(network, unseen.frames), unseen.labels) > 0.75
+    assert {tensor.dtype for tensor in network.state_dict().values()} == {torch.float32, torch.int64}
+
+
+@pytest.mark.parametrize(("able", "expected"), [(False, torch.float32), (True, torch.bfloat16)])
+def test_half_precision_is_used_where_it_is_faster_only(drawn, able, expected, monkeypatch):
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": able})
+    computed = []
+    network = DigitNetwork(SMALL)
+    network.layers.head.register_forward_hook(lambda _, __, logits: computed.append(logits.dtype))
+
+    fit(network, [Source(drawn, 64)], dataclasses.replace(QUICK, epochs=1), 0, CPU)
+
+    assert computed == [expected, torch.float32]  # a step, and the statistics of the average
 
 
 def test_the_seed_decides_the_weights(drawn):
