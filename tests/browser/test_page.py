@@ -179,7 +179,7 @@ def test_undo_takes_the_last_stroke_back_and_clear_all_of_them(visitor):
 
 @pytest.mark.parametrize(
     ("tapped", "before", "late", "digit"),
-    [("Undo", [DIGITS[4][1][0], STAR[0]], DIGITS[4][1][1], "4"), ("Clear", STAR, ONE[0], "1")],
+    [("Undo", [DIGITS[4][1][0], [(0, 0), (100, 0)]], DIGITS[4][1][1], "4"), ("Clear", STAR, ONE[0], "1")],
 )
 def test_a_stroke_that_comes_before_the_answer_to_undo_or_clear_is_kept(visit, shared_app, tapped, before, late, digit):
     proxy = Proxy(int(shared_app[0].rpartition(":")[2]))
