@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.peers import CACHE
-from benchmarks.scans import outcome
+from benchmarks.scans import centred, outcome
 from mnist.classifier import SHIPPED_WEIGHTS, Classifier
 
 TIMES = 4
@@ -29,7 +29,7 @@ CANVAS, HEIGHT = 300, 170
 OUTCOMES = ("right", "wrong", "refused", "a number", "blank")
 
 # Names and versions: "known", the mistakes in which were looked at when styles were added to mnist/styles.py, and
-# "fresh", which were chosen and read after that.
+# "fresh", which were chosen (by what their digits look like) and read after that.
 FONTS: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "fonts.json").read_text())
 
 
@@ -61,11 +61,8 @@ def glyph(font: Path, digit: int) -> np.ndarray:
     left, top, width, height = cv2.boundingRect(np.asarray(ink > 40, np.uint8))
     scale = HEIGHT / max(width, height)
     size = (max(3, round(width * scale)), max(3, round(height * scale)))
-    ink = np.asarray(cv2.resize(ink[top : top + height, left : left + width], size, interpolation=cv2.INTER_AREA))
-    canvas = np.zeros((CANVAS, CANVAS), np.uint8)
-    top, left = ((CANVAS - length) // 2 for length in ink.shape)
-    canvas[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
-    return canvas
+    crop = ink[top : top + height, left : left + width]
+    return centred(np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA)), CANVAS)
 
 
 def by_hand(canvas: np.ndarray, rng: np.random.Generator, thicker: bool) -> np.ndarray:
@@ -109,7 +106,7 @@ def main() -> None:
         shares = " | ".join(f"{came[each] / came.total():.1%}" for each in OUTCOMES)
         print(f"| {title}, {len(fonts)} | {came.total():,} | {shares} |", flush=True)
         print("\n".join(f"    {what}: {times} of {TIMES}" for what, times in wrong.most_common(12)))
-    if options.sheet:
+    if options.sheet and unread:
         unread += [np.zeros_like(unread[0])] * (-len(unread) % 12)
         rows = [np.hstack(unread[first : first + 12]) for first in range(0, len(unread), 12)]
         cv2.imwrite(str(options.sheet), 255 - np.vstack(rows))

@@ -25,7 +25,11 @@ Make = Callable[[list[Line], np.random.Generator], np.ndarray]  # strokes -> (H,
 
 def page(lines: list[Line], side: int, height: float, brush: float) -> np.ndarray:
     """The strokes in the middle of a square, larger where they need it: uint8, 0 = paper, 255 = ink."""
-    ink = render(lines, height, brush)
+    return centred(render(lines, height, brush), side)
+
+
+def centred(ink: np.ndarray, side: int) -> np.ndarray:
+    """(H, W) uint8 in the middle of a square of paper, larger where it needs it."""
     sheet = np.zeros([max(side, length + 20) for length in ink.shape], np.uint8)
     top, left = ((room - length) // 2 for room, length in zip(sheet.shape, ink.shape, strict=True))
     sheet[top : top + ink.shape[0], left : left + ink.shape[1]] = ink

@@ -110,7 +110,7 @@ class Labels(Storage):
     def mark(self, marks: Sequence[Mark]) -> None:
         """Mark what no candidate was made of: every label was set aside or held out."""
         with self._session() as session:
-            mark(session, marks, None)
+            write_marks(session, marks, None)
 
     def contribution(self, session_id: str) -> Contribution | None:
         """The latest version that learned from somebody's corrections, and from how many; None so far."""
@@ -146,11 +146,10 @@ class Labels(Storage):
                 raise UnknownPrediction(f"There is no drawing {drawing_id} that a retraining has looked at.")
 
 
-def mark(session: Session, marks: Iterable[Mark], version: int | None) -> None:
+def write_marks(session: Session, marks: Iterable[Mark], version: int | None) -> None:
     """Note what a run made of labels, and in which version, if in any, within the caller's transaction.
 
     Rows whose label changed, or that a person reviewed, after they were read stay as they are.
-
     What an administrator labelled anew is reviewed, but no run has looked at it yet, so that it is marked, too.
     """
 

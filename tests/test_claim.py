@@ -7,9 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mnist.claim import Claim, Lesson, hash_of, is_held_out
-from mnist.database import connect
 from mnist.learning import Shipped, rehearse, retrain
-from mnist.repository import Repository
 from mnist.trust import Caps
 from tests import lessons
 from tests.lessons import Silent, drawings, give, sevens, visitors
@@ -18,15 +16,8 @@ OF_THE_EXAM = next(name for name in map(str, range(99)) if hash_of("hold-out", n
 
 
 @pytest.fixture
-def engine(sqlite_url):
-    engine = connect(sqlite_url)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def repository(engine):
-    return Repository(engine)
+def database_url(sqlite_url):
+    return sqlite_url
 
 
 def claimed(engine, limits=lessons.LIMITS) -> Claim:

@@ -14,9 +14,6 @@ from sqlalchemy import create_engine, text
 
 import retrain
 from mnist.database import connect
-from mnist.labels import Labels
-from mnist.registry import Registry
-from mnist.repository import Repository
 from mnist.run_lock import run_lock
 from tests import lessons
 from tests.lessons import drawings, give, sevens, visitors
@@ -25,24 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
-def registry(sqlite_url):
-    engine = connect(sqlite_url)
-    yield Registry(engine)
-    engine.dispose()
-
-
-@pytest.fixture
-def labels(sqlite_url):
-    engine = connect(sqlite_url)
-    yield Labels(engine)
-    engine.dispose()
-
-
-@pytest.fixture
-def repository(sqlite_url):
-    engine = connect(sqlite_url)
-    yield Repository(engine)
-    engine.dispose()
+def database_url(sqlite_url):
+    return sqlite_url
 
 
 @pytest.fixture
