@@ -98,6 +98,12 @@ def test_only_settings_reads_the_environment(path):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_the_page_remembers_no_other_event_cuts_in_two(path):
+    if path.name not in {"memory.py", "labels.py"}:  # the one place for it, and a widget whose value it is
+        assert "session_state" not in path.read_text()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_module_is_a_drawer_for_odds_and_ends(path):
     assert path.stem not in {"utils", "helpers", "common", "manager", "misc"}
     assert ast.get_docstring(ast.parse(path.read_text())), "say in one sentence what this file owns"

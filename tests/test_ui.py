@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from mnist.administration import MANY
-from mnist.repository import Drawing
+from mnist.repository import Drawing, StorageUnavailable
 from mnist.ui import administrator, answer, detail, history, visitor
 from mnist.ui.gallery import as_html
 from mnist.ui.labels import how_many
 from mnist.ui.probabilities import as_percent, counted, probability_bars
-from mnist.ui.visitor import Unsent
+from mnist.ui.visitor import Unsent, Visit
 
 
 def drawing(**changes) -> Drawing:
@@ -58,102 +58,129 @@ def test_a_drawings_link_carries_the_filters_of_its_list():
     assert f'href="history?drawing={one.id}"' in as_html([one])
 
 
-def test_the_second_click_of_a_double_one_turns_no_page(monkeypatch):
+@pytest.fixture
+def no_state(monkeypatch):
+    """Another event has come: whatever uses the session's state is cut short."""
+
+    class Cut:
+        def __getattr__(self, name):
+            raise AssertionError(f"Streamlit would end this callback at st.session_state.{name}.")
+
+        __getitem__ = __setitem__ = __contains__ = lambda self, *_: self.use
+
+    monkeypatch.setattr("streamlit.session_state", Cut())
+
+
+def test_the_second_click_of_a_double_one_turns_no_page(monkeypatch, no_state):
     first, second = ((datetime(2026, 11, day, tzinfo=UTC), uuid.uuid4()) for day in (22, 21))
-    state = {"history_pages": [None, first]}
-    monkeypatch.setattr("streamlit.session_state", state)
+    book = history.Book([None, first])
     monkeypatch.setattr("streamlit.query_params", {})
 
-    history._go_older(second)
-    history._go_older(second)
-    assert state["history_pages"] == [None, first, second]
+    history._go_older(book, second)
+    history._go_older(book, second)
+    assert book.pages == [None, first, second]
 
     for _ in range(4):
-        history._go_newer()
-    assert state["history_pages"] == [None]
+        history._go_newer(book)
+    assert book.pages == [None]
 
 
 def test_the_address_says_which_page_of_the_history_it_is(monkeypatch):
-    state, address = {}, {}
-    monkeypatch.setattr("streamlit.session_state", state)
+    book, address = history.Book(), {}
     monkeypatch.setattr("streamlit.query_params", address)
     monkeypatch.setattr("streamlit.html", lambda *_, **__: None)
     first, second = ((datetime(2026, 11, day, tzinfo=UTC), uuid.uuid4()) for day in (22, 21))
-    assert history._pages() == [None]
-    history._go_older(first)
+    assert history._pages(book) == [None]
+    history._go_older(book, first)
     at_first = dict(address)
-    history._go_older(second)
-    assert history._pages() == [None, first, second]
+    history._go_older(book, second)
+    assert history._pages(book) == [None, first, second]
 
     address.update(at_first)  # the browser's Back
-    assert history._pages() == [None, first]
+    assert history._pages(book) == [None, first]
     address.clear()  # a link to the history
-    assert history._pages() == [None]
+    assert history._pages(book) == [None]
     address.update(before=f"{second[0].isoformat()}~{second[1]}")  # back from a drawing, after a reload
-    assert history._pages() == [None, second]
+    assert history._pages(book) == [None, second]
 
 
 @pytest.mark.parametrize("waits", [True, False])
 def test_a_drawing_whose_label_waits_stays_as_it_was(monkeypatch, waits):
     before, asked = drawing(), {}
-    state = {"recognition": SimpleNamespace(drawing=before), "unsent": [Unsent(before, 7)] if waits else []}
-    monkeypatch.setattr("streamlit.session_state", state)
+    visit = Visit(recognition=SimpleNamespace(drawing=before), unsent=[Unsent(before, 7)] if waits else [])
     monkeypatch.setattr("mnist.ui.visitor.session_id", lambda: "me")
     monkeypatch.setattr("mnist.ui.visitor.keeps", lambda: True)
     recogniser = SimpleNamespace(recognise=lambda _, **how: asked.update(how))
     monkeypatch.setattr("mnist.services.recogniser", lambda: recogniser)
 
-    answer.read(b"one more stroke", source="canvas")
+    answer.read(visit, b"one more stroke", source="canvas")
 
     assert asked["grows_from"] is (None if waits else before)
 
 
+def test_what_was_stored_is_known_to_the_page_whatever_else_happened_meanwhile(monkeypatch, no_state):
+    visit, stored, started_over = Visit(), [], []
+    recogniser = SimpleNamespace(correct=lambda drawing, label: stored.append(label))
+    monkeypatch.setattr("mnist.services.recogniser", lambda: recogniser)
+
+    answer._label(visit, drawing(), lambda: started_over.append(True), 7)
+    assert (stored, started_over, visit.thanks) == ([7], [True], "Thank you! Stored as 7.")
+
+    def unreachable(*_):
+        raise StorageUnavailable("The database can’t be reached.")
+
+    recogniser.correct = unreachable
+    answer._label(visit, drawing(), lambda: None, 8)
+    assert [each.label for each in visit.unsent] == [8]
+
+
 def test_only_who_touches_the_switch_changes_what_the_browser_remembers(monkeypatch):
-    state, written = {}, []
-    monkeypatch.setattr("streamlit.session_state", state)
+    written = []
+    monkeypatch.setattr("streamlit.session_state", {})
     monkeypatch.setattr("streamlit.context", SimpleNamespace(cookies={"keep": "no"}))  # chosen in another tab
     monkeypatch.setattr("streamlit.html", lambda script, **_: written.append(re.findall("keep=(yes|no)", script)))
+    assert not visitor.keeps()
 
     visitor.choose_to_keep(True)
     assert written == []
+    assert visitor.keeps()
 
-    visitor.note_switch_touched()
+    visitor.visit().switch_touched = True
     for kept in (True, True):
         visitor.choose_to_keep(kept)
     assert written == [["yes"], ["yes"]]
 
 
-def test_a_held_key_decides_one_label_however_long_the_next_one_takes(monkeypatch):
-    clock, decided = SimpleNamespace(now=100.0), []
-    monkeypatch.setattr("streamlit.session_state", {})
+def test_a_held_key_decides_one_label_however_long_the_next_one_takes(monkeypatch, no_state):
+    clock, decided, desk = SimpleNamespace(now=100.0), [], administrator.Desk()
     monkeypatch.setattr("time.monotonic", lambda: clock.now)
     labels = SimpleNamespace(review=lambda drawing_id, **_: decided.append(drawing_id))
     monkeypatch.setattr("mnist.services.labels", lambda: labels)
-    first, second = drawing(), drawing()
+    first, second = drawing(true_label=1), drawing(true_label=1)
 
     for shown, seconds in [(first, 0), (first, 2), (first, 2), (second, 0.5), (second, 0.5), (second, 1)]:
         if shown is second:
-            administrator._note_shown()
+            administrator._note_shown(desk)
         clock.now += seconds
-        administrator._decide(shown, accept=False)
+        administrator._decide(desk, shown, accept=False)
 
     assert decided == [first.id, second.id]
+    assert desk.decided == "The label “1” of the drawing before is discarded."
 
 
-def test_what_is_deleted_for_good_can_not_be_sent_again(monkeypatch):
+def test_what_is_deleted_for_good_can_not_be_sent_again(monkeypatch, no_state):
     gone, kept = drawing(), drawing()
-    state = {"unsent": [Unsent(gone, 7), Unsent(kept, 8)], "history_pages": [None]}
-    monkeypatch.setattr("streamlit.session_state", state)
+    visit = Visit(unsent=[Unsent(gone, 7), Unsent(kept, 8)])
     monkeypatch.setattr("streamlit.query_params", {})
     monkeypatch.setattr("mnist.services.recogniser", lambda: SimpleNamespace(delete=lambda *_: 1))
-    monkeypatch.setattr("mnist.services.sign_in", lambda: SimpleNamespace(is_on=False))
-    monkeypatch.setattr("mnist.ui.visitor.session_id", lambda: "me")
 
-    detail._delete(gone)
-    assert [each.drawing for each in visitor.unsent()] == [kept]
+    detail._delete(detail.Asked(), visit, gone, "me")
+    assert [each.drawing for each in visit.unsent] == [kept]
 
-    history._delete_all()
-    assert visitor.unsent() == []
+    book = history.Book()
+    history._delete_all(book, visit, "me")
+    assert visit.unsent == []
+    assert book.deleted == "One drawing is deleted."
 
 
 def test_there_is_a_bar_for_each_digit_and_the_likeliest_stands_out():

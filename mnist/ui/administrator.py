@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -13,29 +14,47 @@ from mnist.repository import Drawing, StorageUnavailable, UnknownPrediction
 from mnist.sign_in import TooManyAttempts
 from mnist.transfer import BadArchive, take_over
 from mnist.ui import gallery, labels
+from mnist.ui.memory import memory
 
 # Nobody has looked at the next drawing yet: the second tap of a double one, or a key that is held, does not decide it.
 DOUBLE_TAP_SECONDS = 0.7
 
 
+@dataclass(slots=True)
+class Desk:
+    """Where an administrator sits.
+
+    next_shown_at: since when the next disputed label has been on the page, in seconds of the monotonic clock; infinite
+    while a decision is made, and until the page shows the next one.
+    """
+
+    is_signed_in: bool = False
+    decided: str | None = None
+    problem: str | None = None
+    next_shown_at: float = -math.inf
+    imported: str | None = None  # file, and what became of it
+    import_summary: str = ""
+
+
 def is_signed_in() -> bool:
     """Only for this visit: a reload of the page, or another window, asks for the password again."""
-    return services.sign_in().is_on and bool(st.session_state.get("administrator"))
+    return services.sign_in().is_on and memory(Desk).is_signed_in
 
 
 def show() -> None:
+    desk = memory(Desk)
     st.title("Administration", anchor=False)
     if not is_signed_in():
-        _ask_for_password()
+        _ask_for_password(desk)
         return
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.caption("You see and change everybody’s drawings under History, and the network’s versions under Model.")
-        st.button("Sign out", icon=":material/logout:", on_click=_sign_out)
-    _show_review()
-    _show_transfer(services.recogniser())
+        st.button("Sign out", icon=":material/logout:", on_click=_sign_out, args=(desk,))
+    _show_review(desk)
+    _show_transfer(desk, services.recogniser())
 
 
-def _ask_for_password() -> None:
+def _ask_for_password(desk: Desk) -> None:
     st.caption("For whoever runs this application: the password is ADMIN_PASSWORD on the server.")
     with st.form("sign_in", width=360):
         password = st.text_input("Password", type="password", autocomplete="current-password")
@@ -43,40 +62,40 @@ def _ask_for_password() -> None:
             return
     try:
         if services.sign_in().admits(password, st.context.ip_address or "127.0.0.1"):
-            st.session_state["administrator"] = True
+            desk.is_signed_in = True
             st.rerun()
         st.error("That is not the password.", icon=":material/lock:")
     except TooManyAttempts as error:
         st.error(str(error), icon=":material/lock_clock:")
 
 
-def _sign_out() -> None:
-    st.session_state["administrator"] = False
+def _sign_out(desk: Desk) -> None:
+    desk.is_signed_in = False
 
 
 # --- review
 
 
-def _show_review() -> None:
+def _show_review(desk: Desk) -> None:
     st.subheader("Disputed labels", anchor=False, divider="gray")
-    if problem := st.session_state.pop("review_problem", None):
-        st.error(problem)
+    if desk.problem:
+        st.error(desk.problem)
     try:
         waiting = services.administration().waiting_for_review()
         drawings = services.administration().to_review(limit=1)
     except StorageUnavailable:
         st.info("The disputed labels can’t be shown: the database can’t be reached.", icon=":material/cloud_off:")
         return
-    if decided := st.session_state.get("decided"):
-        st.caption(decided)
+    if desk.decided:
+        st.caption(desk.decided)
     if not drawings:
         st.caption("None. Labels that a retraining does not believe wait here for your decision.")
         return
-    _show_disputed(drawings[0], waiting)
+    _show_disputed(desk, drawings[0], waiting)
 
 
-def _show_disputed(drawing: Drawing, waiting: int) -> None:
-    _note_shown()
+def _show_disputed(desk: Desk, drawing: Drawing, waiting: int) -> None:
+    _note_shown(desk)
     left, right = st.columns([46, 54], gap="medium")
     with left:
         st.image(drawing.image, width=260, alt=gallery.described(drawing))
@@ -94,37 +113,38 @@ def _show_disputed(drawing: Drawing, waiting: int) -> None:
                     shortcut=key,
                     type="primary" if accept else "secondary",
                     on_click=_decide,
-                    args=(drawing, accept),
+                    args=(desk, drawing, accept),
                 )
         number = f"{labels.how_many(waiting)} {'waits' if waiting == 1 else 'wait'}"
         st.caption(f"{number}. The next retraining follows your decision.")
 
 
-def _note_shown() -> None:
+def _note_shown(desk: Desk) -> None:
     """A decision was made, and the next drawing is on the page from now on."""
-    if st.session_state.get("next_shown_at") == math.inf:
-        st.session_state["next_shown_at"] = time.monotonic()
+    if desk.next_shown_at == math.inf:
+        desk.next_shown_at = time.monotonic()
 
 
-def _decide(drawing: Drawing, accept: bool) -> None:
-    now, shown_at = time.monotonic(), st.session_state.get("next_shown_at", -math.inf)
-    if now - shown_at < DOUBLE_TAP_SECONDS:
-        st.session_state["next_shown_at"] = max(now, shown_at)  # the key is still held
+def _decide(desk: Desk, drawing: Drawing, accept: bool) -> None:
+    now = time.monotonic()
+    if now - desk.next_shown_at < DOUBLE_TAP_SECONDS:
+        desk.next_shown_at = max(now, desk.next_shown_at)  # the key is still held
         return
-    st.session_state["next_shown_at"] = math.inf  # not yet: on a busy machine that takes longer than a double tap
+    desk.next_shown_at = math.inf  # not yet: on a busy machine that takes longer than a double tap
+    desk.problem = desk.decided = None
     try:
         services.labels().review(drawing.id, accept=accept)
     except (StorageUnavailable, UnknownPrediction) as error:
-        st.session_state["review_problem"] = f"Not stored: {error}"
+        desk.problem = f"Not stored: {error}"
     else:
         said = "kept" if accept else "discarded"
-        st.session_state["decided"] = f"The label “{labels.as_text(drawing.truth)}” of the drawing before is {said}."
+        desk.decided = f"The label “{labels.as_text(drawing.truth)}” of the drawing before is {said}."
 
 
 # --- export and import
 
 
-def _show_transfer(recogniser: Recogniser) -> None:
+def _show_transfer(desk: Desk, recogniser: Recogniser) -> None:
     st.subheader("Labelled drawings", anchor=False, divider="gray")
     st.caption("One zip file: a table (drawings.csv) and a PNG for each drawing.")
     st.link_button("Export", f"api/export?ticket={services.sign_in().ticket()}", icon=":material/download:")
@@ -134,13 +154,14 @@ def _show_transfer(recogniser: Recogniser) -> None:
         help="Drawings that are here already are left unchanged; new ones are read by the current network and "
         "keep their labels. Larger files: python -m mnist.transfer import FILE.",
     )
-    if chosen is None or st.session_state.get("imported") == chosen.file_id:
+    if chosen is None:
         return
-    try:
-        with st.spinner("Importing …"):
-            imported = take_over(chosen, recogniser.reread, services.administration().add_new)
-    except (BadArchive, StorageUnavailable) as error:
-        st.error(str(error))
-    else:
-        st.session_state["imported"] = chosen.file_id
-        st.success(imported.summary)
+    if desk.imported != chosen.file_id:
+        try:
+            with st.spinner("Importing …"):
+                imported = take_over(chosen, recogniser.reread, services.administration().add_new)
+                desk.imported, desk.import_summary = chosen.file_id, imported.summary
+        except (BadArchive, StorageUnavailable) as error:
+            st.error(str(error))
+            return
+    st.success(desk.import_summary)

@@ -20,65 +20,64 @@ from mnist.ui.probabilities import as_percent, probability_bars
 AHEAD_SECONDS = 0.015  # that the answer is ahead of its buttons: Streamlit sends every 5 ms what a script has made
 
 
-def read(data: bytes, *, source: str) -> None:
+def read(visit: visitor.Visit, data: bytes, *, source: str) -> None:
     """Recognise a picture and remember the answer; the same bytes are read once."""
     digest = hashlib.sha256(data).hexdigest()
-    if st.session_state.get("read_digest") == digest:
+    if visit.read_digest == digest:
         return
     try:
         found = services.recogniser().recognise(
             data,
             source=source,
             session_id=visitor.session_id(),
-            grows_from=_before() if source == "canvas" else None,
+            grows_from=_before(visit) if source == "canvas" else None,
             keep=visitor.keeps(),
         )
     except (BlankDrawing, BadImage) as problem:
-        visitor.forget(problem=str(problem))
+        visit.forget(problem=str(problem))
     else:
-        visitor.remember(found)
-    st.session_state["read_digest"] = digest
+        visit.remember(found)
+    visit.read_digest = digest
 
 
-def take_up(picture: bytes | None) -> None:
+def take_up(visit: visitor.Visit, picture: bytes | None) -> None:
     """What is on the canvas of a browser that comes back to a new session goes on as the drawing that it was."""
     try:
         latest = services.recogniser().recent(limit=1, session_id=visitor.session_id())
     except StorageUnavailable:
         return
-    visitor.take_up(next((each for each in latest if each.image == picture), None))
+    visit.taken_up = next((each for each in latest if each.image == picture), None)
 
 
-def _before() -> Drawing | None:
+def _before(visit: visitor.Visit) -> Drawing | None:
     """The drawing on the canvas before its latest stroke; none where its label waits, which is of what it was."""
-    before = visitor.drawing()
-    return None if before and before.id in {each.drawing.id for each in visitor.unsent()} else before
+    before = visit.drawing
+    return None if before and before.id in {each.drawing.id for each in visit.unsent} else before
 
 
-def show_empty(invitation: str) -> None:
+def show_empty(visit: visitor.Visit, invitation: str) -> None:
     """Nothing to answer yet."""
-    _show_unsent(start_over=None)
-    _invite(invitation)
+    _show_unsent(visit, start_over=None)
+    _invite(visit, invitation)
 
 
-def _invite(invitation: str) -> None:
-    thanks = st.session_state.get("thanks")
-    lines = f"<b>{thanks}</b><br>{invitation}" if thanks else invitation
+def _invite(visit: visitor.Visit, invitation: str) -> None:
+    lines = f"<b>{visit.thanks}</b><br>{invitation}" if visit.thanks else invitation
     st.html(f'<div class="answer empty" role="status" aria-live="polite"><div>{lines}</div></div>')
 
 
-def show(start_over: Callable[[], None]) -> None:
+def show(visit: visitor.Visit, start_over: Callable[[], None]) -> None:
     """The answer and its buttons.
 
     start_over: called once a correction is stored, to make room for the next picture.
     """
-    _show_unsent(start_over)
-    if problem := st.session_state.get("problem"):
-        st.warning(problem, icon=":material/info:")
+    _show_unsent(visit, start_over)
+    if visit.problem:
+        st.warning(visit.problem, icon=":material/info:")
         return
-    found = visitor.recognition()
+    found = visit.recognition
     if found is None:
-        _invite("Reading …")
+        _invite(visit, "Reading …")
         return
     _show_headline(found)
     time.sleep(AHEAD_SECONDS)  # what the browser gets together it draws together, and eleven labels take it a while
@@ -90,7 +89,7 @@ def show(start_over: Callable[[], None]) -> None:
                 "The database can’t be reached, so this drawing was **not stored**. The answer works all the same.",
                 icon=":material/cloud_off:",
             )
-        _show_labels(found, start_over)
+        _show_labels(visit, found, start_over)
     # Which digit it is, supposing that it is one, says nothing about several, and about none.
     has_bars = not found.digits and found.prediction.verdict != "not_a_digit"
     bars = probability_bars(found.prediction.probabilities) if has_bars else ""
@@ -129,7 +128,7 @@ def _unbroken(share: float) -> str:
     return as_percent(share).replace(" ", "\u00a0")
 
 
-def _show_labels(found: Recognition, start_over: Callable[[], None]) -> None:
+def _show_labels(visit: visitor.Visit, found: Recognition, start_over: Callable[[], None]) -> None:
     """One tap says what it is: yes, another digit, or none; a number is typed."""
     likely = _likely(found)
     is_sure = len(likely) == 1
@@ -141,11 +140,11 @@ def _show_labels(found: Recognition, start_over: Callable[[], None]) -> None:
                 type="primary",
                 shortcut="Y" if is_sure else None,
                 on_click=_label,
-                args=(found.drawing, start_over, label),
+                args=(visit, found.drawing, start_over, label),
             )
-    labels.ask("No? Tap what it is:" if is_sure else "Tap what it is:", _label, found.drawing, start_over)
+    labels.ask("No? Tap what it is:" if is_sure else "Tap what it is:", _label, visit, found.drawing, start_over)
     if found.prediction.verdict != "digit":
-        _ask_for_number(found, start_over)
+        _ask_for_number(visit, found, start_over)
 
 
 def _likely(found: Recognition) -> tuple[int | str | None, ...]:
@@ -158,7 +157,7 @@ def _likely(found: Recognition) -> tuple[int | str | None, ...]:
     return (None,) if found.prediction.verdict == "not_a_digit" else found.prediction.candidates
 
 
-def _ask_for_number(found: Recognition, start_over: Callable[[], None]) -> None:
+def _ask_for_number(visit: visitor.Visit, found: Recognition, start_over: Callable[[], None]) -> None:
     with st.form("number", border=False):
         left, right = st.columns([2, 1], vertical_alignment="bottom")
         typed = left.text_input("Or is it a number of several digits?", max_chars=MAX_NUMBER, placeholder="2026")
@@ -168,7 +167,7 @@ def _ask_for_number(found: Recognition, start_over: Callable[[], None]) -> None:
             except BadLabel:
                 st.error("Type the number with digits only, for example 2026.")
             else:
-                _label(found.drawing, start_over, typed)
+                _label(visit, found.drawing, start_over, typed)
                 st.rerun()
 
 
@@ -178,23 +177,23 @@ def _a(label: int | str | None) -> str:
     return str(label) if isinstance(label, str) else f"a{'n' if label == 8 else ''} {label}"
 
 
-def _label(drawing: Drawing, start_over: Callable[[], None], label: int | str | None) -> None:
-    others = visitor.unsent_but(drawing)
+def _label(visit: visitor.Visit, drawing: Drawing, start_over: Callable[[], None], label: int | str | None) -> None:
+    others = visit.unsent_but(drawing)
     try:
         services.recogniser().correct(drawing, label)
     except StorageUnavailable:
-        visitor.keep_unsent([*others, visitor.Unsent(drawing, label)])
+        visit.unsent = [*others, visitor.Unsent(drawing, label)]
     except AlreadyProcessed as late:
         start_over()
-        st.session_state["thanks"] = str(late)
+        visit.thanks = str(late)
     else:
-        visitor.keep_unsent(others)
+        visit.unsent = others
         start_over()
-        st.session_state["thanks"] = f"Thank you! Stored as {labels.as_text(label)}."
+        visit.thanks = f"Thank you! Stored as {labels.as_text(label)}."
 
 
-def _show_unsent(start_over: Callable[[], None] | None) -> None:
-    if not (unsent := visitor.unsent()):
+def _show_unsent(visit: visitor.Visit, start_over: Callable[[], None] | None) -> None:
+    if not (unsent := visit.unsent):
         return
     said = ", ".join(f"“{labels.as_text(each.label)}”" for each in unsent)
     what = f"Your correction {said} is" if len(unsent) == 1 else f"Your corrections {said} are"
@@ -205,14 +204,14 @@ def _show_unsent(start_over: Callable[[], None] | None) -> None:
             icon=":material/cloud_off:",
         )
         st.button(
-            "Send again", icon=":material/refresh:", type="primary", on_click=_send_again, args=(unsent, start_over)
+            "Send again", icon=":material/refresh:", type="primary", on_click=_send_again, args=(visit, start_over)
         )
 
 
-def _send_again(unsent: list[visitor.Unsent], start_over: Callable[[], None] | None) -> None:
+def _send_again(visit: visitor.Visit, start_over: Callable[[], None] | None) -> None:
     """As far as the database takes them; what else is on the page stays."""
     sent = []
-    for each in unsent:
+    for each in visit.unsent:
         try:
             services.recogniser().correct(each.drawing, each.label)
         except StorageUnavailable:
@@ -220,14 +219,15 @@ def _send_again(unsent: list[visitor.Unsent], start_over: Callable[[], None] | N
         except AlreadyProcessed:
             pass  # a retraining has learned it meanwhile
         sent.append(each)
-    visitor.keep_unsent(unsent[len(sent) :])
+    visit.unsent = visit.unsent[len(sent) :]
     if not sent:
         return
     thanks = f"Thank you! Stored as {', '.join(labels.as_text(each.label) for each in sent)}."
-    found = visitor.recognition()
-    if start_over is not None and found is not None and found.drawing.id in {each.drawing.id for each in sent}:
+    found = visit.recognition
+    is_of_it = found is not None and found.drawing.id in {each.drawing.id for each in sent}
+    if start_over is not None and is_of_it:
         start_over()
-    else:
+    if visit.recognition is None:
+        visit.thanks = thanks
+    if start_over is None or not is_of_it:
         st.toast(thanks)
-    if visitor.recognition() is None:
-        st.session_state["thanks"] = thanks

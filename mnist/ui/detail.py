@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import streamlit as st
 
@@ -19,7 +22,17 @@ from mnist.repository import (
     parse_label,
 )
 from mnist.ui import administrator, gallery, labels, visitor
+from mnist.ui.memory import memory
 from mnist.ui.probabilities import probability_bars
+
+
+@dataclass(slots=True)
+class Asked:
+    """What was asked for about drawings, and what came of it."""
+
+    to_open: Drawing | None = None
+    read_again: Drawing | None = None
+    problem: str | None = None
 
 
 def show(name: str) -> None:
@@ -55,26 +68,29 @@ def show(name: str) -> None:
 
 
 def _show_actions(drawing: Drawing, is_administrator: bool) -> None:
+    asked = memory(Asked)
     if drawing.feedback_processed and not is_administrator:
         st.caption("A retraining has looked at this label, so it can’t be changed any more.")
     else:
-        labels.ask("It is:", _label, drawing)
-        _ask_for_number(drawing)
+        labels.ask("It is:", _label, asked, drawing, is_administrator)
+        _ask_for_number(asked, drawing, is_administrator)
     with st.container(horizontal=True):
-        st.button("Read again", icon=":material/replay:", on_click=_read_again, args=(drawing,))
+        st.button("Read again", icon=":material/replay:", on_click=_read_again, args=(asked, drawing))
         with st.popover("Delete this drawing", icon=":material/delete:"):
-            st.button("Yes, delete it", type="primary", on_click=_delete, args=(drawing,))
-    again = st.session_state.get("read_again")
+            whose = None if is_administrator else visitor.session_id()
+            st.button("Yes, delete it", type="primary", on_click=_delete, args=(asked, visitor.visit(), drawing, whose))
+    again = asked.read_again
     if again is not None and again.id == drawing.id:
         st.info(
             f"Version {again.model_version} reads it as **{labels.as_text(again.guess)}**"
             f"{f', {gallery.how_sure(again)}' if again.guess else ''}. The original reading is kept."
         )
-    if problem := st.session_state.pop("detail_problem", None):
-        st.error(problem)
+    if asked.problem:
+        st.error(asked.problem)
+        asked.problem = None
 
 
-def _ask_for_number(drawing: Drawing) -> None:
+def _ask_for_number(asked: Asked, drawing: Drawing, is_administrator: bool) -> None:
     if drawing.verdict == "digit" and drawing.predicted_number is None and drawing.true_number is None:
         return
     with st.form("number", border=False):
@@ -85,37 +101,38 @@ def _ask_for_number(drawing: Drawing) -> None:
             except BadLabel:
                 st.error("Type the number with digits only, for example 2026.")
             else:
-                _label(drawing, typed)
+                _label(asked, drawing, is_administrator, typed)
                 st.rerun()
 
 
-def _label(drawing: Drawing, label: int | str | None) -> None:
+def _label(asked: Asked, drawing: Drawing, is_administrator: bool, label: int | str | None) -> None:
     try:
-        if administrator.is_signed_in():
+        if is_administrator:
             services.administration().relabel(drawing.id, label)
         else:
             services.recogniser().correct_by_id(drawing.id, label)
     except (AlreadyProcessed, StorageUnavailable, UnknownPrediction) as error:
-        st.session_state["detail_problem"] = f"Not stored: {error}"
+        asked.problem = f"Not stored: {error}"
 
 
-def _read_again(drawing: Drawing) -> None:
+def _read_again(asked: Asked, drawing: Drawing) -> None:
     try:
-        st.session_state["read_again"] = services.recogniser().reread(drawing)
+        asked.read_again = services.recogniser().reread(drawing)
     except (BadImage, BlankDrawing) as error:
-        st.session_state["detail_problem"] = f"Not read: {error}"
+        asked.problem = f"Not read: {error}"
 
 
-def _delete(drawing: Drawing) -> None:
+def _delete(asked: Asked, visit: visitor.Visit, drawing: Drawing, session_id: str | None) -> None:
+    """session_id: whose drawing it has to be; None for an administrator, who deletes anybody's."""
     try:
-        if administrator.is_signed_in():
+        if session_id is None:
             services.administration().delete([drawing.id])
         else:
-            services.recogniser().delete(visitor.session_id(), drawing.id)
+            services.recogniser().delete(session_id, drawing.id)
     except StorageUnavailable as error:
-        st.session_state["detail_problem"] = f"Not deleted: {error}"
+        asked.problem = f"Not deleted: {error}"
     else:
-        visitor.keep_unsent(visitor.unsent_but(drawing))
+        visit.unsent = visit.unsent_but(drawing)
         _leave()
 
 
@@ -124,12 +141,18 @@ def _leave() -> None:
     st.query_params.pop("drawing", None)
 
 
-def choose(drawing: Drawing) -> None:
-    """Show this one in the next run: what a button of another page asks for, whose callback can't leave the page."""
-    st.session_state["open_drawing"] = drawing
+def opener() -> Callable[[Drawing], None]:
+    """What a button of another page calls: its callback can't leave the page, so the next run does."""
+    return partial(_ask_to_open, memory(Asked))
+
+
+def _ask_to_open(asked: Asked, drawing: Drawing) -> None:
+    asked.to_open = drawing
 
 
 def open_chosen(page: object) -> None:
     """Go to the page of drawings, where one was chosen on another."""
-    if (drawing := st.session_state.pop("open_drawing", None)) is not None:
+    asked = memory(Asked)
+    if (drawing := asked.to_open) is not None:
+        asked.to_open = None
         st.switch_page(page, query_params={"drawing": str(drawing.id)})  # type: ignore[arg-type]

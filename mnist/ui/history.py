@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -14,6 +15,7 @@ from mnist import services
 from mnist.history import SEARCHED, Place, Wanted
 from mnist.repository import Drawing, StorageUnavailable
 from mnist.ui import administrator, detail, gallery, visitor
+from mnist.ui.memory import memory
 
 PAGE = 24
 STATES = {"any": "All", "unlabelled": "Not labelled", "right": "Right", "wrong": "Wrong"}
@@ -21,15 +23,26 @@ VERDICTS = {"digit": "sure", "unsure": "unsure", "not_a_digit": "not a digit"}
 SOURCES = ("canvas", "upload", "camera", "api")
 
 
+@dataclass(slots=True)
+class Book:
+    """pages: where each one begins, up to the one that is open."""
+
+    pages: list[Place | None] = field(default_factory=lambda: [None])
+    is_turned: bool = False
+    deleted: str | None = None
+
+
 def show() -> None:
     if drawing := st.query_params.get("drawing"):
         detail.show(drawing)
         return
-    if deleted := st.session_state.pop("deleted", None):
-        st.toast(deleted)
-    sees_all = _choose_whose()
-    wanted = _ask(None if sees_all else visitor.session_id())
-    pages = _pages()
+    book = memory(Book)
+    if book.deleted:
+        st.toast(book.deleted)
+        book.deleted = None
+    sees_all = _choose_whose(book)
+    wanted = _ask(book, None if sees_all else visitor.session_id())
+    pages = _pages(book)
     try:
         page = services.history().page(wanted, limit=PAGE, before=pages[-1])
     except StorageUnavailable:
@@ -51,32 +64,31 @@ def show() -> None:
         st.info("Nothing yet. What you draw appears here.")
         return
     with st.container(horizontal=True):
-        st.button("Newer", icon=":material/chevron_left:", disabled=len(pages) == 1, on_click=_go_newer)
+        st.button("Newer", icon=":material/chevron_left:", disabled=len(pages) == 1, on_click=_go_newer, args=(book,))
         st.button(
             "Older",
             icon=":material/chevron_right:",
             disabled=page.older is None,
             on_click=_go_older,
-            args=(page.older,),
+            args=(book, page.older),
         )
     if not sees_all:
-        _offer_to_delete_all()
+        _offer_to_delete_all(book)
 
 
-def _pages() -> list[Place | None]:
+def _pages(book: Book) -> list[Place | None]:
     """Where each page up to the present one begins.
 
     The address says which one that is, so that the browser's Back turns pages, and whoever comes back from a drawing
     finds it; where it is not known how they got there, Newer leads to the first.
     """
     place = _place(st.query_params.get("before", ""))
-    pages: list[Place | None] = st.session_state.get("history_pages", [None])
-    pages = pages[: pages.index(place) + 1] if place in pages else [None, place]
-    st.session_state["history_pages"] = pages
-    if st.session_state.pop("history_turned", False):
+    book.pages = book.pages[: book.pages.index(place) + 1] if place in book.pages else [None, place]
+    if book.is_turned:
         top = "document.querySelector('[data-testid=stMain]')?.scrollTo(0, 0)"
         st.html(f"<script>{top}</script>", unsafe_allow_javascript=True)
-    return pages
+        book.is_turned = False
+    return book.pages
 
 
 def _place(text: str) -> Place | None:
@@ -93,7 +105,7 @@ def open_drawing(drawing: Drawing) -> None:
     st.query_params["drawing"] = str(drawing.id)
 
 
-def _choose_whose() -> bool:
+def _choose_whose(book: Book) -> bool:
     """Whether everybody's drawings are shown."""
     if not administrator.is_signed_in():
         st.title("Your drawings", anchor=False)
@@ -101,12 +113,12 @@ def _choose_whose() -> bool:
         return False
     st.title("Drawings", anchor=False)
     whose = st.segmented_control(
-        "Whose", ["Everybody’s", "Mine"], default="Everybody’s", required=True, on_change=_first_page
+        "Whose", ["Everybody’s", "Mine"], default="Everybody’s", required=True, on_change=_first_page, args=(book,)
     )
     return whose != "Mine"
 
 
-def _ask(session_id: str | None) -> Wanted:
+def _ask(book: Book, session_id: str | None) -> Wanted:
     """The filters; changing one goes back to the first page. The address holds them, for whoever comes back."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         state = st.segmented_control(
@@ -117,12 +129,13 @@ def _ask(session_id: str | None) -> Wanted:
             key="label",
             bind="query-params",
             on_change=_first_page,
+            args=(book,),
         )
-        digit = _choose("Read as", range(10), key="read")
+        digit = _choose(book, "Read as", range(10), key="read")
         with st.popover("More", icon=":material/filter_list:"):
-            verdict = _choose("Verdict", VERDICTS, VERDICTS.__getitem__, key="verdict")
-            source = _choose("Source", SOURCES, key="source")
-            version = _choose("Read by version", _versions(), key="version")
+            verdict = _choose(book, "Verdict", VERDICTS, VERDICTS.__getitem__, key="verdict")
+            source = _choose(book, "Source", SOURCES, key="source")
+            version = _choose(book, "Read by version", _versions(), key="version")
             days = st.date_input(  # type: ignore[call-overload]
                 "Days (UTC)",
                 value=(),
@@ -130,12 +143,13 @@ def _ask(session_id: str | None) -> Wanted:
                 key="days",
                 bind="query-params",
                 on_change=_first_page,
+                args=(book,),
             )
     since, until = _moments(days)
     return Wanted(session_id, state or "any", digit, verdict, source, version, since, until)
 
 
-def _choose(name: str, options: Any, as_text: Callable[[Any], str] = str, *, key: str) -> Any:
+def _choose(book: Book, name: str, options: Any, as_text: Callable[[Any], str] = str, *, key: str) -> Any:
     """One of the options, or None for any of them."""
     return st.selectbox(
         name,
@@ -145,6 +159,7 @@ def _choose(name: str, options: Any, as_text: Callable[[Any], str] = str, *, key
         key=key,
         bind="query-params",
         on_change=_first_page,
+        args=(book,),
     )
 
 
@@ -164,49 +179,50 @@ def _moments(days: Any) -> tuple[datetime | None, datetime | None]:
     return midnights[0], midnights[-1] + timedelta(days=1)
 
 
-def _first_page() -> None:
-    _go_to([None])
+def _first_page(book: Book) -> None:
+    _go_to(book, [None])
 
 
-def _go_newer() -> None:
-    _turn_to(st.session_state["history_pages"][:-1] or [None])
+def _go_newer(book: Book) -> None:
+    book.is_turned = True
+    _go_to(book, book.pages[:-1] or [None])
 
 
-def _go_older(place: Place) -> None:
-    pages = st.session_state["history_pages"]
-    if pages[-1] != place:  # the second click of a double one comes with the same place
-        _turn_to([*pages, place])
+def _go_older(book: Book, place: Place) -> None:
+    if book.pages[-1] != place:  # the second click of a double one comes with the same place
+        book.is_turned = True
+        _go_to(book, [*book.pages, place])
 
 
-def _turn_to(pages: list[Place | None]) -> None:
-    _go_to(pages)
-    st.session_state["history_turned"] = True
-
-
-def _go_to(pages: list[Place | None]) -> None:
-    st.session_state["history_pages"] = pages
-    if pages[-1]:
-        st.query_params["before"] = f"{pages[-1][0].isoformat()}~{pages[-1][1]}"
+def _go_to(book: Book, pages: list[Place | None]) -> None:
+    book.pages = pages
+    if place := pages[-1]:
+        st.query_params["before"] = f"{place[0].isoformat()}~{place[1]}"
     else:
         st.query_params.pop("before", None)
 
 
-def _offer_to_delete_all() -> None:
+def _offer_to_delete_all(book: Book) -> None:
     with st.popover("Delete my drawings", icon=":material/delete_forever:"):
         st.write("This removes every drawing of yours and what you said about them, for good.")
-        st.button("Yes, delete them all", type="primary", on_click=_delete_all)
+        st.button(
+            "Yes, delete them all",
+            type="primary",
+            on_click=_delete_all,
+            args=(book, visitor.visit(), visitor.session_id()),
+        )
 
 
-def _delete_all() -> None:
+def _delete_all(book: Book, visit: visitor.Visit, session_id: str) -> None:
     try:
-        count = services.recogniser().delete(visitor.session_id())
+        count = services.recogniser().delete(session_id)
     except StorageUnavailable:
-        st.session_state["deleted"] = "Nothing was deleted: the database can’t be reached. Try again later."
+        book.deleted = "Nothing was deleted: the database can’t be reached. Try again later."
         return
     if count == 0:
         return  # the second tap of a double one
-    st.session_state["deleted"] = "One drawing is deleted." if count == 1 else f"{count} drawings are deleted."
-    _first_page()
-    visitor.forget()
-    visitor.keep_unsent([])  # or a correction that waits would bring its drawing back
-    st.session_state["thanks"] = None
+    book.deleted = "One drawing is deleted." if count == 1 else f"{count} drawings are deleted."
+    visit.forget()
+    visit.unsent = []  # or a correction that waits would bring its drawing back
+    visit.thanks = None
+    _first_page(book)

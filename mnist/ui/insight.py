@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import streamlit as st
@@ -18,9 +19,17 @@ from mnist.ui.charts import (
     days_chart,
     reliability_chart,
 )
+from mnist.ui.memory import memory
 from mnist.ui.probabilities import counted
 
 SHOWN = 12
+
+
+@dataclass(slots=True)
+class Choice:
+    """Of the cell whose drawings are shown."""
+
+    made_by: str | None = None
 
 
 def show() -> None:
@@ -88,9 +97,10 @@ def _show_accuracy(labels: Sequence[Label]) -> None:
 def _show_confusion(labels: Sequence[Label]) -> None:
     st.subheader("Which digits are confused", anchor=False, divider="gray")
     cells = insight.confusion(labels)
+    choice = memory(Choice)
     clicked = st.altair_chart(
         confusion_chart(cells, ink=style.ink()),
-        on_select=partial(_choose_by, "chart"),
+        on_select=partial(_choose_by, choice, "chart"),
         selection_mode=CELL,
         key="confusion",
     )
@@ -100,19 +110,19 @@ def _show_confusion(labels: Sequence[Label]) -> None:
         [None, *((cell.truth, cell.guess) for cell in mistakes)],
         format_func=lambda pair: "–" if pair is None else f"{pair[0]} read as {pair[1]}",
         on_change=_choose_by,
-        args=("box",),
+        args=(choice, "box"),
     )
     points = clicked["selection"].get(CELL, []) if clicked else []
-    if points and st.session_state.get("cell_chosen_by") != "box":
+    if points and choice.made_by != "box":
         chosen = (points[0]["truth"], points[0]["guess"])
     if chosen is None:
         return
     _show_drawings(insight.in_cell(labels, *chosen), "None of them is yours.", key="cell")
 
 
-def _choose_by(what: str) -> None:
+def _choose_by(choice: Choice, what: str) -> None:
     """The chart goes on telling what was clicked before the box was used."""
-    st.session_state["cell_chosen_by"] = what
+    choice.made_by = what
 
 
 def _show_reliability(labels: Sequence[Label]) -> None:
@@ -148,6 +158,6 @@ def _show_drawings(labels: Sequence[Label], empty: str, *, key: str) -> None:
     if not drawings:
         st.caption(f"{empty} Other people’s drawings are shown to the administrator only.")
     elif is_administrator:
-        gallery.show_with_buttons(drawings, detail.choose, key=key)
+        gallery.show_with_buttons(drawings, detail.opener(), key=key)
     else:
         gallery.show(drawings)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
 from mnist.administration import MANY
+from mnist.ui.memory import memory
 
 NOT_A_DIGIT = "not a digit"
 
 _KEY = "labels"
+
+
+@dataclass(slots=True)
+class _Asked:
+    is_answered: bool = False
 
 
 def ask(question: str, label: Callable[..., None], *facts: Any) -> None:
@@ -21,8 +28,12 @@ def ask(question: str, label: Callable[..., None], *facts: Any) -> None:
     """
     # Not a button each: every element is a message of its own, at every stroke.
     choices = (*map(str, range(10)), NOT_A_DIGIT)
+    asked = memory(_Asked)
+    if asked.is_answered:
+        st.session_state[_KEY] = None  # what a picture is can be said again, and the next picture is another one
+        asked.is_answered = False
     # required: else the second tap of a double one would take the first one back.
-    st.pills(question, choices, key=_KEY, required=True, on_change=_chosen, args=(label, *facts))
+    st.pills(question, choices, key=_KEY, required=True, on_change=_chosen, args=(asked, label, *facts))
 
 
 def as_text(label: int | str | None) -> str:
@@ -35,7 +46,7 @@ def how_many(number: int) -> str:
     return f"{number:,}{' or more' if number == MANY else ''}"
 
 
-def _chosen(label: Callable[..., None], *facts: Any) -> None:
-    choice = st.session_state[_KEY]
-    st.session_state[_KEY] = None  # what a picture is can be said again, and the next picture is another one
+def _chosen(asked: _Asked, label: Callable[..., None], *facts: Any) -> None:
+    choice = st.session_state.to_dict()[_KEY]  # not st.session_state[_KEY], which another event can cut short
+    asked.is_answered = True
     label(*facts, None if choice == NOT_A_DIGIT else int(choice))

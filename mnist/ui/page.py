@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from mnist import services
-from mnist.ui import administrator, detail, history, recognise, style
+from mnist.ui import administrator, detail, history, recognise, style, visitor
 
 
 def insight() -> None:
@@ -53,6 +53,6 @@ chosen = st.navigation(pages, position="top")
 detail.open_chosen(history_page)
 if chosen != draw_page:
     st.set_page_config(page_title=f"{chosen.title} · Draw a digit")
-    recognise.start_over()  # or the answer would wait there for a canvas that comes back empty
+    recognise.start_over(visitor.visit())  # or the answer would wait there for a canvas that comes back empty
 _come_back()
 chosen.run()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
@@ -12,39 +14,39 @@ def show_upload() -> None:
     chosen = st.file_uploader(
         "A picture of a digit or a number: PNG, JPEG or WebP, dark on light or light on dark",
         type=["png", "jpg", "jpeg", "webp"],
-        key=f"upload_{_turn()}",
+        key=f"upload_{visitor.visit().pictures}",
     )
     _show(chosen, source="upload", invitation="Choose a picture, or drop one here.")
 
 
 def show_camera() -> None:
-    taken = st.camera_input("Hold the digit or number into the picture, as large as you can", key=f"camera_{_turn()}")
+    taken = st.camera_input(
+        "Hold the digit or number into the picture, as large as you can", key=f"camera_{visitor.visit().pictures}"
+    )
     _show(taken, source="camera", invitation="Take a photo of a digit on paper.")
 
 
-def start_over() -> None:
-    """Put the picture away, on the next run."""
-    st.session_state["picture_turn"] = _turn() + 1
-    visitor.forget()
+def put_away(visit: visitor.Visit) -> None:
+    """On the next run."""
+    visit.pictures += 1
+    visit.forget()
 
 
 def _show(chosen: UploadedFile | None, *, source: str, invitation: str) -> None:
+    visit = visitor.visit()
     if chosen is None:
-        visitor.forget()
-        answer.show_empty(invitation)
+        visit.forget()
+        answer.show_empty(visit, invitation)
         return
     data = chosen.getvalue()
-    answer.read(data, source=source)
+    answer.read(visit, data, source=source)
+    start_over = partial(put_away, visit)
     if source == "camera":  # which goes on showing the photo
-        answer.show(start_over)
+        answer.show(visit, start_over)
         return
     left, right = st.columns([46, 54], gap="medium")
     with left.container(key="your_picture"):
-        if (found := visitor.recognition()) is not None:
+        if (found := visit.recognition) is not None:
             st.image(found.drawing.image, caption="Your picture", alt="Your picture")
     with right:
-        answer.show(start_over)
-
-
-def _turn() -> int:
-    return st.session_state.get("picture_turn", 0)
+        answer.show(visit, start_over)

@@ -26,7 +26,7 @@ def show() -> None:
         )
         return
     if administrator.is_signed_in():
-        gallery.show_with_buttons(drawings, detail.choose, key="latest")
+        gallery.show_with_buttons(drawings, detail.opener(), key="latest")
     else:
         gallery.show(drawings)
     _show_contribution()

@@ -11,6 +11,7 @@ WAYS_IN = {"Draw": draw.show, "Upload": picture.show_upload, "Camera": picture.s
 
 def show() -> None:
     st.title("Draw a digit", anchor=False)
+    visit = visitor.visit()
     way_in = st.segmented_control(
         "How do you want to show the digit?",
         options=list(WAYS_IN),
@@ -18,6 +19,7 @@ def show() -> None:
         required=True,
         key="way_in",
         on_change=start_over,
+        args=(visit,),
         label_visibility="collapsed",
     )
     above = st.container()
@@ -28,6 +30,7 @@ def show() -> None:
         key="keeps",
         value=visitor.keeps(),
         on_change=_switch,
+        args=(visit,),
         help="Drawings are stored with what the program read and what you said, without your name or address. "
         "Switched off, nothing of what you draw is stored.",
     )
@@ -37,13 +40,13 @@ def show() -> None:
     recent.show()
 
 
-def _switch() -> None:
-    visitor.note_switch_touched()
-    start_over()
+def _switch(visit: visitor.Visit) -> None:
+    visit.switch_touched = True
+    start_over(visit)
 
 
-def start_over() -> None:
+def start_over(visit: visitor.Visit) -> None:
     """Another way in starts with nothing on the page."""
-    draw.leave()
-    picture.start_over()
-    st.session_state["thanks"] = None
+    draw.leave(visit)
+    picture.put_away(visit)
+    visit.thanks = None

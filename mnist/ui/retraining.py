@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -11,6 +12,13 @@ from mnist.administration import MANY
 from mnist.registry import NoSuchVersion, Version
 from mnist.repository import StorageUnavailable
 from mnist.ui import labels
+from mnist.ui.memory import memory
+
+
+@dataclass(slots=True)
+class RolledBack:
+    done: str | None = None
+    problem: str | None = None
 
 
 def show(versions: Sequence[Version]) -> None:
@@ -59,23 +67,26 @@ def _waiting() -> str:
 
 
 def _offer_to_roll_back(versions: Sequence[Version]) -> None:
-    if problem := st.session_state.pop("rollback_problem", None):
-        st.error(problem)
-    if done := st.session_state.pop("rolled_back", None):
-        st.success(done)
+    came = memory(RolledBack)
+    if came.problem:
+        st.error(came.problem)
+        came.problem = None
+    if came.done:
+        st.success(came.done)
+        came.done = None
     earlier = [version.version for version in versions if version.status == "retired"]
     if not earlier:
         return
     with st.popover("Serve another version", icon=":material/history:"):
         st.write("Labels that it did not learn are set aside; serving a version that did brings them back.")
         to = st.selectbox("Version", earlier, format_func=lambda number: f"v{number}")
-        st.button("Serve it", type="primary", on_click=_roll_back, args=(to,))
+        st.button("Serve it", type="primary", on_click=_roll_back, args=(came, to))
 
 
-def _roll_back(to: int) -> None:
+def _roll_back(came: RolledBack, to: int) -> None:
     try:
         version = services.registry().roll_back(to)
     except (StorageUnavailable, NoSuchVersion) as error:
-        st.session_state["rollback_problem"] = f"Nothing was changed: {error}"
+        came.problem = f"Nothing was changed: {error}"
     else:
-        st.session_state["rolled_back"] = f"Version {version.version} serves again, within a few seconds."
+        came.done = f"Version {version.version} serves again, within a few seconds."

@@ -175,18 +175,21 @@ def test_one_gesture_decides_one_label(administrator, house, twice):
         connection.execute(
             text("UPDATE predictions SET feedback_processed = true, set_aside = 'disputed' WHERE true_label = 1")
         )
-    engine.dispose()
     go(administrator, "History")
     go(administrator, "Administration")
     expect(administrator.page.get_by_text("4 wait.")).to_be_visible()
 
-    if twice == "clicks":
-        administrator.button("Discard it").dblclick(delay=20)
-    else:
-        for _ in range(12):
-            administrator.page.keyboard.down("d")
-            administrator.page.wait_for_timeout(40)
-        administrator.page.keyboard.up("d")
+    with engine.connect() as retraining:  # writes meanwhile, so that the first decision has to wait
+        retraining.exec_driver_sql("BEGIN IMMEDIATE")
+        if twice == "clicks":
+            administrator.button("Discard it").dblclick(delay=20)
+        else:
+            for _ in range(12):
+                administrator.page.keyboard.down("d")
+                administrator.page.wait_for_timeout(40)
+            administrator.page.keyboard.up("d")
+        administrator.page.wait_for_timeout(300)
+    engine.dispose()
 
     expect(administrator.page.get_by_text("3 wait.")).to_be_visible()
     expect(administrator.page.get_by_text("The label “1” of the drawing before is discarded.")).to_be_visible()
