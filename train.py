@@ -77,7 +77,8 @@ def main(arguments: list[str] | None = None) -> int:
         "device": torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads",
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join(["python", "train.py", *(sys.argv[1:] if arguments is None else arguments)]),
+        # Without --out: the page shows it to everybody, and where a file was written is nobody's business.
+        "command": f"python train.py{f' --epochs {options.epochs}' if options.epochs else ''} --seed {options.seed}",
     }
     options.out.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
     print(
