@@ -29,12 +29,14 @@ LABEL_CAP = "label_cap"  # there is enough of this digit
 FIRMLY = 0.05  # the base gives the label less than this
 NEIGHBOURS, NEIGHBOURS_SHARE = 10, 0.15  # of the images that the base knows, the fewest that carry the label
 SUPPORTERS, SUPPORTERS_SHARE = 7, 0.5  # of the nearest drawings by other people, the fewest that carry the label
-POSSIBLE, LIKELIEST = 0.02, 2  # what a supporter says: the base gives it as much, or it is among as many likeliest
+LIKELIEST = 2  # what a supporter says is among as many digits that the base finds likeliest
 LEEWAY = 0.1  # in cosine; a supporter may be this much further away than the ten known images, not more
 OPPONENTS = 6  # of them, nearer than the known images and with another label: they dispute what the base believes
 SURE = 0.97  # the base gives the label more than this: nobody disputes it
 AROUND = 100  # of the nearest drawings by others, among whom SUPPORTERS that are not set aside are looked for
-PASSES = 3  # who is set aside has no vote in the next pass
+PASSES = 3  # what is set aside has no vote in the next pass
+FEW, CROWD, MOST = 3, 10, 0.5  # labels of a person, people, and how many of both are disputed where a mob is at work
+ROUNDS = 4  # of PASSES; the mob has no vote in the next round
 AT_ONCE = 256  # rows whose neighbours are looked for together: fewer are slower, more take memory
 NOBODY = -2.0  # a cosine that no two drawings have
 
@@ -54,10 +56,12 @@ def judge(given: Labelled, people: Sequence[str], base: DigitNetwork, known: Lab
     known: images whose labels are certain, for the neighbours.
     A label is disputed when the base network gives it less than FIRMLY, hardly any of the nearest known images (cosine
     distance in the base's features) carry it, and most of the nearest drawings by other people carry another one, are
-    much further away than what is known, or have a label that the base finds impossible for them: people who correct
-    its mistakes mostly name what it came close to, and many who agree on something else do not support each other.
+    much further away than what is known, or have a label that is not what the base came close to: people who correct
+    its mistakes mostly name that, and many who agree on something else do not support each other.
     It is also disputed when the base is not SURE of it and nearly all of these drawings carry another one and are
     nearer than what is known: a wrong label may be the very mistake that the base makes and that others correct.
+    Where most labels of most people are disputed, those that the base is not SURE of are disputed, too, of whoever has
+    mostly such: what they say is not what people say who correct mistakes. One person, or a few, are no such mob.
     A digit may have three times as many labels as the mean over the ten, or `caps.per_label` if that is more.
     """
     verdicts = _duplicates(given)
@@ -104,7 +108,7 @@ def _disputed(
     rows = torch.nonzero((belief < SURE) & chosen).flatten()
     if len(rows) == 0:
         return []
-    is_possible = (belief >= POSSIBLE) | ((beliefs[:, :DIGITS] > belief[:, None]).sum(dim=1) < LIKELIEST)
+    is_likely = (beliefs[:, :DIGITS] > belief[:, None]).sum(dim=1) < LIKELIEST
     features, labels = features_of(base, given.frames), given.labels
     closeness, nearest = _nearest(features, rows, features_of(base, known.frames), NEIGHBOURS)
     alone = (known.labels[nearest] == labels[rows, None]).double().mean(dim=1) < NEIGHBOURS_SHARE
@@ -112,14 +116,30 @@ def _disputed(
     numbers = {person: number for number, person in enumerate(sorted(set(people)))}
     who = torch.tensor([numbers[person] for person in people])
     around = _nearest(features, rows, features, AROUND, lambda part: ~chosen | (who[part][:, None] == who))
-    disputed = torch.zeros(len(given), dtype=torch.bool)
-    for _ in range(PASSES):
-        support, opponents = _votes(around, labels, rows, ~disputed, reach, is_possible)
-        before, disputed = disputed, torch.zeros_like(disputed)
-        disputed[rows[(doubtful & (support < SUPPORTERS_SHARE)) | (opponents >= OPPONENTS)]] = True
-        if torch.equal(before, disputed):
+    disputed, of_mob = (torch.zeros(len(given), dtype=torch.bool) for _ in range(2))
+    for _ in range(ROUNDS):
+        for _ in range(PASSES):
+            support, opponents = _votes(around, labels, rows, ~(disputed | of_mob), reach, is_likely)
+            before, disputed = disputed, torch.zeros_like(disputed)
+            disputed[rows[(doubtful & (support < SUPPORTERS_SHARE)) | (opponents >= OPPONENTS)]] = True
+            if torch.equal(before, disputed):
+                break
+        found = _mob(disputed | of_mob, who, chosen)
+        more = rows[found[who[rows]] & ~of_mob[rows]]
+        if len(more) == 0:
             break
-    return torch.nonzero(disputed).flatten().tolist()
+        of_mob[more] = True
+    return torch.nonzero(disputed | of_mob).flatten().tolist()
+
+
+def _mob(disputed: Tensor, who: Tensor, considered: Tensor) -> Tensor:
+    """(people,) bool: most of whose labels are disputed, where that is so of most people; disputed, …: (N,)."""
+    people = int(who.max()) + 1
+    given, found = (torch.bincount(who[each], minlength=people) for each in (considered, disputed))
+    heard = given >= FEW
+    members = heard & (found >= MOST * given)
+    is_mob = heard.sum() >= CROWD and members.sum() >= MOST * heard.sum()
+    return members if is_mob else torch.zeros_like(members)
 
 
 def _nearest(
@@ -143,17 +163,17 @@ def _nearest(
 
 
 def _votes(
-    around: tuple[Tensor, Tensor], labels: Tensor, rows: Tensor, votes: Tensor, reach: Tensor, is_possible: Tensor
+    around: tuple[Tensor, Tensor], labels: Tensor, rows: Tensor, votes: Tensor, reach: Tensor, is_likely: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Of each row's nearest drawings by others: the share with its label, and how many within reach have another.
 
     Where nobody else drew, both are 0. votes: (N,) who is asked. reach: (rows,) the closeness of known images; far
-    beyond is no support. is_possible: (N,) whose own label the base finds possible; the others support nobody.
+    beyond is no support. is_likely: (N,) whose own label the base comes close to; the others support nobody.
     """
     closeness, indices = around
     is_asked = votes[indices] & (closeness > NOBODY)
     is_asked &= is_asked.cumsum(dim=1) <= SUPPORTERS
     says_so = labels[indices] == labels[rows][:, None]
-    backs = is_asked & says_so & is_possible[indices] & (closeness > reach[:, None] - LEEWAY)
+    backs = is_asked & says_so & is_likely[indices] & (closeness > reach[:, None] - LEEWAY)
     opposes = is_asked & ~says_so & (closeness > reach[:, None])
     return backs.sum(dim=1) / is_asked.sum(dim=1).clamp(min=1), opposes.sum(dim=1)

@@ -87,7 +87,7 @@ def test_many_who_agree_on_what_the_network_finds_impossible_are_not_believed(mo
     mob = Labelled(threes.frames, impossible.expand(40))
 
     found = verdicts(mob, [f"visitor {number}" for number in range(40)])
-    monkeypatch.setattr("mnist.trust.POSSIBLE", 0)
+    monkeypatch.setattr("mnist.trust.LIKELIEST", 10)
 
     assert found.count("disputed") >= 38
     assert verdicts(mob, [f"visitor {number}" for number in range(40)]).count("disputed") <= 2
@@ -254,6 +254,11 @@ def side_by_side(_network, images: torch.Tensor) -> torch.Tensor:
     return torch.stack([is_known, ~is_known], dim=1).float()
 
 
+def apart(_network, images: torch.Tensor) -> torch.Tensor:
+    """No drawing is like another one, nor like what is known: images with a 9 on them."""
+    return torch.eye(100)[images[:, 0, 2].long() + 90 * (images[:, 0, 0] == 9)]
+
+
 @pytest.fixture
 def made_up(monkeypatch):
     monkeypatch.setattr("mnist.trust.logits_of", answered)
@@ -272,3 +277,28 @@ def test_only_what_the_network_is_not_sure_of_can_be_voted_down(made_up, belief,
 @pytest.mark.parametrize(("people", "verdict"), [(["one"] * 8, "disputed"), (list("abcdefgh"), None)])
 def test_a_doubtful_label_is_borne_out_by_other_people_only(made_up, people, verdict):
     assert made_up(told([(3, 0.03)] * 8), people) == [verdict] * 8
+
+
+@pytest.mark.parametrize(
+    ("mob", "honest", "verdict"), [(12, 0, "disputed"), (9, 0, None), (12, 13, None)], ids=["mob", "a few", "minority"]
+)
+def test_where_most_people_say_what_nobody_bears_out_their_other_labels_wait(
+    made_up, monkeypatch, mob, honest, verdict
+):
+    monkeypatch.setattr("mnist.trust.features_of", apart)
+    members = [[((2 * each) % 9, 0.001), ((2 * each + 1) % 9, 0.001), (each % 9, 0.5)] for each in range(mob)]
+    others = [[(each % 9, 0.5)] * 3 for each in range(honest)]
+    people = [str(person) for person in range(mob + honest) for _ in range(3)]
+
+    found = made_up(told([label for each in members + others for label in each]), people)
+
+    assert found == ["disputed", "disputed", verdict] * mob + [None] * 3 * honest
+
+
+def test_a_mob_does_not_shout_down_what_the_network_is_sure_of(made_up, monkeypatch):
+    monkeypatch.setattr("mnist.trust.features_of", apart)
+    members = [[((2 * each) % 9, 0.001), ((2 * each + 1) % 9, 0.001), (each % 9, 0.98)] for each in range(12)]
+
+    found = made_up(told([label for each in members for label in each]), [str(row // 3) for row in range(36)])
+
+    assert found == ["disputed", "disputed", None] * 12
