@@ -13,7 +13,7 @@ from mnist import services
 from mnist.images import BadImage, encode_png
 from mnist.preprocess import BlankDrawing
 from mnist.recognition import Recognition
-from mnist.repository import MAX_NUMBER, AlreadyProcessed, BadLabel, Drawing, StorageUnavailable, parse_label
+from mnist.repository import MAX_NUMBER, AlreadyProcessed, Drawing, StorageUnavailable
 from mnist.ui import gallery, labels, visitor
 from mnist.ui.probabilities import as_percent, probability_bars
 
@@ -162,13 +162,7 @@ def _ask_for_number(visit: visitor.Visit, found: Recognition, start_over: Callab
         left, right = st.columns([2, 1], vertical_alignment="bottom")
         typed = left.text_input("Or is it a number of several digits?", max_chars=MAX_NUMBER, placeholder="2026")
         if right.form_submit_button("Store it", width="stretch"):
-            try:
-                parse_label(typed)
-            except BadLabel:
-                st.error("Type the number with digits only, for example 2026.")
-            else:
-                _label(visit, found.drawing, start_over, typed)
-                st.rerun()
+            labels.take_number(typed, _label, visit, found.drawing, start_over)
 
 
 def _a(label: int | str | None) -> str:

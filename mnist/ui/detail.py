@@ -15,11 +15,9 @@ from mnist.preprocess import BlankDrawing
 from mnist.repository import (
     MAX_NUMBER,
     AlreadyProcessed,
-    BadLabel,
     Drawing,
     StorageUnavailable,
     UnknownPrediction,
-    parse_label,
 )
 from mnist.ui import administrator, gallery, labels, visitor
 from mnist.ui.memory import memory
@@ -96,13 +94,7 @@ def _ask_for_number(asked: Asked, drawing: Drawing, is_administrator: bool) -> N
     with st.form("number", border=False):
         typed = st.text_input("Or a number of several digits", value=drawing.truth or "", max_chars=MAX_NUMBER)
         if st.form_submit_button("Store it"):
-            try:
-                parse_label(typed)
-            except BadLabel:
-                st.error("Type the number with digits only, for example 2026.")
-            else:
-                _label(asked, drawing, is_administrator, typed)
-                st.rerun()
+            labels.take_number(typed, _label, asked, drawing, is_administrator)
 
 
 def _label(asked: Asked, drawing: Drawing, is_administrator: bool, label: int | str | None) -> None:

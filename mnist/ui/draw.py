@@ -37,7 +37,7 @@ def show() -> None:
         )
         if sheet.was_away:
             # The browser remembers its last picture, even while it is not on the page.
-            sheet.was_away, sheet.stale, sheet.left = False, _digest(canvas), None
+            sheet.was_away, sheet.stale, sheet.left = False, _digest(canvas), []
         if sheet.edit is None:
             sheet.edit = 0
             if _objects(canvas):  # of a session that has ended: this one's empty start would wipe them
@@ -115,7 +115,7 @@ def _late_strokes(sheet: visitor.Sheet, canvas: CanvasResult) -> list[dict[str, 
     left, now = sheet.left, _objects(canvas)
     if left and now[: len(left)] == left:
         return now[len(left) :]
-    sheet.left = None
+    sheet.left = []
     return []
 
 

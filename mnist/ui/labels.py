@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from mnist.administration import MANY
+from mnist.repository import BadLabel, parse_label
 from mnist.ui.memory import memory
 
 NOT_A_DIGIT = "not a digit"
@@ -34,6 +35,17 @@ def ask(question: str, label: Callable[..., None], *facts: Any) -> None:
         asked.is_answered = False
     # required: else the second tap of a double one would take the first one back.
     st.pills(question, choices, key=_KEY, required=True, on_change=_chosen, args=(asked, label, *facts))
+
+
+def take_number(typed: str, label: Callable[..., None], *facts: Any) -> None:
+    """A number was typed: `label(*facts, typed)` and another run, or what is wrong with it."""
+    try:
+        parse_label(typed)
+    except BadLabel:
+        st.error("Type the number with digits only, for example 2026.")
+    else:
+        label(*facts, typed)
+        st.rerun()
 
 
 def as_text(label: int | str | None) -> str:

@@ -29,7 +29,7 @@ class Sheet:
     start: list[dict[str, Any]] = field(default_factory=list)  # strokes that it was last told to begin with
     edit: int | None = None  # how often it was told so; None: not in this session yet
     stale: str | None = None  # digest of the picture that it goes on sending until it has drawn its start
-    left: list[dict[str, Any]] | None = None  # strokes that were on it when it was told to begin anew
+    left: list[dict[str, Any]] = field(default_factory=list)  # strokes that were on it when it was told to begin anew
     was_away: bool = False
     is_finished: bool = False  # the drawing was labelled or wiped
 
