@@ -23,12 +23,12 @@ from mnist.claim import Claim
 from mnist.classifier import SHIPPED_WEIGHTS, UnusableWeights
 from mnist.data import MissingMnist
 from mnist.database import connect
+from mnist.drawing import StorageUnavailable
 from mnist.learning import Limits, Shipped, rehearse, retrain
 from mnist.registry import ActiveVersionChanged, NoSuchVersion, Registry, Version
 from mnist.run_lock import AnotherRun
 from mnist.serving import report_of
 from mnist.settings import BadSetting, Settings
-from mnist.storage import StorageUnavailable
 from mnist.trust import Caps
 from mnist.tuning import gather
 

@@ -16,13 +16,14 @@ from sqlalchemy import URL, Engine
 from mnist.classifier import read_weights
 from mnist.data import Labelled
 from mnist.database import connect
+from mnist.drawing import Drawing
 from mnist.images import decode, encode_png
 from mnist.labels import Labels
 from mnist.learning import Limits, Outcome, Shipped, retrain
 from mnist.network import DigitNetwork
 from mnist.preprocess import BlankDrawing, prepare
 from mnist.registry import Registry
-from mnist.repository import Drawing, Repository
+from mnist.repository import Repository
 from mnist.strokes import deform, draw, held_out_styles, write
 from mnist.styles import Style
 from mnist.training import accuracy, logits_of

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 
 from mnist.database import TO_REVIEW, PredictionRow
-from mnist.repository import Drawing, UnknownPrediction, as_drawing, in_portions, insert_all, parse_label, utc_now
+from mnist.drawing import Drawing, UnknownPrediction, parse_label, utc_now
+from mnist.repository import as_drawing, in_portions, insert_all
 from mnist.storage import Storage, change
 
 CHUNK = 500  # drawings that one statement names

@@ -11,7 +11,8 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, func, not_, select, tuple_
 
 from mnist.database import PredictionRow
-from mnist.repository import IS_RIGHT, Drawing, as_drawing, as_text
+from mnist.drawing import Drawing, as_text
+from mnist.repository import IS_RIGHT, as_drawing
 from mnist.storage import Storage
 
 SEARCHED = 10_000  # drawings that one page looks through: a filter that nothing matches costs 5 ms, not a minute

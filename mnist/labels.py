@@ -13,7 +13,8 @@ from sqlalchemy import and_, case, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from mnist.database import ModelRow, PredictionRow
-from mnist.repository import UnknownPrediction, in_portions
+from mnist.drawing import UnknownPrediction
+from mnist.repository import in_portions
 from mnist.storage import Storage, change
 
 CHUNK = 500  # rows that one statement names

@@ -15,12 +15,13 @@ import numpy as np
 
 from mnist.classifier import Prediction
 from mnist.coalescing import Coalescer
+from mnist.drawing import Drawing, StorageUnavailable, UnknownPrediction, parse_label, utc_now
 from mnist.images import BadImage, as_stored, decode
 from mnist.metrics import ACCURACY_WINDOW, Metrics
 from mnist.model_card import ModelCard
 from mnist.preprocess import BlankDrawing
 from mnist.reading import Framed, frame, read
-from mnist.repository import Drawing, Repository, StorageUnavailable, UnknownPrediction, parse_label, utc_now
+from mnist.repository import Repository
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from sqlalchemy import Select, Update, false, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from mnist.database import ModelRow, PredictionRow, take_mysql_lock
+from mnist.drawing import utc_now
 from mnist.labels import ROLLED_BACK, Mark, write_marks
-from mnist.repository import utc_now
 from mnist.storage import Storage, change
 
 COMPARED_WITH = "compared_with"  # in the metrics: the version that served; a promoted one took its place

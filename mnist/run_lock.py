@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from mnist.database import take_mysql_lock
-from mnist.storage import StorageUnavailable, unavailable
+from mnist.drawing import StorageUnavailable
+from mnist.storage import unavailable
 
 _KEY = 0x72657472  # "retr"
 _GIVE_BACK = {"postgresql": "SELECT pg_advisory_unlock_all()", "mysql": "SELECT RELEASE_ALL_LOCKS()"}

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from mnist.classifier import Classifier, Prediction, UnusableWeights
+from mnist.drawing import StorageUnavailable
 from mnist.model_card import ModelCard, read_report
 from mnist.registry import NoSuchVersion, Registry, Version
-from mnist.storage import StorageUnavailable
 
 log = logging.getLogger(__name__)
 

@@ -13,16 +13,11 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from mnist.database import UnusableSchema, create_tables
+from mnist.drawing import StorageUnavailable
 
 log = logging.getLogger(__name__)
-
 AT_ONCE = 5_000  # rows without their pictures that are read at once
-
 _told: WeakKeyDictionary[Engine, set[str]] = WeakKeyDictionary()  # what was logged since the database last worked
-
-
-class StorageUnavailable(RuntimeError):
-    """The database can't be reached or refuses to work; nothing was stored. Trying again later may succeed."""
 
 
 class Storage:

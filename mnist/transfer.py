@@ -21,9 +21,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from mnist.drawing import BadLabel, Drawing, parse_label
 from mnist.images import BadImage
 from mnist.preprocess import BlankDrawing
-from mnist.repository import BadLabel, Drawing, in_portions, parse_label
+from mnist.repository import in_portions
 
 TABLE = "drawings.csv"
 COLUMNS = (
@@ -226,8 +227,8 @@ def _moment(text: str) -> datetime:
 
 def main(arguments: list[str] | None = None) -> int:
     from mnist.classifier import UnusableWeights
+    from mnist.drawing import StorageUnavailable
     from mnist.settings import BadSetting
-    from mnist.storage import StorageUnavailable
     from mnist.waiting import patiently
 
     parser = argparse.ArgumentParser(prog="python -m mnist.transfer", description="Carry labelled drawings elsewhere.")

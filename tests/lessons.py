@@ -15,12 +15,13 @@ from mnist import gate, tuning
 from mnist.calibration import Calibration
 from mnist.classifier import write_weights
 from mnist.data import Augmentation, Labelled
+from mnist.drawing import Drawing, parse_label
 from mnist.images import decode, encode_png
 from mnist.learning import Limits
 from mnist.network import DigitNetwork
 from mnist.outliers import outliers, training_kinds
 from mnist.preprocess import BlankDrawing, find_ink, prepare
-from mnist.repository import Drawing, Repository, parse_label
+from mnist.repository import Repository
 from mnist.strokes import deform, digits, draw, training_styles, write
 from mnist.training import Recipe, Source, fit, logits_of
 from mnist.trust import Caps

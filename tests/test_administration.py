@@ -11,8 +11,9 @@ from sqlalchemy import Engine, text
 from mnist import administration as administration_module
 from mnist.administration import Administration
 from mnist.database import connect
+from mnist.drawing import AlreadyProcessed, BadLabel, UnknownPrediction
 from mnist.labels import Labels
-from mnist.repository import AlreadyProcessed, BadLabel, Repository, UnknownPrediction
+from mnist.repository import Repository
 from tests.test_repository import NOON, allocated, drawing, statements
 
 

@@ -18,7 +18,8 @@ from sqlalchemy.exc import IntegrityError
 
 from mnist import migrations
 from mnist.database import REVISIONS, Base, UnusableSchema, connect, create_tables, lock_schema
-from mnist.repository import Repository, StorageUnavailable
+from mnist.drawing import StorageUnavailable
+from mnist.repository import Repository
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import URL, create_engine, event, update
 
 from mnist.database import PredictionRow, connect
+from mnist.drawing import AlreadyProcessed, Drawing, UnknownPrediction
 from mnist.labels import Contribution, Labels, Mark
 from mnist.registry import Registry
-from mnist.repository import AlreadyProcessed, Drawing, Repository, UnknownPrediction
+from mnist.repository import Repository
 from tests.test_registry import NOON, labelled, mark, row
 from tests.test_repository import allocated, statements
 

@@ -7,8 +7,8 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mnist import metrics as module
+from mnist.drawing import Accuracy
 from mnist.metrics import Metrics
-from mnist.repository import Accuracy
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:

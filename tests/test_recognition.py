@@ -10,10 +10,11 @@ from sqlalchemy import URL
 
 from mnist.classifier import SHIPPED_WEIGHTS, Classifier
 from mnist.database import connect
+from mnist.drawing import AlreadyProcessed, BadLabel
 from mnist.images import MAX_BYTES, MAX_PIXELS, BadImage, ImageTooLarge, encode_png
 from mnist.preprocess import BlankDrawing
 from mnist.recognition import Recogniser
-from mnist.repository import AlreadyProcessed, BadLabel, Repository
+from mnist.repository import Repository
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import URL, create_engine, text
 
 from mnist.database import connect
+from mnist.drawing import Drawing, StorageUnavailable
 from mnist.labels import Mark
 from mnist.registry import ActiveVersionChanged, NoSuchVersion, Registry
-from mnist.repository import Drawing, Repository
-from mnist.storage import StorageUnavailable
+from mnist.repository import Repository
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

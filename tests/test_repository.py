@@ -14,15 +14,8 @@ from sqlalchemy import URL, Engine, create_engine, event, text, update
 from sqlalchemy.exc import IntegrityError
 
 from mnist.database import PredictionRow, connect
-from mnist.repository import (
-    AlreadyProcessed,
-    BadLabel,
-    Drawing,
-    Repository,
-    StorageUnavailable,
-    UnknownPrediction,
-    parse_label,
-)
+from mnist.drawing import AlreadyProcessed, BadLabel, Drawing, StorageUnavailable, UnknownPrediction, parse_label
+from mnist.repository import Repository
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import URL, Connection, create_engine, text
 
 from mnist.database import connect
+from mnist.drawing import StorageUnavailable
 from mnist.run_lock import AnotherRun, run_lock
-from mnist.storage import StorageUnavailable
 
 ROOT = Path(__file__).resolve().parent.parent
 HOLD = """

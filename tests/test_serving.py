@@ -14,12 +14,12 @@ from sqlalchemy import URL, create_engine, text
 from mnist.calibration import Calibration
 from mnist.classifier import Classifier, read_weights, write_weights
 from mnist.database import connect
+from mnist.drawing import StorageUnavailable
 from mnist.network import DigitNetwork
 from mnist.recognition import Recogniser
 from mnist.registry import NoSuchVersion, Registry, Version
 from mnist.repository import Repository
 from mnist.serving import ActiveClassifier, card_of
-from mnist.storage import StorageUnavailable
 from tests.lessons import NOON, drawings
 
 FRAMES = np.zeros((2, 28, 28), np.uint8)

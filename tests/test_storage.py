@@ -4,10 +4,10 @@ import pytest
 from sqlalchemy import URL, text
 
 from mnist.database import connect
+from mnist.drawing import StorageUnavailable
 from mnist.registry import Registry
 from mnist.repository import Repository
 from mnist.run_lock import run_lock
-from mnist.storage import StorageUnavailable
 from mnist.upgrade import main as upgrade
 
 NOWHERE = URL.create("postgresql+psycopg2", "someone", "secret", "127.0.0.1", 9, "mnist")

@@ -22,11 +22,11 @@ from mnist.api.journal import Journal, write_requests
 from mnist.api.routes import router
 from mnist.api.security import Gate
 from mnist.classifier import UnusableWeights
+from mnist.drawing import AlreadyProcessed, BadLabel, StorageUnavailable, UnknownPrediction
 from mnist.images import BadImage, ImageTooLarge
 from mnist.metrics import Metrics
 from mnist.preprocess import BlankDrawing
 from mnist.recognition import Recogniser
-from mnist.repository import AlreadyProcessed, BadLabel, StorageUnavailable, UnknownPrediction
 from mnist.settings import Settings
 from mnist.sign_in import SignIn
 

@@ -25,8 +25,8 @@ from python_multipart.multipart import parse_options_header
 from mnist.addresses import network_of
 from mnist.api.answers import MAX_BATCH, BatchBody, LabelledPictureBody, PictureBody
 from mnist.api.security import client_address
+from mnist.drawing import BadLabel
 from mnist.images import FORMATS, ImageTooLarge, NotAnImage
-from mnist.repository import BadLabel
 
 RAW_TYPES = ("image/png", "image/jpeg", "image/jpg", "image/webp")
 MULTIPART = "multipart/form-data"

@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mnist.classifier import UnusableWeights
+from mnist.drawing import StorageUnavailable
 from mnist.metrics import Metrics
 from mnist.recognition import Recogniser
-from mnist.repository import StorageUnavailable
 
 AT_ONCE = 2  # threads of each question
 REMEMBERED_SECONDS = 1.0  # an answer about readiness

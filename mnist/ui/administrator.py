@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import streamlit as st
 
 from mnist import services
+from mnist.drawing import Drawing, StorageUnavailable, UnknownPrediction
 from mnist.recognition import Recogniser
-from mnist.repository import Drawing, StorageUnavailable, UnknownPrediction
 from mnist.sign_in import TooManyAttempts
 from mnist.transfer import BadArchive, take_over
 from mnist.ui import gallery, labels

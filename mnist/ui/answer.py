@@ -10,10 +10,10 @@ from contextlib import nullcontext
 import streamlit as st
 
 from mnist import services
+from mnist.drawing import MAX_NUMBER, AlreadyProcessed, Drawing, StorageUnavailable
 from mnist.images import BadImage, encode_png
 from mnist.preprocess import BlankDrawing
 from mnist.recognition import Recognition
-from mnist.repository import MAX_NUMBER, AlreadyProcessed, Drawing, StorageUnavailable
 from mnist.ui import gallery, labels, visitor
 from mnist.ui.probabilities import as_percent, probability_bars
 

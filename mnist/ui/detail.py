@@ -10,15 +10,9 @@ from functools import partial
 import streamlit as st
 
 from mnist import services
+from mnist.drawing import MAX_NUMBER, AlreadyProcessed, Drawing, StorageUnavailable, UnknownPrediction
 from mnist.images import BadImage
 from mnist.preprocess import BlankDrawing
-from mnist.repository import (
-    MAX_NUMBER,
-    AlreadyProcessed,
-    Drawing,
-    StorageUnavailable,
-    UnknownPrediction,
-)
 from mnist.ui import administrator, gallery, labels, visitor
 from mnist.ui.memory import memory
 from mnist.ui.probabilities import probability_bars

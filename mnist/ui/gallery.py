@@ -8,7 +8,7 @@ from html import escape
 
 import streamlit as st
 
-from mnist.repository import Drawing
+from mnist.drawing import Drawing
 from mnist.ui import labels
 from mnist.ui.probabilities import as_percent
 

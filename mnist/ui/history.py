@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from mnist import services
+from mnist.drawing import Drawing, StorageUnavailable
 from mnist.history import SEARCHED, Place, Wanted
-from mnist.repository import Drawing, StorageUnavailable
 from mnist.ui import administrator, detail, gallery, visitor
 from mnist.ui.memory import memory
 

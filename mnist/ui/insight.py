@@ -9,8 +9,8 @@ from functools import partial
 import streamlit as st
 
 from mnist import insight, services
+from mnist.drawing import StorageUnavailable
 from mnist.history import LATEST_DRAWINGS, LATEST_LABELS, Label
-from mnist.repository import StorageUnavailable
 from mnist.ui import administrator, detail, gallery, style, visitor
 from mnist.ui.charts import (
     CELL,

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from mnist.administration import MANY
-from mnist.repository import BadLabel, parse_label
+from mnist.drawing import BadLabel, parse_label
 from mnist.ui.memory import memory
 
 NOT_A_DIGIT = "not a digit"

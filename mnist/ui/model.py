@@ -8,8 +8,8 @@ from typing import Any
 import streamlit as st
 
 from mnist import services
+from mnist.drawing import StorageUnavailable
 from mnist.registry import Version
-from mnist.repository import StorageUnavailable
 from mnist.ui import administrator, retraining
 from mnist.ui.charts import versions_chart
 from mnist.ui.probabilities import counted

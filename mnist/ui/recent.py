@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from mnist import services
-from mnist.repository import StorageUnavailable
+from mnist.drawing import StorageUnavailable
 from mnist.ui import administrator, detail, gallery, visitor
 
 SHOWN = 12

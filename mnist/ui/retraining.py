@@ -9,8 +9,8 @@ import streamlit as st
 
 from mnist import services
 from mnist.administration import MANY
+from mnist.drawing import StorageUnavailable
 from mnist.registry import NoSuchVersion, Version
-from mnist.repository import StorageUnavailable
 from mnist.ui import labels
 from mnist.ui.memory import memory
 

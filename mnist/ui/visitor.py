@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
+from mnist.drawing import Drawing
 from mnist.recognition import Recognition
-from mnist.repository import Drawing
 from mnist.ui.memory import memory
 from mnist.visitors import KEPT_SECONDS, session_of
 

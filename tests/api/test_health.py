@@ -11,7 +11,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from mnist.database import connect
-from mnist.repository import Repository, StorageUnavailable
+from mnist.drawing import StorageUnavailable
+from mnist.repository import Repository
 from tests.api.conftest import as_base64, blank, seven
 
 PNG = {"Content-Type": "image/png"}

@@ -16,9 +16,10 @@ from sqlalchemy import URL, text
 
 from mnist.classifier import SHIPPED_WEIGHTS
 from mnist.database import connect
+from mnist.drawing import Drawing
 from mnist.labels import Labels
 from mnist.registry import Registry
-from mnist.repository import Drawing, Repository
+from mnist.repository import Repository
 from tests.api.conftest import seven
 from tests.browser.conftest import Visitor
 from tests.browser.server import running_app

@@ -14,8 +14,9 @@ from playwright.sync_api import expect
 from sqlalchemy import URL, create_engine, text
 
 from mnist.database import connect
+from mnist.drawing import Drawing
 from mnist.images import encode_png
-from mnist.repository import Drawing, Repository
+from mnist.repository import Repository
 from tests.browser.server import running_app
 from tests.browser.strokes import DIGITS
 from tests.resilience.conftest import Proxy

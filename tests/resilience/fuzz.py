@@ -20,10 +20,10 @@ with atheris.instrument_imports(include=["PIL", "mnist", "python_multipart"]):
     from fastapi import HTTPException
 
     from mnist.api import bodies
+    from mnist.drawing import BadLabel
     from mnist.images import BadImage, decode
     from mnist.preprocess import BlankDrawing
     from mnist.reading import frame
-    from mnist.repository import BadLabel
 
 KINDS = ("image/png", "application/json", "multipart/form-data; boundary=x", "multipart/form-data", "")
 

@@ -11,7 +11,8 @@ from sqlalchemy import create_engine
 
 from mnist import waiting
 from mnist.database import connect
-from mnist.repository import Repository, StorageUnavailable
+from mnist.drawing import StorageUnavailable
+from mnist.repository import Repository
 from tests.api.conftest import seven
 from tests.resilience.conftest import PostgresServer, Proxy, Visitors, filled, rows
 from tests.test_repository import drawing

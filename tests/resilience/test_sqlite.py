@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import URL, create_engine
 
 from mnist import database
-from mnist.repository import StorageUnavailable
+from mnist.drawing import StorageUnavailable
 from tests.api.conftest import seven
 from tests.resilience.conftest import Visitors, filled, rows
 
