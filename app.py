@@ -26,10 +26,10 @@ from mnist.api import make_routes
 from mnist.classifier import UnusableWeights
 from mnist.compression import CompressedFiles
 from mnist.headers import SecurityHeaders
-from mnist.images import give_memory_back
 from mnist.settings import BadSetting
 from mnist.sockets import allow_many_connections, answer_without_delay
 from mnist.visitors import VisitorCookie
+from mnist.web.process import give_memory_back
 
 log = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ import numpy as np
 from benchmarks.machine import machine
 from benchmarks.peers import free_port, ours, running
 from benchmarks.results import Ratio, ratio, record, spread
-from mnist.images import encode_png
+from mnist.vision.image_files import encode_png
 
 CONNECTIONS = (1, 8, 32)
 OURS, NOTHING, STORES, LOGGED = "ours", "plain, stores nothing", "plain, stores", "plain, stores with our journal"

@@ -8,9 +8,9 @@ import numpy as np
 
 from mnist.classifier import SHIPPED_WEIGHTS, Classifier
 from mnist.pen import Line, render
-from mnist.preprocess import prepare
 from mnist.strokes import deform, held_out_styles, training_styles, write
 from mnist.styles import Style
+from mnist.vision.prepare import prepare
 
 CANVAS = 400
 USUAL_SIZE, USUAL_BRUSH = 0.6, 1 / 12  # of the canvas; of the drawing's height

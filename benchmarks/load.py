@@ -29,9 +29,9 @@ from sqlalchemy import URL, create_engine, text
 
 from benchmarks.machine import machine
 from benchmarks.page_visitor import PageVisitor
-from mnist.images import encode_png
 from mnist.pen import Line, render
 from mnist.strokes import held_out_styles, write
+from mnist.vision.image_files import encode_png
 from tests.browser.server import free_port, running_app
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -23,8 +23,8 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
-from mnist.images import encode_png
 from mnist.pen import SUBPIXEL, Line
+from mnist.vision.image_files import encode_png
 
 SIDE, BRUSH = 300, 18  # px, as mnist/ui/draw.py has them
 PATIENCE = 60  # seconds until an answer is given up

@@ -4,7 +4,7 @@
 
 Every picture is made as a camera makes it: reflectance of paper, rules and ink; perspective; light; lens; sensor; JPEG.
 The clean drawing has the same strokes after the same perspective, so that only the photo is in question. Constants of
-mnist/photo.py were chosen on seeds 1–3; report others.
+mnist/vision/photo.py were chosen on seeds 1–3; report others.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ import cv2
 import numpy as np
 
 from mnist.classifier import Classifier
-from mnist.preprocess import BlankDrawing, find_ink, frame_ink, prepare
 from mnist.strokes import Line, deform, training_styles, write
+from mnist.vision.ink import BlankDrawing, find_ink
+from mnist.vision.mnist_frame import frame_ink
+from mnist.vision.prepare import prepare
 
 SUBPIXEL = 4  # bits after the point in cv2's coordinates
 PENS = ((0.1, 0.2, 0.65), (0.75, 0.1, 0.12), (0.1, 0.5, 0.2), (0.85, 0.4, 0.1), (0.5, 0.15, 0.6))

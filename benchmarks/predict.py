@@ -23,8 +23,8 @@ from benchmarks.results import ratio, record, spread
 from mnist.classifier import SHIPPED_WEIGHTS, Classifier, freeze, read_weights
 from mnist.network import as_input
 from mnist.pen import render
-from mnist.preprocess import prepare
 from mnist.strokes import training_styles, write
+from mnist.vision.prepare import prepare
 
 CANVAS = 280
 IN_PEER = "BENCHMARK_HAS_ONNXRUNTIME"

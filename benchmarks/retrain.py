@@ -47,12 +47,12 @@ from benchmarks.simulated_users import (
 )
 from mnist.classifier import SHIPPED_WEIGHTS, read_weights
 from mnist.data import Labelled, load_mnist
-from mnist.images import decode
 from mnist.network import DigitNetwork
 from mnist.settings import Settings
 from mnist.strokes import held_out_styles, training_styles
 from mnist.styles import Style
 from mnist.tuning import Materials, gather
+from mnist.vision.image_files import decode
 
 ROOT = Path(__file__).resolve().parent.parent
 

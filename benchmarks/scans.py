@@ -15,10 +15,11 @@ import cv2
 import numpy as np
 
 from mnist.classifier import SHIPPED_WEIGHTS, Classifier
+from mnist.model.numbers import read
 from mnist.pen import Line, render
-from mnist.preprocess import BlankDrawing
-from mnist.reading import frame, read
 from mnist.strokes import deform, held_out_styles, training_styles, write
+from mnist.vision.ink import BlankDrawing
+from mnist.vision.prepare import frame
 
 Make = Callable[[list[Line], np.random.Generator], np.ndarray]  # strokes -> (H, W) uint8
 

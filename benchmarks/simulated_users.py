@@ -17,11 +17,9 @@ from mnist.classifier import read_weights
 from mnist.data import Labelled
 from mnist.database import connect
 from mnist.drawing import Drawing
-from mnist.images import decode, encode_png
 from mnist.labels import Labels
 from mnist.learning import Limits, Outcome, Shipped, retrain
 from mnist.network import DigitNetwork
-from mnist.preprocess import BlankDrawing, prepare
 from mnist.registry import Registry
 from mnist.repository import Repository
 from mnist.strokes import deform, draw, held_out_styles, write
@@ -29,6 +27,9 @@ from mnist.styles import Style
 from mnist.training import accuracy, logits_of
 from mnist.trust import Caps
 from mnist.tuning import Materials
+from mnist.vision.image_files import decode, encode_png
+from mnist.vision.ink import BlankDrawing
+from mnist.vision.prepare import prepare
 
 LIMITS = Limits(min_feedback=10, caps=Caps(per_session=100, per_label=100), most_rows=100_000)
 VISITORS = 60

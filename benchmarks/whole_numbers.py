@@ -2,7 +2,8 @@
 
     python -m benchmarks.whole_numbers [--count 500] [--seed 7]
 
-Constants of mnist/segment.py were chosen on seeds 1–3 and MNIST's first 30,000 training digits; report others.
+Constants of mnist/vision/split_digits.py were chosen on seeds 1–3 and MNIST's first 30,000 training digits;
+report others.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import numpy as np
 
 from mnist.data import load_mnist
 from mnist.pen import render
-from mnist.segment import Segment, split_digits
 from mnist.settings import Settings
 from mnist.strokes import deform, held_out_styles, training_styles, write
+from mnist.vision.split_digits import Segment, split_digits
 
 Frames = np.ndarray  # (N, 28, 28) uint8
 FIRST_REPORTED = 30_000  # of MNIST's training digits: those before chose the constants

@@ -16,12 +16,12 @@ import torch
 from mnist import trust
 from mnist.data import Labelled
 from mnist.drawing import as_text
-from mnist.images import BadImage, decode
 from mnist.labels import HELD_OUT, REVOKED, ROLLED_BACK, Feedback, Labels, Mark
 from mnist.network import DigitNetwork
-from mnist.preprocess import BlankDrawing, prepare
-from mnist.reading import frame
 from mnist.tuning import Materials
+from mnist.vision.image_files import BadImage, decode
+from mnist.vision.ink import BlankDrawing
+from mnist.vision.prepare import frame, prepare
 
 HELD_OUT_SHARE = 5  # one session in …
 

@@ -81,7 +81,7 @@ class Classifier:
         return same
 
     def predict(self, frames: np.ndarray) -> list[Prediction]:
-        """frames: (N, 28, 28) uint8 as mnist/preprocess.py makes them, 0 = paper. One prediction each, in order.
+        """frames: (N, 28, 28) uint8 as mnist/vision/ink.py makes them, 0 = paper. One prediction each, in order.
 
         What is unsure at first is looked at again (mnist/second_look.py).
         """

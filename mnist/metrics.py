@@ -149,7 +149,7 @@ class Metrics:
         self._predictions.labels("none", "blank", source, str(version)).inc()
 
     def observe_ink(self, *, source: str, ink_share: float, box_share: float) -> None:
-        """Both 0–1, as measured by mnist/preprocess.py."""
+        """Both 0–1, as measured by mnist/vision/ink.py."""
         self._ink_share.labels(source).observe(ink_share)
         self._box_share.labels(source).observe(box_share)
 

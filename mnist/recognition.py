@@ -16,12 +16,13 @@ import numpy as np
 from mnist.classifier import Prediction
 from mnist.coalescing import Coalescer
 from mnist.drawing import Drawing, StorageUnavailable, UnknownPrediction, parse_label, utc_now
-from mnist.images import BadImage, as_stored, decode
 from mnist.metrics import ACCURACY_WINDOW, Metrics
+from mnist.model.numbers import read
 from mnist.model_card import ModelCard
-from mnist.preprocess import BlankDrawing
-from mnist.reading import Framed, frame, read
 from mnist.repository import Repository
+from mnist.vision.image_files import BadImage, as_stored, decode
+from mnist.vision.ink import BlankDrawing
+from mnist.vision.prepare import Framed, frame
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,9 @@ import torch
 
 from mnist.data import Labelled
 from mnist.pen import Line, draw
-from mnist.preprocess import BlankDrawing, frame_ink
 from mnist.styles import STYLES, Stroke, Style, parse
+from mnist.vision.ink import BlankDrawing
+from mnist.vision.mnist_frame import frame_ink
 
 CHUNK = 2_000  # drawings a task of a worker process; also the granularity of reproducibility
 WORTH_WORKERS = 2  # tasks for each: a process takes as long to start (it imports torch) as a task takes

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mnist.drawing import BadLabel, Drawing, parse_label
-from mnist.images import BadImage
-from mnist.preprocess import BlankDrawing
 from mnist.repository import in_portions
+from mnist.vision.image_files import BadImage
+from mnist.vision.ink import BlankDrawing
 
 TABLE = "drawings.csv"
 COLUMNS = (

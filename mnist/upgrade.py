@@ -22,9 +22,9 @@ from sqlalchemy import Connection, Engine, column, insert, inspect, select, tabl
 from sqlalchemy.exc import SQLAlchemyError
 
 from mnist.database import PredictionRow, UnusableSchema, bring_up, connect, is_common, lock_schema
-from mnist.images import BadImage, as_stored, decode, encode_png
 from mnist.settings import BadSetting, Settings
 from mnist.storage import unavailable
+from mnist.vision.image_files import BadImage, as_stored, decode, encode_png
 from mnist.waiting import patiently
 
 OLD = "predictions_before_upgrade"

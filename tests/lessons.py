@@ -16,16 +16,17 @@ from mnist.calibration import Calibration
 from mnist.classifier import write_weights
 from mnist.data import Augmentation, Labelled
 from mnist.drawing import Drawing, parse_label
-from mnist.images import decode, encode_png
 from mnist.learning import Limits
 from mnist.network import DigitNetwork
 from mnist.outliers import outliers, training_kinds
-from mnist.preprocess import BlankDrawing, find_ink, prepare
 from mnist.repository import Repository
 from mnist.strokes import deform, digits, draw, training_styles, write
 from mnist.training import Recipe, Source, fit, logits_of
 from mnist.trust import Caps
 from mnist.tuning import Materials, TuningRecipe
+from mnist.vision.image_files import decode, encode_png
+from mnist.vision.ink import BlankDrawing, find_ink
+from mnist.vision.prepare import prepare
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LIMITS = Limits(min_feedback=5, caps=Caps(per_session=100, per_label=100), most_rows=10_000)

@@ -17,8 +17,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from mnist import images
-from mnist.images import MAX_SCANS, WORKING_SIDE, BadImage, ImageTooLarge, NotAnImage, as_stored, decode, encode_png
+from mnist.vision import image_files
+from mnist.vision.image_files import (
+    MAX_SCANS,
+    WORKING_SIDE,
+    BadImage,
+    ImageTooLarge,
+    NotAnImage,
+    as_stored,
+    decode,
+    encode_png,
+)
 
 
 def corner_picture(width: int = 48, height: int = 32) -> Image.Image:
@@ -102,10 +111,10 @@ def test_a_cmyk_jpeg_has_the_colours_that_were_saved(options):
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_turns_the_picture_upright(format, orientation):
     undo = {5: 5, 6: 8, 7: 7, 8: 6}.get(orientation, orientation)  # the tag whose turn is the inverse
-    turn = images.UPRIGHT.get(undo)
+    turn = image_files.UPRIGHT.get(undo)
     stored = corner_picture() if turn is None else corner_picture().transpose(turn)
     exif = Image.Exif()
-    exif[images.ORIENTATION] = orientation
+    exif[image_files.ORIENTATION] = orientation
 
     pixels = decode(save(stored, format, exif=exif.tobytes()))
 
@@ -165,7 +174,7 @@ def test_a_thread_of_pixels_is_refused(size):
 def test_too_many_bytes_are_refused_unread(monkeypatch):
     monkeypatch.setattr(Image, "open", None)
     with pytest.raises(ImageTooLarge, match="MB"):
-        decode(b"\x89PNG" + bytes(images.MAX_BYTES))
+        decode(b"\x89PNG" + bytes(image_files.MAX_BYTES))
 
 
 def oversized_webp() -> bytes:
@@ -217,7 +226,7 @@ def test_a_progressive_jpeg_of_endless_scans_is_refused():
 MEMORY = r"""
 import re, sys
 from pathlib import Path
-from mnist.images import decode
+from mnist.vision.image_files import decode
 data = sys.stdin.buffer.read()
 def peak():  # ru_maxrss would start from the parent's
     return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
@@ -364,10 +373,10 @@ def test_damaged_bytes_give_a_picture_or_bad_image(data, changes, keep):
 
 
 def test_pictures_that_need_more_memory_than_there_is_are_decoded_one_after_another(monkeypatch):
-    monkeypatch.setattr(images, "_decoding", images._Room(600 * 600 * 4))
+    monkeypatch.setattr(image_files, "_decoding", image_files._Room(600 * 600 * 4))
     inside, most = 0, 0
     lock = threading.Lock()
-    shrink = images._shrink
+    shrink = image_files._shrink
 
     def watch(image):
         nonlocal inside, most
@@ -379,7 +388,7 @@ def test_pictures_that_need_more_memory_than_there_is_are_decoded_one_after_anot
             inside -= 1
         return shrink(image)
 
-    monkeypatch.setattr(images, "_shrink", watch)
+    monkeypatch.setattr(image_files, "_shrink", watch)
     large, small = encode_png(np.zeros((500, 500), np.uint8)), encode_png(np.zeros((100, 100), np.uint8))
 
     with ThreadPoolExecutor(6) as pool:
@@ -393,8 +402,8 @@ def test_pictures_that_need_more_memory_than_there_is_are_decoded_one_after_anot
 
 
 def test_a_picture_that_fails_gives_its_memory_back(monkeypatch):
-    room = images._Room(2**20)
-    monkeypatch.setattr(images, "_decoding", room)
+    room = image_files._Room(2**20)
+    monkeypatch.setattr(image_files, "_decoding", room)
     whole = encode_png(np.random.default_rng(0).integers(0, 255, (90, 90), np.uint8))
 
     with pytest.raises(NotAnImage):

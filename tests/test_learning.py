@@ -17,7 +17,6 @@ from sqlalchemy import text, update
 from mnist.classifier import read_weights, write_weights
 from mnist.database import PredictionRow, connect
 from mnist.gate import read_right
-from mnist.images import decode, encode_png
 from mnist.labels import Labels
 from mnist.learning import Shipped, rehearse, retrain
 from mnist.network import DigitNetwork
@@ -25,6 +24,7 @@ from mnist.registry import Registry
 from mnist.repository import Repository
 from mnist.run_lock import AnotherRun, run_lock
 from mnist.tuning import tune
+from mnist.vision.image_files import decode, encode_png
 from tests import lessons
 from tests.lessons import Silent, drawings, give, sevens, visitors
 

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from benchmarks.photos import KINDS, likeness, take_photo
-from mnist.photo import SIDE, is_photo, photo_ink
-from mnist.preprocess import BlankDrawing, find_ink, frame_ink, prepare
-from mnist.rules import erase_rules
-from mnist.segment import split_digits
+from mnist.vision.ink import BlankDrawing, find_ink
+from mnist.vision.mnist_frame import frame_ink
+from mnist.vision.photo import SIDE, is_photo, photo_ink
+from mnist.vision.prepare import prepare
+from mnist.vision.ruled_lines import erase_rules
+from mnist.vision.split_digits import split_digits
 
 HEIGHT, WIDTH = 480, 640
 SEVEN = [[(240, 120), (400, 120), (300, 380)]]

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnist.images import decode
-from mnist.preprocess import BlankDrawing, find_ink, frame_ink, prepare
+from mnist.vision.image_files import decode
+from mnist.vision.ink import BlankDrawing, find_ink
+from mnist.vision.mnist_frame import frame_ink
+from mnist.vision.prepare import prepare
 
 SEVEN = [(80, 60), (200, 60), (120, 230)]
 

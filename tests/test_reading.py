@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from mnist.classifier import SHIPPED_WEIGHTS, Classifier, Prediction
-from mnist.preprocess import BlankDrawing, Prepared
-from mnist.reading import Framed, frame, read
+from mnist.model.numbers import read
+from mnist.vision.ink import BlankDrawing
+from mnist.vision.mnist_frame import Prepared
+from mnist.vision.prepare import Framed, frame
 
 SHAPES = {
     "1": [[(0.5, 0.05), (0.5, 0.95)]],

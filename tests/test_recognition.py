@@ -11,10 +11,10 @@ from sqlalchemy import URL
 from mnist.classifier import SHIPPED_WEIGHTS, Classifier
 from mnist.database import connect
 from mnist.drawing import AlreadyProcessed, BadLabel
-from mnist.images import MAX_BYTES, MAX_PIXELS, BadImage, ImageTooLarge, encode_png
-from mnist.preprocess import BlankDrawing
 from mnist.recognition import Recogniser
 from mnist.repository import Repository
+from mnist.vision.image_files import MAX_BYTES, MAX_PIXELS, BadImage, ImageTooLarge, encode_png
+from mnist.vision.ink import BlankDrawing
 
 
 @pytest.fixture(scope="module")

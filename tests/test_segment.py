@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mnist.preprocess import frame_ink
-from mnist.segment import MAX_DIGITS, split_digits
 from mnist.strokes import deform, held_out_styles, training_styles, write
+from mnist.vision.mnist_frame import frame_ink
+from mnist.vision.split_digits import MAX_DIGITS, split_digits
 
 # Strokes in a 60 × 100 box: (x, y) corners.
 ZERO = [[(30, 0), (8, 15), (0, 50), (8, 85), (30, 100), (52, 85), (60, 50), (52, 15), (30, 0)]]

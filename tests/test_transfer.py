@@ -13,9 +13,9 @@ from mnist import services, transfer, waiting
 from mnist.administration import Administration
 from mnist.database import connect
 from mnist.drawing import Drawing, StorageUnavailable
-from mnist.images import BadImage
 from mnist.repository import Repository
 from mnist.transfer import BadArchive, read_archive, take_over, write_archive
+from mnist.vision.image_files import BadImage
 from tests.api.conftest import seven
 from tests.test_repository import NOON, drawing
 

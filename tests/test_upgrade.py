@@ -15,10 +15,10 @@ from sqlalchemy import URL, Engine, inspect, text
 from mnist import upgrade as command
 from mnist.database import REVISIONS, UnusableSchema, connect
 from mnist.drawing import StorageUnavailable
-from mnist.images import decode
 from mnist.labels import Labels
 from mnist.repository import Repository
 from mnist.upgrade import OLD, upgrade
+from mnist.vision.image_files import decode
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLES = {

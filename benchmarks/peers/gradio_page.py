@@ -6,7 +6,8 @@ import gradio
 import torch
 
 from mnist.classifier import SHIPPED_WEIGHTS, Classifier
-from mnist.preprocess import BlankDrawing, prepare
+from mnist.vision.ink import BlankDrawing
+from mnist.vision.prepare import prepare
 
 torch.set_num_threads(1)
 classifier = Classifier.load(SHIPPED_WEIGHTS, version=1)

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mnist.images import encode_png
+from mnist.vision.image_files import encode_png
 
 PARTS = ("background", "layer_0", "composite")
 PATIENCE = 60  # seconds

@@ -23,12 +23,12 @@ from mnist.api.routes import router
 from mnist.api.security import Gate
 from mnist.classifier import UnusableWeights
 from mnist.drawing import AlreadyProcessed, BadLabel, StorageUnavailable, UnknownPrediction
-from mnist.images import BadImage, ImageTooLarge
 from mnist.metrics import Metrics
-from mnist.preprocess import BlankDrawing
 from mnist.recognition import Recogniser
 from mnist.settings import Settings
 from mnist.sign_in import SignIn
+from mnist.vision.image_files import BadImage, ImageTooLarge
+from mnist.vision.ink import BlankDrawing
 
 log = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from mnist.addresses import network_of
 from mnist.api.answers import MAX_BATCH, BatchBody, LabelledPictureBody, PictureBody
 from mnist.api.security import client_address
 from mnist.drawing import BadLabel
-from mnist.images import FORMATS, ImageTooLarge, NotAnImage
+from mnist.vision.image_files import FORMATS, ImageTooLarge, NotAnImage
 
 RAW_TYPES = ("image/png", "image/jpeg", "image/jpg", "image/webp")
 MULTIPART = "multipart/form-data"

@@ -28,9 +28,9 @@ from mnist.api.answers import (
 from mnist.api.bodies import ENVELOPE, JSON, MULTIPART, RAW_TYPES, base64_length
 from mnist.api.journal import FACTS
 from mnist.api.security import Caller, admit, admit_administrator
-from mnist.preprocess import BlankDrawing
 from mnist.recognition import Recogniser
 from mnist.transfer import write_archive
+from mnist.vision.ink import BlankDrawing
 
 SOURCE = "api"
 

@@ -11,11 +11,11 @@ import streamlit as st
 
 from mnist import services
 from mnist.drawing import MAX_NUMBER, AlreadyProcessed, Drawing, StorageUnavailable
-from mnist.images import BadImage, encode_png
-from mnist.preprocess import BlankDrawing
 from mnist.recognition import Recognition
 from mnist.ui import gallery, labels, visitor
 from mnist.ui.probabilities import as_percent, probability_bars
+from mnist.vision.image_files import BadImage, encode_png
+from mnist.vision.ink import BlankDrawing
 
 AHEAD_SECONDS = 0.015  # that the answer is ahead of its buttons: Streamlit sends every 5 ms what a script has made
 

@@ -11,11 +11,11 @@ import streamlit as st
 
 from mnist import services
 from mnist.drawing import MAX_NUMBER, AlreadyProcessed, Drawing, StorageUnavailable, UnknownPrediction
-from mnist.images import BadImage
-from mnist.preprocess import BlankDrawing
 from mnist.ui import administrator, gallery, labels, visitor
 from mnist.ui.memory import memory
 from mnist.ui.probabilities import probability_bars
+from mnist.vision.image_files import BadImage
+from mnist.vision.ink import BlankDrawing
 
 
 @dataclass(slots=True)

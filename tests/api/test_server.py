@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from sqlalchemy import create_engine, text
 
-from mnist.images import encode_png
+from mnist.vision.image_files import encode_png
 from tests.api.conftest import seven
 from tests.browser.server import free_port
 from tests.browser.strokes import DIGITS

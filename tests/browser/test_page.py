@@ -15,8 +15,8 @@ from sqlalchemy import URL, create_engine, text
 
 from mnist.database import connect
 from mnist.drawing import Drawing
-from mnist.images import encode_png
 from mnist.repository import Repository
+from mnist.vision.image_files import encode_png
 from tests.browser.server import running_app
 from tests.browser.strokes import DIGITS
 from tests.resilience.conftest import Proxy

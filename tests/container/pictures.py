@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from mnist.images import encode_png
+from mnist.vision.image_files import encode_png
 from tests.browser.strokes import DIGITS
 
 

@@ -21,9 +21,9 @@ with atheris.instrument_imports(include=["PIL", "mnist", "python_multipart"]):
 
     from mnist.api import bodies
     from mnist.drawing import BadLabel
-    from mnist.images import BadImage, decode
-    from mnist.preprocess import BlankDrawing
-    from mnist.reading import frame
+    from mnist.vision.image_files import BadImage, decode
+    from mnist.vision.ink import BlankDrawing
+    from mnist.vision.prepare import frame
 
 KINDS = ("image/png", "application/json", "multipart/form-data; boundary=x", "multipart/form-data", "")
 

@@ -1,4 +1,4 @@
-"""What a picture says: one digit, or several side by side that make a number."""
+"""What the network's answers to a picture's frames say: one digit, or a number."""
 
 from __future__ import annotations
 
@@ -8,17 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mnist.classifier import Prediction
-from mnist.preprocess import BlankDrawing, Prepared, find_ink, frame_ink
-from mnist.segment import split_digits
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Framed:
-    """A picture's ink as frames for the network: the whole first, then each digit when there are several."""
-
-    whole: Prepared
-    frames: np.ndarray  # (1, 28, 28) for a single digit, (1 + n, 28, 28) for n side by side; uint8
-    touching: bool  # some of it is wider than one digit: probably two that touch
+from mnist.vision.prepare import Framed
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +29,6 @@ class Reading:
         if not self.digits:
             return self.prediction.confidence
         return float(np.prod([each.confidence for each in self.digits]))
-
-
-def frame(pixels: np.ndarray) -> Framed:
-    """Prepare a picture: (H, W), (H, W, 3) or (H, W, 4) uint8. Raises BlankDrawing when nothing is on it."""
-    ink = find_ink(pixels)
-    whole = frame_ink(ink)
-    segments = split_digits(ink)
-    frames = [whole.frame]
-    if len(segments) > 1:
-        try:
-            frames += [frame_ink(segment.ink).frame for segment in segments]
-        except BlankDrawing:  # a speck counted as a digit: no number then
-            frames = [whole.frame]
-    return Framed(whole, np.stack(frames), any(segment.touching for segment in segments))
 
 
 def read(framed: Framed, predictions: Sequence[Prediction]) -> Reading:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import io
 import struct
 import threading
@@ -25,8 +24,6 @@ STRIP_ROWS = 64  # rows of the result that are made at a time
 KEPT_BYTES = 100_000  # of a PNG that is kept as it came
 # What a PNG may hold to be kept as it came: the picture, and how its colours are meant. No texts, places or times.
 PLAIN_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"sRGB", b"gAMA", b"cHRM", b"pHYs", b"IDAT", b"IEND"))
-
-M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
 ORIENTATION = 0x0112  # the EXIF tag, and what turns each of its values upright
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -104,19 +101,6 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIX
         raise NotAnImage("This is not a PNG, JPEG or WebP picture. Save it as one of these and try again.") from error
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ValueError, EOFError …
         raise NotAnImage("The picture is damaged or incomplete. Save it again and send it once more.") from error
-
-
-def give_memory_back() -> None:
-    """Have the C library return every large block as soon as it is free, for the rest of this process.
-
-    By itself glibc keeps what a decoder has freed, for each thread anew: 750 MB after large pictures on eight threads
-    (tests/resilience/test_hostile.py) where the pictures that are being decoded take 250.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # another C library
-        return
-    mallopt(M_MMAP_THRESHOLD, 2**20)
 
 
 def encode_png(pixels: np.ndarray) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from mnist.rules import erase_rules
+from mnist.vision.ruled_lines import erase_rules
 
 SMALLEST = 64  # pixels: smaller pictures have no room for what makes a photo
 GRAIN = 4  # of 255: flat paper, saved as JPEG, strays no further
@@ -14,7 +14,6 @@ UNEVEN_EDGE = 0.3  # of the edge's pixels: more grain is a photo's
 MAX_CROSSINGS = 6  # strokes that leave the picture; more are rules
 UNEVEN_PAPER = 0.25  # of all pixels between paper and ink: more than the soft edges of strokes
 SHEET_SHARE = 0.2  # of the picture: a smaller sheet is not looked for on a flat table
-
 SIDE = 640  # longer side that is worked on: a digit of 8 % of it still has 50 pixels
 COARSE = 128  # longer side for everything about light: strokes are thin there
 SHARP_STEP = 0.8  # of the light inside is left outside: a table begins within a few cells, a vignette does not

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mnist.preprocess import INK
+from mnist.vision.ink import INK
 
 MAX_DIGITS = 12
 MAX_PIECES = 60
