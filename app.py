@@ -23,9 +23,9 @@ from starlette.middleware import Middleware
 
 from mnist import services
 from mnist.api import make_routes
-from mnist.classifier import UnusableWeights
 from mnist.compression import CompressedFiles
 from mnist.headers import SecurityHeaders
+from mnist.model.weights_file import UnusableWeights
 from mnist.settings import BadSetting
 from mnist.sockets import allow_many_connections, answer_without_delay
 from mnist.visitors import VisitorCookie

@@ -20,15 +20,15 @@ import torch
 from tqdm import tqdm
 
 from mnist.claim import Claim
-from mnist.classifier import SHIPPED_WEIGHTS, UnusableWeights
-from mnist.data import MissingMnist
 from mnist.database import connect
 from mnist.drawing import StorageUnavailable
 from mnist.learning import Limits, Shipped, rehearse, retrain
+from mnist.model.model_card import report_of
+from mnist.model.weights_file import SHIPPED_WEIGHTS, UnusableWeights
 from mnist.registry import ActiveVersionChanged, NoSuchVersion, Registry, Version
 from mnist.run_lock import AnotherRun
-from mnist.serving import report_of
 from mnist.settings import BadSetting, Settings
+from mnist.training.datasets import MissingMnist
 from mnist.trust import Caps
 from mnist.tuning import gather
 

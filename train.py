@@ -20,11 +20,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from mnist.classifier import SHIPPED_WEIGHTS, write_weights
-from mnist.data import MissingMnist, load_mnist
-from mnist.network import parameter_count
+from mnist.model.network import parameter_count
+from mnist.model.weights_file import SHIPPED_WEIGHTS, write_weights
 from mnist.settings import BadSetting, Settings
-from mnist.training import Plan, logits_of, make_drawings, score, train
+from mnist.training.datasets import MissingMnist, load_mnist
+from mnist.training.evaluation import logits_of, score
+from mnist.training.from_scratch import Plan, make_drawings, train
 
 TRIAL = Path(__file__).parent / "data" / "trial.pt"
 

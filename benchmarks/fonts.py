@@ -22,13 +22,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.peers import CACHE
 from benchmarks.scans import centred, outcome
-from mnist.classifier import SHIPPED_WEIGHTS, Classifier
+from mnist.model.classifier import Classifier
+from mnist.model.weights_file import SHIPPED_WEIGHTS
 
 TIMES = 4
 CANVAS, HEIGHT = 300, 170
 OUTCOMES = ("right", "wrong", "refused", "a number", "blank")
 
-# Names and versions: "known", the mistakes in which were looked at when styles were added to mnist/styles.py, and
+# Names and versions: "known", the mistakes in which were looked at when styles were added to digit_styles.py, and
 # "fresh", which were chosen (by what their digits look like) and read after that.
 FONTS: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "fonts.json").read_text())
 

@@ -19,8 +19,9 @@ from benchmarks.machine import machine
 from benchmarks.page_visitor import PageVisitor
 from benchmarks.peers import ROOT, floor, ours
 from benchmarks.results import Ratio, ratio, record
-from mnist.classifier import SHIPPED_WEIGHTS, Classifier
 from mnist.database import connect
+from mnist.model.classifier import Classifier
+from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.recognition import Recogniser
 from mnist.repository import Repository
 

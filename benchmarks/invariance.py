@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mnist.classifier import SHIPPED_WEIGHTS, Classifier
-from mnist.pen import Line, render
-from mnist.strokes import deform, held_out_styles, training_styles, write
-from mnist.styles import Style
+from mnist.model.classifier import Classifier
+from mnist.model.weights_file import SHIPPED_WEIGHTS
+from mnist.training.handwriting.digit_styles import Style
+from mnist.training.handwriting.pen import Line, render
+from mnist.training.handwriting.strokes import deform, held_out_styles, training_styles, write
 from mnist.vision.prepare import prepare
 
 CANVAS = 400

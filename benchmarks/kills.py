@@ -21,14 +21,14 @@ import torch
 from sqlalchemy import URL, Engine, make_url, text
 
 from benchmarks.simulated_users import LIMITS, NOON, Silent, labelled, pictures, take
-from mnist.classifier import SHIPPED_WEIGHTS
 from mnist.database import connect
 from mnist.labels import Labels
 from mnist.learning import Limits, Shipped, retrain
-from mnist.outliers import outliers, training_kinds
+from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.registry import Registry
 from mnist.repository import Repository
-from mnist.strokes import digits, held_out_styles, training_styles
+from mnist.training.handwriting.non_digits import outliers, training_kinds
+from mnist.training.handwriting.strokes import digits, held_out_styles, training_styles
 from mnist.tuning import Materials, TuningRecipe
 
 ROOT = Path(__file__).resolve().parent.parent

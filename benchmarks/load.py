@@ -29,8 +29,8 @@ from sqlalchemy import URL, create_engine, text
 
 from benchmarks.machine import machine
 from benchmarks.page_visitor import PageVisitor
-from mnist.pen import Line, render
-from mnist.strokes import held_out_styles, write
+from mnist.training.handwriting.pen import Line, render
+from mnist.training.handwriting.strokes import held_out_styles, write
 from mnist.vision.image_files import encode_png
 from tests.browser.server import free_port, running_app
 

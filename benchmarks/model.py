@@ -18,13 +18,13 @@ import numpy as np
 import torch
 
 from benchmarks.plot import Chart
-from mnist.calibration import calibration_error
-from mnist.classifier import SHIPPED_WEIGHTS, Classifier, read_weights
-from mnist.data import Labelled, load_mnist
-from mnist.network import parameter_count
+from mnist.model.classifier import Classifier
+from mnist.model.network import parameter_count
+from mnist.model.weights_file import SHIPPED_WEIGHTS, read_weights
 from mnist.settings import Settings
-from mnist.strokes import digits, held_out_styles
-from mnist.training import logits_of, score
+from mnist.training.datasets import Labelled, load_mnist
+from mnist.training.evaluation import calibration_error, logits_of, score
+from mnist.training.handwriting.strokes import digits, held_out_styles
 
 SEED = 6_000  # not the seed of training or of its validation
 BANDS = (0.3, 0.5, 0.65, 0.8, 0.9, 0.96, 0.99, 1.01)  # of confidence; narrow where most drawings are

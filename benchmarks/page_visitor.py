@@ -23,7 +23,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
-from mnist.pen import SUBPIXEL, Line
+from mnist.training.handwriting.pen import SUBPIXEL, Line
 from mnist.vision.image_files import encode_png
 
 SIDE, BRUSH = 300, 18  # px, as mnist/ui/draw.py has them

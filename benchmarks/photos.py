@@ -18,8 +18,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mnist.classifier import Classifier
-from mnist.strokes import Line, deform, training_styles, write
+from mnist.model.classifier import Classifier
+from mnist.training.handwriting.strokes import Line, deform, training_styles, write
 from mnist.vision.ink import BlankDrawing, find_ink
 from mnist.vision.mnist_frame import frame_ink
 from mnist.vision.prepare import prepare

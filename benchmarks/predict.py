@@ -20,10 +20,11 @@ import torch
 from benchmarks.machine import machine
 from benchmarks.peers import PINS, ROOT, python_with
 from benchmarks.results import ratio, record, spread
-from mnist.classifier import SHIPPED_WEIGHTS, Classifier, freeze, read_weights
-from mnist.network import as_input
-from mnist.pen import render
-from mnist.strokes import training_styles, write
+from mnist.model.classifier import Classifier, freeze
+from mnist.model.network import as_input
+from mnist.model.weights_file import SHIPPED_WEIGHTS, read_weights
+from mnist.training.handwriting.pen import render
+from mnist.training.handwriting.strokes import training_styles, write
 from mnist.vision.prepare import prepare
 
 CANVAS = 280

@@ -2,9 +2,8 @@
 
 python -m benchmarks.retrain [gain] [everyday] [noise] [poison] [sevens] [edges] [twenty] [many] [--runs N] [--rows N]
 
-Visitors write digits in styles that no network was trained on (`held_out` in mnist/styles.py), those half of them that
+Visitors write digits in styles that no network was trained on (`held_out` in digit_styles.py), those half of them that
 the base misreads most, and correct what is misread. Everything runs on SQLite files; MNIST comes from MNIST_DIR.
-Without names, everything runs. benchmarks/kills.py kills runs.
 """
 
 from __future__ import annotations
@@ -45,12 +44,12 @@ from benchmarks.simulated_users import (
     sessions,
     take,
 )
-from mnist.classifier import SHIPPED_WEIGHTS, read_weights
-from mnist.data import Labelled, load_mnist
-from mnist.network import DigitNetwork
+from mnist.model.network import DigitNetwork
+from mnist.model.weights_file import SHIPPED_WEIGHTS, read_weights
 from mnist.settings import Settings
-from mnist.strokes import held_out_styles, training_styles
-from mnist.styles import Style
+from mnist.training.datasets import Labelled, load_mnist
+from mnist.training.handwriting.digit_styles import Style
+from mnist.training.handwriting.strokes import held_out_styles, training_styles
 from mnist.tuning import Materials, gather
 from mnist.vision.image_files import decode
 

@@ -14,10 +14,11 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from mnist.classifier import SHIPPED_WEIGHTS, Classifier
+from mnist.model.classifier import Classifier
 from mnist.model.numbers import read
-from mnist.pen import Line, render
-from mnist.strokes import deform, held_out_styles, training_styles, write
+from mnist.model.weights_file import SHIPPED_WEIGHTS
+from mnist.training.handwriting.pen import Line, render
+from mnist.training.handwriting.strokes import deform, held_out_styles, training_styles, write
 from mnist.vision.ink import BlankDrawing
 from mnist.vision.prepare import frame
 

@@ -13,18 +13,18 @@ import numpy as np
 import torch
 from sqlalchemy import URL, Engine
 
-from mnist.classifier import read_weights
-from mnist.data import Labelled
 from mnist.database import connect
 from mnist.drawing import Drawing
 from mnist.labels import Labels
 from mnist.learning import Limits, Outcome, Shipped, retrain
-from mnist.network import DigitNetwork
+from mnist.model.network import DigitNetwork
+from mnist.model.weights_file import read_weights
 from mnist.registry import Registry
 from mnist.repository import Repository
-from mnist.strokes import deform, draw, held_out_styles, write
-from mnist.styles import Style
-from mnist.training import accuracy, logits_of
+from mnist.training.datasets import Labelled
+from mnist.training.evaluation import accuracy, logits_of
+from mnist.training.handwriting.digit_styles import Style
+from mnist.training.handwriting.strokes import deform, draw, held_out_styles, write
 from mnist.trust import Caps
 from mnist.tuning import Materials
 from mnist.vision.image_files import decode, encode_png

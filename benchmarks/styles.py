@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 import torch
 
-from mnist.calibration import calibration_error
-from mnist.classifier import SHIPPED_WEIGHTS, Classifier
-from mnist.pen import draw
-from mnist.strokes import deform, digits, held_out_styles, training_styles, write
-from mnist.styles import STYLES, Style
+from mnist.model.classifier import Classifier
+from mnist.model.weights_file import SHIPPED_WEIGHTS
+from mnist.training.evaluation import calibration_error
+from mnist.training.handwriting.digit_styles import STYLES, Style
+from mnist.training.handwriting.pen import draw
+from mnist.training.handwriting.strokes import deform, digits, held_out_styles, training_styles, write
 
 SEED = 4_000  # not the seed of training or of its validation
 EACH = 300

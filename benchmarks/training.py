@@ -23,10 +23,12 @@ import torch
 from benchmarks.machine import machine
 from benchmarks.peers import ROOT
 from benchmarks.results import Ratio, record
-from mnist.data import load_mnist, split
-from mnist.network import DigitNetwork
+from mnist.model.network import DigitNetwork
 from mnist.settings import Settings
-from mnist.training import Plan, Source, accuracy, fit, logits_of
+from mnist.training.datasets import load_mnist, split
+from mnist.training.evaluation import accuracy, logits_of
+from mnist.training.fit import Source, fit
+from mnist.training.from_scratch import Plan
 
 PEER_EPOCHS = 14
 SEED = 0

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 
 from benchmarks.plot import Chart
-from mnist.calibration import area_under_roc
-from mnist.classifier import SHIPPED_WEIGHTS, Classifier
-from mnist.data import MissingMnist, load_mnist
-from mnist.outliers import FAMILY_WEIGHTS, Kind, held_out_kinds, outliers, training_kinds
+from mnist.model.classifier import Classifier
+from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.settings import Settings
-from mnist.strokes import digits, held_out_styles
+from mnist.training.datasets import MissingMnist, load_mnist
+from mnist.training.evaluation import area_under_roc
+from mnist.training.handwriting.non_digits import FAMILY_WEIGHTS, Kind, held_out_kinds, outliers, training_kinds
+from mnist.training.handwriting.strokes import digits, held_out_styles
 
 SEED = 5_000  # not the seed of training or of its validation
 EACH = 200

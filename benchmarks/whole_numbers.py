@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mnist.data import load_mnist
-from mnist.pen import render
 from mnist.settings import Settings
-from mnist.strokes import deform, held_out_styles, training_styles, write
+from mnist.training.datasets import load_mnist
+from mnist.training.handwriting.pen import render
+from mnist.training.handwriting.strokes import deform, held_out_styles, training_styles, write
 from mnist.vision.split_digits import Segment, split_digits
 
 Frames = np.ndarray  # (N, 28, 28) uint8

@@ -16,12 +16,13 @@ import numpy as np  # noqa: E402
 from playwright.sync_api import BrowserContext, sync_playwright  # noqa: E402
 from sqlalchemy import URL, text  # noqa: E402
 
-from mnist.classifier import SHIPPED_WEIGHTS, Classifier  # noqa: E402
 from mnist.database import connect  # noqa: E402
 from mnist.drawing import Drawing  # noqa: E402
+from mnist.model.classifier import Classifier  # noqa: E402
+from mnist.model.weights_file import SHIPPED_WEIGHTS  # noqa: E402
 from mnist.recognition import Recogniser  # noqa: E402
 from mnist.repository import Repository  # noqa: E402
-from mnist.strokes import digits, held_out_styles  # noqa: E402
+from mnist.training.handwriting.strokes import digits, held_out_styles  # noqa: E402
 from mnist.vision.image_files import encode_png  # noqa: E402
 from tests.browser.conftest import CHROMIUM, FLAGS, Visitor  # noqa: E402
 from tests.browser.server import running_app  # noqa: E402

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from mnist import trust
-from mnist.data import Labelled
 from mnist.drawing import as_text
 from mnist.labels import HELD_OUT, REVOKED, ROLLED_BACK, Feedback, Labels, Mark
-from mnist.network import DigitNetwork
+from mnist.model.network import DigitNetwork
+from mnist.training.datasets import Labelled
 from mnist.tuning import Materials
 from mnist.vision.image_files import BadImage, decode
 from mnist.vision.ink import BlankDrawing

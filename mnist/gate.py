@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mnist.calibration import Calibration, calibration_error, outlier_score
-from mnist.data import Labelled
-from mnist.network import DigitNetwork
-from mnist.training import accuracy, is_right, logits_of
-from mnist.tuning import Materials, by_class
+from mnist.model.calibration import Calibration, outlier_score
+from mnist.model.network import DigitNetwork
+from mnist.training.datasets import Labelled
+from mnist.training.evaluation import accuracy, by_class, calibration_error, is_right, logits_of
+from mnist.tuning import Materials
 
 MNIST_MAY_LOSE = 0.001  # of the accuracy on MNIST's validation images
 CLASS_MAY_LOSE = 0.005

@@ -12,11 +12,11 @@ from sqlalchemy import Engine
 from torch import Tensor
 
 from mnist import gate, trust
-from mnist.calibration import Calibration
 from mnist.claim import Claim, hash_of, study
-from mnist.classifier import UnusableWeights, read_weights, write_weights
 from mnist.labels import Labels
-from mnist.network import DigitNetwork
+from mnist.model.calibration import Calibration
+from mnist.model.network import DigitNetwork
+from mnist.model.weights_file import UnusableWeights, read_weights, write_weights
 from mnist.registry import Registry, Version
 from mnist.run_lock import run_lock
 from mnist.tuning import Materials, TuningRecipe, blend, tune

@@ -13,12 +13,12 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from mnist.classifier import Prediction
 from mnist.coalescing import Coalescer
 from mnist.drawing import Drawing, StorageUnavailable, UnknownPrediction, parse_label, utc_now
 from mnist.metrics import ACCURACY_WINDOW, Metrics
+from mnist.model.classifier import Prediction
+from mnist.model.model_card import ModelCard
 from mnist.model.numbers import read
-from mnist.model_card import ModelCard
 from mnist.repository import Repository
 from mnist.vision.image_files import BadImage, as_stored, decode
 from mnist.vision.ink import BlankDrawing

@@ -11,11 +11,11 @@ from sqlalchemy import Engine
 
 from mnist.administration import Administration
 from mnist.background import BackgroundRetraining
-from mnist.classifier import SHIPPED_WEIGHTS
 from mnist.database import connect
 from mnist.history import History
 from mnist.labels import Labels
 from mnist.metrics import Metrics
+from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.recognition import Recogniser
 from mnist.registry import Registry
 from mnist.repository import Repository

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from mnist.classifier import Classifier, Prediction, UnusableWeights
 from mnist.drawing import StorageUnavailable
-from mnist.model_card import ModelCard, read_report
+from mnist.model.classifier import Classifier, Prediction
+from mnist.model.model_card import ModelCard, read_report, report_of
+from mnist.model.weights_file import UnusableWeights
 from mnist.registry import NoSuchVersion, Registry, Version
 
 log = logging.getLogger(__name__)
-
 Changed = Callable[[ModelCard], None]
 _ANY = np.zeros((1, 28, 28), np.uint8)
 
@@ -141,12 +140,6 @@ class ActiveClassifier:
                 self.refresh()
             except Exception:  # this thread must not end: nobody would notice that versions no longer change
                 log.exception("The active version could not be asked for")
-
-
-def report_of(weights: Path) -> Mapping[str, Any]:
-    """What is known about shipped weights, for the table of versions."""
-    card = read_report(weights.with_suffix(".json"), version=0)
-    return {**card.metrics, "trained_from": card.trained_from}
 
 
 def card_of(version: Version) -> ModelCard:

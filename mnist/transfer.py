@@ -226,8 +226,8 @@ def _moment(text: str) -> datetime:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    from mnist.classifier import UnusableWeights
     from mnist.drawing import StorageUnavailable
+    from mnist.model.weights_file import UnusableWeights
     from mnist.settings import BadSetting
     from mnist.waiting import patiently
 

@@ -11,10 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mnist.data import Labelled
-from mnist.network import DIGITS, DigitNetwork
-from mnist.training import logits_of
-from mnist.tuning import features_of
+from mnist.model.network import DIGITS, DigitNetwork
+from mnist.training.datasets import Labelled
+from mnist.training.evaluation import features_of, logits_of
 
 # Why a label is set aside; `predictions.set_aside` holds these words.
 BLANK = "blank"  # no ink, or no longer a readable picture

@@ -12,12 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mnist.calibration import Calibration, calibrate, outlier_score
-from mnist.data import Augmentation, Labelled, augment, load_mnist, split
-from mnist.network import DIGITS, DigitNetwork, as_input
-from mnist.outliers import outliers, training_kinds
-from mnist.strokes import digits, training_styles
-from mnist.training import accuracy, is_right, logits_of
+from mnist.model.calibration import Calibration, calibrate, outlier_score
+from mnist.model.network import DIGITS, DigitNetwork, as_input
+from mnist.training.augmentation import Augmentation, augment
+from mnist.training.datasets import Labelled, load_mnist, split
+from mnist.training.evaluation import accuracy, by_class, expected_accuracy, is_right, logits_of
+from mnist.training.handwriting.non_digits import outliers, training_kinds
+from mnist.training.handwriting.strokes import digits, training_styles
 
 SEED = 40_000  # of the drawings: the same in every run, so that scores of different runs compare
 
@@ -205,17 +206,6 @@ def blend(
     return network, share, recalibrate(calibration, base_logits, logits, labels)
 
 
-def expected_accuracy(calibration: Calibration, logits: Tensor, labels: Tensor) -> float:
-    """Mean probability of the right digit: what the accuracy would be if every answer were drawn by its probability."""
-    return calibration.probabilities(logits)[torch.arange(len(labels)), labels].mean().item()
-
-
-def by_class(right: Tensor, labels: Tensor) -> list[float]:
-    """Accuracy on each of the ten digits, 0..1; 1 for a digit that does not occur. Both (N,), right is bool."""
-    chosen = [right[labels == digit] for digit in range(DIGITS)]
-    return [part.double().mean().item() if len(part) else 1.0 for part in chosen]
-
-
 def _worth(network: DigitNetwork, practice: Labelled) -> float:
     """Accuracy, and between equals the likelihood; a label that is wrong must not count without bounds."""
     logits = logits_of(network, practice.frames)
@@ -230,23 +220,3 @@ def recalibrate(calibration: Calibration, before: Tensor, after: Tensor, labels:
     place = 1 - max(refused, 0.002)  # of fewer than about ten drawings the scores would be too few to go by
     moved = (torch.quantile(scores_after, place) - torch.quantile(scores_before, place)).item()
     return replace(calibrate(after, labels), not_a_digit=calibration.not_a_digit + moved, unsure=calibration.unsure)
-
-
-@torch.inference_mode()
-def features_of(network: nn.Module, frames: Tensor) -> Tensor:
-    """(N, 28, 28) uint8 -> (N, D) float32 of unit length: what the network's last layer sees of each image."""
-    *_, head = (module for module in network.modules() if isinstance(module, nn.Linear))
-    features = torch.empty(len(frames), head.in_features)
-    filled = 0
-
-    def keep(_: nn.Module, inputs: tuple[Tensor]) -> None:
-        nonlocal filled
-        first, filled = filled, filled + len(inputs[0])
-        F.normalize(inputs[0], dim=1, out=features[first:filled])
-
-    watch = head.register_forward_pre_hook(keep)
-    try:
-        logits_of(network, frames)
-    finally:
-        watch.remove()
-    return features

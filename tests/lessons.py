@@ -12,16 +12,18 @@ import numpy as np
 import torch
 
 from mnist import gate, tuning
-from mnist.calibration import Calibration
-from mnist.classifier import write_weights
-from mnist.data import Augmentation, Labelled
 from mnist.drawing import Drawing, parse_label
 from mnist.learning import Limits
-from mnist.network import DigitNetwork
-from mnist.outliers import outliers, training_kinds
+from mnist.model.calibration import Calibration
+from mnist.model.network import DigitNetwork
+from mnist.model.weights_file import write_weights
 from mnist.repository import Repository
-from mnist.strokes import deform, digits, draw, training_styles, write
-from mnist.training import Recipe, Source, fit, logits_of
+from mnist.training.augmentation import Augmentation
+from mnist.training.datasets import Labelled
+from mnist.training.evaluation import logits_of
+from mnist.training.fit import Recipe, Source, fit
+from mnist.training.handwriting.non_digits import outliers, training_kinds
+from mnist.training.handwriting.strokes import deform, digits, draw, training_styles, write
 from mnist.trust import Caps
 from mnist.tuning import Materials, TuningRecipe
 from mnist.vision.image_files import decode, encode_png

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mnist.calibration import Calibration, area_under_roc, calibrate, calibration_error, outlier_score
+from mnist.model.calibration import Calibration, calibrate, outlier_score
+from mnist.training.evaluation import area_under_roc, calibration_error
 
 
 def drawn_from(temperature: float, count: int = 20_000) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,20 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from mnist.calibration import Calibration
-from mnist.classifier import (
-    SHIPPED_WEIGHTS,
-    Classifier,
-    Prediction,
-    UnusableWeights,
-    freeze,
-    read_weights,
-    too_wide,
-    write_weights,
-)
-from mnist.network import DigitNetwork, as_input, parameter_count
-from mnist.outliers import held_out_kinds, outliers
-from mnist.strokes import digits, held_out_styles, training_styles
+from mnist.model.calibration import Calibration
+from mnist.model.classifier import Classifier, Prediction, freeze, too_wide
+from mnist.model.network import DigitNetwork, as_input, parameter_count
+from mnist.model.weights_file import SHIPPED_WEIGHTS, UnusableWeights, read_weights, write_weights
+from mnist.training.handwriting.non_digits import held_out_kinds, outliers
+from mnist.training.handwriting.strokes import digits, held_out_styles, training_styles
 
 PLAIN = Calibration(temperature=1.0, not_a_digit=0.0, unsure=0.8)
 
@@ -61,7 +53,7 @@ def test_it_refuses_what_is_no_digit_of_kinds_it_was_never_trained_on(shipped):
 
 @pytest.mark.skipif("MNIST_DIR" not in os.environ, reason="MNIST_DIR is not set")
 def test_it_reads_mnist_and_rarely_refuses_it(shipped):
-    from mnist.data import load_mnist
+    from mnist.training.datasets import load_mnist
 
     test = load_mnist(Path(os.environ["MNIST_DIR"]), train=False)
     predictions = [each for part in test.frames.split(1000) for each in shipped.predict(part.numpy())]
@@ -145,7 +137,7 @@ def test_only_what_is_unsure_is_looked_at_again(monkeypatch):
         asked.append(len(seen))
         return torch.eye(11)[torch.full((len(seen),), 3)] * 100
 
-    monkeypatch.setattr("mnist.classifier.look_again", look_again)
+    monkeypatch.setattr("mnist.model.classifier.look_again", look_again)
     answers = Classifier(network, replace(PLAIN, unsure=limit), 1).predict(frames)
 
     was_unsure = [max(each) < limit for each in once]

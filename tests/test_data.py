@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from mnist.data import Augmentation, Labelled, MissingMnist, augment, load_mnist, split, torchvision_datasets
+from mnist.training.augmentation import Augmentation, augment
+from mnist.training.datasets import Labelled, MissingMnist, load_mnist, split, torchvision_datasets
 
 STILL = Augmentation(rotation=0, shear=0, scale=0, shift=0, elastic=0, thickness=0)
 

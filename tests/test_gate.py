@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mnist.calibration import Calibration
-from mnist.data import Labelled
 from mnist.gate import Sheet, as_text, chance_of, examine, objections
+from mnist.model.calibration import Calibration
+from mnist.training.datasets import Labelled
 from mnist.tuning import Materials
 from tests import lessons
 

@@ -14,12 +14,12 @@ import pytest
 import torch
 from sqlalchemy import text, update
 
-from mnist.classifier import read_weights, write_weights
 from mnist.database import PredictionRow, connect
 from mnist.gate import read_right
 from mnist.labels import Labels
 from mnist.learning import Shipped, rehearse, retrain
-from mnist.network import DigitNetwork
+from mnist.model.network import DigitNetwork
+from mnist.model.weights_file import read_weights, write_weights
 from mnist.registry import Registry
 from mnist.repository import Repository
 from mnist.run_lock import AnotherRun, run_lock
@@ -348,7 +348,7 @@ from sqlalchemy import event, make_url
 from sqlalchemy.orm import Session
 from mnist.database import connect
 from mnist.learning import Shipped, retrain
-from mnist.network import DigitNetwork
+from mnist.model.network import DigitNetwork
 from tests import lessons
 
 torch.set_num_threads(1)

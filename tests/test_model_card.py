@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mnist.model_card import ModelCard, read_report
+from mnist.model.model_card import ModelCard, read_report
 
 
 def test_the_report_beside_the_weights_tells_when_and_from_what(tmp_path):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from mnist.network import CLASSES, DigitNetwork, as_input, parameter_count
+from mnist.model.network import CLASSES, DigitNetwork, as_input, parameter_count
 
 
 def test_frames_go_in_and_eleven_logits_come_out():

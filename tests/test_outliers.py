@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mnist.network import NOT_A_DIGIT
-from mnist.outliers import FAMILY_WEIGHTS, KINDS, held_out_kinds, outliers, training_kinds
+from mnist.model.network import NOT_A_DIGIT
+from mnist.training.handwriting.non_digits import FAMILY_WEIGHTS, KINDS, held_out_kinds, outliers, training_kinds
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

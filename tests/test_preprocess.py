@@ -183,7 +183,7 @@ def test_a_frame_stays_what_it_is():
 
 
 def mnist_images() -> np.ndarray | None:
-    from mnist.data import load_mnist
+    from mnist.training.datasets import load_mnist
 
     for folder in (os.environ.get("MNIST_DIR"), "../shared/mnist"):
         if folder and (Path(folder) / "MNIST" / "raw").is_dir():

@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mnist.classifier import SHIPPED_WEIGHTS, Classifier, Prediction
+from mnist.model.classifier import Classifier, Prediction
 from mnist.model.numbers import read
+from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.vision.ink import BlankDrawing
 from mnist.vision.mnist_frame import Prepared
 from mnist.vision.prepare import Framed, frame

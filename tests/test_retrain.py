@@ -143,7 +143,7 @@ def test_a_database_that_is_away_is_an_error_in_words(command, monkeypatch):
 
 
 def test_without_mnist_nothing_is_changed(command, repository, sqlite_url, monkeypatch, tmp_path):
-    from mnist.data import torchvision_datasets
+    from mnist.training.datasets import torchvision_datasets
     from mnist.tuning import gather
 
     monkeypatch.setattr(torchvision_datasets().MNIST, "mirrors", ["http://127.0.0.1:9/"])

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import torch
 
-from mnist.second_look import look_again
+from mnist.model.tta import look_again
 
 
 class Eyes:

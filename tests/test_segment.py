@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mnist.strokes import deform, held_out_styles, training_styles, write
+from mnist.training.handwriting.strokes import deform, held_out_styles, training_styles, write
 from mnist.vision.mnist_frame import frame_ink
 from mnist.vision.split_digits import MAX_DIGITS, split_digits
 
@@ -135,7 +135,7 @@ def test_noise_takes_bounded_time():
 
 def test_generated_digits_stay_whole():
     """At most 0.3 % may be split; `python -m benchmarks.whole_numbers` measures thousands."""
-    from mnist.pen import render
+    from mnist.training.handwriting.pen import render
 
     rng = np.random.default_rng(11)
     styles = training_styles() + held_out_styles()

@@ -11,11 +11,12 @@ import pytest
 import torch
 from sqlalchemy import URL, create_engine, text
 
-from mnist.calibration import Calibration
-from mnist.classifier import Classifier, read_weights, write_weights
 from mnist.database import connect
 from mnist.drawing import StorageUnavailable
-from mnist.network import DigitNetwork
+from mnist.model.calibration import Calibration
+from mnist.model.classifier import Classifier
+from mnist.model.network import DigitNetwork
+from mnist.model.weights_file import read_weights, write_weights
 from mnist.recognition import Recogniser
 from mnist.registry import NoSuchVersion, Registry, Version
 from mnist.repository import Repository
@@ -67,7 +68,7 @@ def test_the_first_start_puts_the_shipped_network_into_the_table(registry, make,
 
 def test_a_start_reads_the_shipped_network_once(registry, make, monkeypatch):
     read = []
-    monkeypatch.setattr("mnist.classifier.read_weights", lambda source: read.append(1) or read_weights(source))
+    monkeypatch.setattr("mnist.model.classifier.read_weights", lambda source: read.append(1) or read_weights(source))
     classifier = make(registry)
     classifier.follow(lambda card: None)
 

@@ -5,9 +5,16 @@ import numpy as np
 import pytest
 import torch
 
-from mnist.pen import draw, render
-from mnist.strokes import WORTH_WORKERS, deform, digits, held_out_styles, training_styles, write
-from mnist.styles import STYLES, Style, parse
+from mnist.training.handwriting.digit_styles import STYLES, Style, parse
+from mnist.training.handwriting.pen import draw, render
+from mnist.training.handwriting.strokes import (
+    WORTH_WORKERS,
+    deform,
+    digits,
+    held_out_styles,
+    training_styles,
+    write,
+)
 
 STICK = [np.array([[0.0, 0.0], [0.0, 100.0]])]
 
@@ -22,7 +29,7 @@ def test_a_line_is_as_high_and_as_thick_as_asked_with_round_ends():
 
 
 def test_the_same_seed_draws_the_same_digits_however_many_processes_work(monkeypatch):
-    monkeypatch.setattr("mnist.strokes.CHUNK", 100)
+    monkeypatch.setattr("mnist.training.handwriting.strokes.CHUNK", 100)
     count = 2 * WORTH_WORKERS * 100 + 50  # one task more than two processes are made for
 
     alone, together = (digits(count, seed=5, styles=training_styles(), workers=workers) for workers in (1, 2))

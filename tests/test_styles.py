@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mnist.styles import STYLES, BadShape, parse
+from mnist.training.handwriting.digit_styles import STYLES, BadShape, parse
 
 
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: f"{style.digit} {style.name}")

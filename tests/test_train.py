@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import train
-from mnist.classifier import SHIPPED_WEIGHTS, read_weights
-from mnist.data import Labelled, torchvision_datasets
-from mnist.strokes import digits, training_styles
+from mnist.model.weights_file import SHIPPED_WEIGHTS, read_weights
+from mnist.training.datasets import Labelled, torchvision_datasets
+from mnist.training.handwriting.strokes import digits, training_styles
 from tests.test_training import LITTLE
 
 

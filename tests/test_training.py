@@ -5,11 +5,14 @@ import dataclasses
 import pytest
 import torch
 
-from mnist.data import Augmentation, Labelled
-from mnist.network import DigitNetwork
-from mnist.outliers import outliers, training_kinds
-from mnist.strokes import digits, training_styles
-from mnist.training import Drawings, Plan, Recipe, Source, accuracy, fit, logits_of, make_drawings, train
+from mnist.model.network import DigitNetwork
+from mnist.training.augmentation import Augmentation
+from mnist.training.datasets import Labelled
+from mnist.training.evaluation import accuracy, logits_of
+from mnist.training.fit import Recipe, Source, fit
+from mnist.training.from_scratch import Drawings, Plan, make_drawings, train
+from mnist.training.handwriting.non_digits import outliers, training_kinds
+from mnist.training.handwriting.strokes import digits, training_styles
 
 CPU = torch.device("cpu")
 SMALL = (8, 12, 16)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mnist.data import Labelled
 from mnist.gate import read_right
-from mnist.training import logits_of
+from mnist.training.datasets import Labelled
+from mnist.training.evaluation import logits_of
 from mnist.trust import Caps, judge
 from tests import lessons
 from tests.lessons import drawings, frames, sevens, visitors
@@ -208,7 +208,7 @@ MEMORY = r"""
 import re
 from pathlib import Path
 import torch
-from mnist.data import Labelled
+from mnist.training.datasets import Labelled
 from mnist.trust import Caps, judge
 
 def peak():  # ru_maxrss would start from the parent's

@@ -6,20 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from mnist.data import Labelled
 from mnist.gate import read_right
-from mnist.training import logits_of
-from mnist.tuning import (
-    TuningRecipe,
-    balance,
-    blend,
-    expected_accuracy,
-    features_of,
-    gather,
-    interpolate,
-    recalibrate,
-    tune,
-)
+from mnist.training.datasets import Labelled
+from mnist.training.evaluation import expected_accuracy, features_of, logits_of
+from mnist.tuning import TuningRecipe, balance, blend, gather, interpolate, recalibrate, tune
 from tests import lessons
 from tests.lessons import CALIBRATION, RECIPE, base, frames, materials, sevens
 

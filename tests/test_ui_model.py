@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mnist.classifier import SHIPPED_WEIGHTS
+from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.registry import Version
 from mnist.ui.charts import versions_chart
 from mnist.ui.model import feedback, figures, table

@@ -15,8 +15,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from benchmarks.peers import CACHE
-from mnist.data import torchvision_datasets
 from mnist.settings import Settings
+from mnist.training.datasets import torchvision_datasets
 
 
 def main(epochs: int) -> None:

@@ -5,7 +5,8 @@ import sys
 import gradio
 import torch
 
-from mnist.classifier import SHIPPED_WEIGHTS, Classifier
+from mnist.model.classifier import Classifier
+from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.vision.ink import BlankDrawing
 from mnist.vision.prepare import prepare
 

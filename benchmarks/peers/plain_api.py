@@ -16,7 +16,7 @@ from sqlalchemy import JSON, DateTime, LargeBinary, create_engine, event
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from starlette.concurrency import run_in_threadpool
 
-from mnist.classifier import SHIPPED_WEIGHTS, read_weights
+from mnist.model.weights_file import SHIPPED_WEIGHTS, read_weights
 
 torch.set_num_threads(1)
 network, _ = read_weights(SHIPPED_WEIGHTS)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from mnist.model_card import ModelCard
+from mnist.model.model_card import ModelCard
 from mnist.recognition import Recognition
 
 MAX_BATCH = 256

@@ -21,9 +21,9 @@ from mnist.api.bodies import Uploads
 from mnist.api.journal import Journal, write_requests
 from mnist.api.routes import router
 from mnist.api.security import Gate
-from mnist.classifier import UnusableWeights
 from mnist.drawing import AlreadyProcessed, BadLabel, StorageUnavailable, UnknownPrediction
 from mnist.metrics import Metrics
+from mnist.model.weights_file import UnusableWeights
 from mnist.recognition import Recogniser
 from mnist.settings import Settings
 from mnist.sign_in import SignIn

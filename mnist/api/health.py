@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from mnist.classifier import UnusableWeights
 from mnist.drawing import StorageUnavailable
 from mnist.metrics import Metrics
+from mnist.model.weights_file import UnusableWeights
 from mnist.recognition import Recogniser
 
 AT_ONCE = 2  # threads of each question

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mnist.classifier import Prediction
+from mnist.model.classifier import Prediction
 from mnist.vision.prepare import Framed
 
 

@@ -19,11 +19,11 @@ from starlette.testclient import TestClient
 
 from mnist.administration import Administration
 from mnist.api import make_routes
-from mnist.calibration import Calibration
-from mnist.classifier import Classifier
 from mnist.database import connect
 from mnist.metrics import Metrics
-from mnist.network import DigitNetwork
+from mnist.model.calibration import Calibration
+from mnist.model.classifier import Classifier
+from mnist.model.network import DigitNetwork
 from mnist.recognition import Recogniser
 from mnist.repository import Repository
 from mnist.settings import Settings

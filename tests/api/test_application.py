@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 
 from mnist.api import make_routes
 from mnist.api.application import make_api
-from mnist.classifier import UnusableWeights
 from mnist.metrics import Metrics
+from mnist.model.weights_file import UnusableWeights
 from mnist.settings import Settings
 from mnist.sign_in import SignIn
 from tests.api.conftest import as_base64, blank, seven

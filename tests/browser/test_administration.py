@@ -14,10 +14,10 @@ import pytest
 from playwright.sync_api import expect
 from sqlalchemy import URL, text
 
-from mnist.classifier import SHIPPED_WEIGHTS
 from mnist.database import connect
 from mnist.drawing import Drawing
 from mnist.labels import Labels
+from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.registry import Registry
 from mnist.repository import Repository
 from tests.api.conftest import seven

@@ -7,9 +7,9 @@ import uuid
 
 from playwright.sync_api import expect
 
-from mnist.classifier import SHIPPED_WEIGHTS
 from mnist.database import connect
 from mnist.labels import Mark
+from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.registry import Registry
 from tests.browser.server import running_app
 from tests.browser.strokes import DIGITS

@@ -15,8 +15,8 @@ import httpx
 from playwright.sync_api import expect
 
 from benchmarks.retrain import misread, pictures
-from mnist.classifier import SHIPPED_WEIGHTS, read_weights
-from mnist.strokes import held_out_styles
+from mnist.model.weights_file import SHIPPED_WEIGHTS, read_weights
+from mnist.training.handwriting.strokes import held_out_styles
 from tests.browser.server import ROOT
 from tests.browser.strokes import DIGITS
 from tests.container.conftest import API_KEY, Server, docker, eventually

@@ -19,10 +19,10 @@ import pytest
 from sqlalchemy import URL, create_engine
 
 from benchmarks.page_visitor import PageVisitor
-from mnist.classifier import SHIPPED_WEIGHTS
 from mnist.database import connect
+from mnist.model.model_card import report_of
+from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.registry import Registry
-from mnist.serving import report_of
 from tests.api.conftest import seven
 from tests.browser.server import free_port
 from tests.resilience.conftest import rows, wait_until

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mnist.data import Labelled
-from mnist.network import NOT_A_DIGIT
-from mnist.pen import Line, draw
-from mnist.strokes import Drawn, deform, many, write
-from mnist.styles import STYLES, Style
+from mnist.model.network import NOT_A_DIGIT
+from mnist.training.datasets import Labelled
+from mnist.training.handwriting.digit_styles import STYLES, Style
+from mnist.training.handwriting.pen import Line, draw
+from mnist.training.handwriting.strokes import Drawn, deform, many, write
 
 Hand = Callable[[np.random.Generator], list[Line]]
 
@@ -27,7 +27,7 @@ class Kind:
 
     family: str  # letter, symbol, object, shape, scribble, several
     name: str
-    shapes: tuple[str, ...] = ()  # as in mnist/styles.py; empty: `hand` makes it up
+    shapes: tuple[str, ...] = ()  # as in mnist/training/handwriting/digit_styles.py; empty: `hand` makes it up
     hand: Hand | None = None
     held_out: bool = False
 
@@ -177,7 +177,6 @@ def _letters(**shapes: str) -> list[Kind]:
 
 
 CIRCLE = "@ 50,0 15,15 0,50 15,85 50,100 85,85 100,50 85,15"
-
 KINDS: tuple[Kind, ...] = (
     *_letters(
         A="0,100 20,50 38,0! 58,50 78,100|12,64 38,62 66,64",
@@ -334,7 +333,6 @@ KINDS: tuple[Kind, ...] = (
     Kind("several", "over each other", hand=_over_each_other),
     Kind("several", "three digits", hand=_several(3, 3), held_out=True),
 )  # fmt: skip
-
 # Kinds differ in how much there is to learn; a family is drawn first, then one of its kinds.
 FAMILY_WEIGHTS = {"letter": 0.28, "symbol": 0.16, "object": 0.14, "shape": 0.1, "scribble": 0.17, "several": 0.15}
 

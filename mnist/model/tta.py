@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mnist.network import DIGITS
+from mnist.model.network import DIGITS
 
 TURN = 8  # degrees, to either side
 SCALE = 0.1  # smaller and larger by this share

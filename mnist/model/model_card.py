@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,12 @@ def read_report(path: Path, version: int) -> ModelCard:
     return ModelCard(
         version=version,
         trained_at=trained_at if trained_at.tzinfo else trained_at.replace(tzinfo=UTC),
-        trained_from=f"MNIST and drawings made by mnist/strokes.py, from scratch: {report.get('command', 'train.py')}",
+        trained_from=f"MNIST and digits drawn by the program itself, from scratch: {report.get('command', 'train.py')}",
         metrics=report,
     )
+
+
+def report_of(weights: Path) -> Mapping[str, Any]:
+    """What is known about shipped weights, for the table of versions."""
+    card = read_report(weights.with_suffix(".json"), version=0)
+    return {**card.metrics, "trained_from": card.trained_from}

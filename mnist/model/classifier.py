@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import io
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,20 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mnist.calibration import Calibration
-from mnist.network import DigitNetwork, as_input
-from mnist.second_look import look_again
+from mnist.model.calibration import Calibration
+from mnist.model.network import as_input
+from mnist.model.tta import look_again
+from mnist.model.weights_file import read_weights
 
-SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "digits.pt"
-FORMAT = 2  # of the weights file; 1 had another network
-MAX_WEIGHTS_BYTES = 2 * 2**20
 WIDEST = 2.4  # width / height of the ink from which it is no single digit, whatever the network thinks
-
 Verdict = Literal["digit", "unsure", "not_a_digit"]
-
-
-class UnusableWeights(ValueError):
-    """A weights file that is damaged, of another format, or not one of ours; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +75,7 @@ class Classifier:
     def predict(self, frames: np.ndarray) -> list[Prediction]:
         """frames: (N, 28, 28) uint8 as mnist/vision/ink.py makes them, 0 = paper. One prediction each, in order.
 
-        What is unsure at first is looked at again (mnist/second_look.py).
+        What is unsure at first is looked at again (mnist/model/tta.py).
         """
         if frames.ndim != 3 or frames.shape[1:] != (28, 28) or frames.dtype != np.uint8:
             raise ValueError(f"Frames must be (N, 28, 28) uint8, not {frames.shape} {frames.dtype}.")
@@ -164,51 +156,3 @@ def _fold(block: nn.Sequential) -> None:
     convolution.weight.data = convolution.weight * scale[:, None, None, None]
     convolution.bias = nn.Parameter(norm.bias - norm.running_mean * scale, requires_grad=False)
     block[norms[0]] = nn.Identity()
-
-
-def write_weights(network: DigitNetwork, calibration: Calibration) -> bytes:
-    """The weights file: network and calibration, readable with `weights_only=True`."""
-    buffer = io.BytesIO()
-    content = {
-        "format": FORMAT,
-        "widths": list(network.widths),
-        "state": {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()},
-        "calibration": {
-            "temperature": calibration.temperature,
-            "not_a_digit": calibration.not_a_digit,
-            "unsure": calibration.unsure,
-        },
-    }
-    torch.save(content, buffer)
-    return buffer.getvalue()
-
-
-def read_weights(source: Path | str | bytes) -> tuple[DigitNetwork, Calibration]:
-    """Inverse of `write_weights`. Raises UnusableWeights; a missing file raises FileNotFoundError."""
-    data = source if isinstance(source, bytes) else Path(source).read_bytes()
-    if len(data) > MAX_WEIGHTS_BYTES:
-        raise UnusableWeights(f"The weights have {len(data):,} bytes; at most {MAX_WEIGHTS_BYTES:,} are expected.")
-    try:
-        content: Any = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # zipfile, pickle and torch raise a dozen types for damaged or foreign files
-        raise UnusableWeights(f"The weights are damaged or not a weights file: {error}") from error
-    if not isinstance(content, Mapping) or content.get("format") != FORMAT:
-        raise UnusableWeights(f"The weights are not of format {FORMAT}, which this version of the application reads.")
-    try:
-        first, second, third = (int(width) for width in content["widths"])
-        if not all(0 < width <= 512 for width in (first, second, third)):
-            raise ValueError(f"widths {content['widths']}")
-        network = DigitNetwork((first, second, third))
-        state: dict[str, Tensor] = content["state"]
-        network.load_state_dict(state)
-        calibration = Calibration(
-            temperature=float(content["calibration"]["temperature"]),
-            not_a_digit=float(content["calibration"]["not_a_digit"]),
-            unsure=float(content["calibration"]["unsure"]),
-        )
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        raise UnusableWeights(f"The weights do not fit the network: {error}") from error
-    numbers = [*state.values(), torch.tensor([calibration.temperature, calibration.not_a_digit, calibration.unsure])]
-    if not all(torch.isfinite(tensor).all() for tensor in numbers) or not calibration.temperature > 0:
-        raise UnusableWeights("The weights hold values that are not finite numbers.")
-    return network.eval(), calibration

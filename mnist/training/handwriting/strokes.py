@@ -1,4 +1,4 @@
-"""Writes digits as people do: a style from mnist/styles.py in somebody's hand, drawn and framed as a drawing is."""
+"""Writes digits as people do: a style of digit_styles.py in somebody's hand, drawn and framed as a drawing is."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import torch
 
-from mnist.data import Labelled
-from mnist.pen import Line, draw
-from mnist.styles import STYLES, Stroke, Style, parse
+from mnist.training.datasets import Labelled
+from mnist.training.handwriting.digit_styles import STYLES, Stroke, Style, parse
+from mnist.training.handwriting.pen import Line, draw
 from mnist.vision.ink import BlankDrawing
 from mnist.vision.mnist_frame import frame_ink
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mnist.network import DIGITS
+from mnist.model.network import DIGITS
 
 REFUSED_IN_VALIDATION = 0.005  # digits that may be called "not a digit" where the threshold is chosen
 SURE = 0.80  # below it an answer is wrong four times in ten (validation), so it is asked as a question
@@ -70,26 +70,3 @@ def _temperature(logits: Tensor, labels: Tensor) -> float:
         else:
             low = left
     return float(torch.tensor((low + high) / 2).exp())
-
-
-def calibration_error(probabilities: Tensor, labels: Tensor, bins: int = 15) -> float:
-    """Expected calibration error, 0..1: the mean gap between confidence and accuracy over equally wide bins."""
-    confidence, guess = probabilities.max(dim=1)
-    right = (guess == labels).double()
-    which = (confidence * bins).long().clamp(max=bins - 1)
-    error = 0.0
-    for number in range(bins):
-        inside = which == number
-        if inside.any():
-            gap = (confidence[inside].mean() - right[inside].mean()).abs().item()
-            error += gap * inside.double().mean().item()
-    return error
-
-
-def area_under_roc(digits: Tensor, others: Tensor) -> float:
-    """Chance that a random non-digit scores higher than a random digit. Both (N,) outlier scores."""
-    scores = torch.cat([digits, others]).double()
-    ranks = torch.empty_like(scores)
-    ranks[scores.argsort()] = torch.arange(1, len(scores) + 1, dtype=torch.float64)
-    above = ranks[len(digits) :].sum().item() - len(others) * (len(others) + 1) / 2
-    return above / (len(digits) * len(others))

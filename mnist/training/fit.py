@@ -1,0 +1,162 @@
+"""fit(): a network learns from sources of images."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from mnist.model.network import as_input
+from mnist.training.augmentation import Augmentation, augment
+from mnist.training.datasets import Labelled
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Images of one origin, and how many of them an epoch uses."""
+
+    images: Labelled
+    per_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to fit; the defaults train the shipped network from scratch."""
+
+    epochs: int = 30
+    batch: int = 256
+    peak_rate: float = 6e-3
+    warm_up: float = 0.15  # share of the steps
+    weight_decay: float = 0.05
+    label_smoothing: float = 0.02
+    average: float = 0.998  # weight of the past in the moving average of the weights, a step
+    augmentation: Augmentation = field(
+        default_factory=lambda: Augmentation(12, shear=0.22, scale=0.13, shift=1.5, elastic=1.0, thickness=0.35)
+    )
+    gentle_end: float = 0.3  # the augmentation shrinks to this share towards the end
+    half: bool = True  # multiply bfloat16 where the device does that faster; another device then gives other weights
+    minutes: float = math.inf  # on a slow machine the cycle is shortened so that it ends in time; costs repeatability
+
+
+Network = TypeVar("Network", bound=nn.Module)
+Progress = Callable[[int, int, float | None], None]  # (step, steps, loss) after every step; the loss now and then only
+
+
+def fit(
+    network: Network,
+    sources: Sequence[Source],
+    recipe: Recipe,
+    seed: int,
+    device: torch.device,
+    progress: Progress | None = None,
+) -> Network:
+    """Train `network` in place; returns its moving average, the one to use, with batch-norm statistics of its own.
+
+    AdamW under a one-cycle cosine. Every epoch takes `per_epoch` images of each source, shuffled together.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    network = network.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average))
+    decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
+    undecayed = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
+    optimiser = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": undecayed, "weight_decay": 0.0}],
+        lr=recipe.peak_rate,
+        betas=(0.9, 0.99),
+    )
+    images, labels, orders = _pool(sources)
+    steps = recipe.epochs * math.ceil(sum(source.per_epoch for source in sources) / recipe.batch)
+    half = torch.autocast(device.type, torch.bfloat16, enabled=recipe.half and computes_in_half(device))
+    step = 0
+    started = time.perf_counter()
+    for _ in range(recipe.epochs):
+        for rows in _epoch(orders, recipe.batch, generator):
+            done = max(step / steps, (time.perf_counter() - started) / (60 * recipe.minutes))
+            if done >= 1:
+                break
+            for group in optimiser.param_groups:
+                group["lr"] = recipe.peak_rate * _one_cycle(done, recipe.warm_up)
+            strength = 1 - (1 - recipe.gentle_end) * max(0.0, done - 0.5) * 2
+            frames = augment(as_input(images[rows]), recipe.augmentation.scaled(strength), generator)
+            frames = frames.to(device, memory_format=torch.channels_last)
+            with half:
+                logits = network(frames)
+            loss = F.cross_entropy(logits.float(), labels[rows].to(device), label_smoothing=recipe.label_smoothing)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            averaged.update_parameters(network)
+            step += 1
+            if progress is not None:
+                progress(step, steps, loss.item() if step % 20 == 0 else None)
+    result = cast(Network, copy.deepcopy(averaged.module))
+    mild = recipe.augmentation.scaled(recipe.gentle_end)
+    _measure_statistics(result, images, orders, mild, generator, device)
+    return result.eval()
+
+
+def computes_in_half(device: torch.device) -> bool:
+    """Whether a device multiplies bfloat16 faster than float32: two thirds of the time (docs/model.md)."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+
+
+def _one_cycle(done: float, warm_up: float) -> float:
+    """Share of the peak rate after `done` (0..1) of the steps."""
+    if done < warm_up:
+        return 0.04 + 0.96 * done / warm_up
+    return 0.5 * (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up))) * 0.999 + 0.001
+
+
+def _pool(sources: Sequence[Source]) -> tuple[Tensor, Tensor, list[tuple[int, int, int]]]:
+    """All images in one tensor, their labels, and for each source (first row, rows, rows an epoch)."""
+    images = torch.cat([source.images.frames for source in sources])
+    labels = torch.cat([source.images.labels for source in sources])
+    orders, first = [], 0
+    for source in sources:
+        orders.append((first, len(source.images), source.per_epoch))
+        first += len(source.images)
+    return images, labels, orders
+
+
+def _epoch(orders: list[tuple[int, int, int]], batch: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Rows of one epoch in batches: a fresh sample of each source, row counts differ by at most one."""
+    chosen = []
+    for first, count, wanted in orders:
+        rounds = math.ceil(wanted / count)
+        rows = torch.cat([torch.randperm(count, generator=generator) for _ in range(rounds)])[:wanted]
+        chosen.append(rows + first)
+    rows = torch.cat(chosen)
+    yield from rows[torch.randperm(len(rows), generator=generator)].split(batch)
+
+
+def _measure_statistics(
+    network: nn.Module,
+    images: Tensor,
+    orders: list[tuple[int, int, int]],
+    how: Augmentation,
+    generator: torch.Generator,
+    device: torch.device,
+) -> None:
+    """Batch-norm statistics of the averaged weights over about 20,000 images: the running ones belong to others."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None  # a plain mean over all batches
+    network.train()
+    with torch.no_grad():
+        for number, rows in enumerate(_epoch(orders, 500, generator)):
+            frames = augment(as_input(images[rows]), how, generator)
+            network(frames.to(device, memory_format=torch.channels_last))
+            if number == 40:
+                break
