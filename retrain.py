@@ -19,18 +19,18 @@ from typing import Any, TextIO
 import torch
 from tqdm import tqdm
 
-from mnist.claim import Claim
 from mnist.database import connect
 from mnist.drawing import StorageUnavailable
-from mnist.learning import Limits, Shipped, rehearse, retrain
 from mnist.model.model_card import report_of
 from mnist.model.weights_file import SHIPPED_WEIGHTS, UnusableWeights
 from mnist.registry import ActiveVersionChanged, NoSuchVersion, Registry, Version
+from mnist.retraining.examples import Claim
+from mnist.retraining.quarantine import Caps
+from mnist.retraining.replay_data import gather
+from mnist.retraining.run import Limits, Shipped, rehearse, retrain
 from mnist.run_lock import AnotherRun
 from mnist.settings import BadSetting, Settings
 from mnist.training.datasets import MissingMnist
-from mnist.trust import Caps
-from mnist.tuning import gather
 
 PROMOTED, FAILED, REJECTED, BUSY = 0, 1, 3, 4
 LAST_VERSION = 2**31 - 1  # that a database can name

@@ -23,13 +23,14 @@ from sqlalchemy import URL, Engine, make_url, text
 from benchmarks.simulated_users import LIMITS, NOON, Silent, labelled, pictures, take
 from mnist.database import connect
 from mnist.labels import Labels
-from mnist.learning import Limits, Shipped, retrain
 from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.registry import Registry
 from mnist.repository import Repository
+from mnist.retraining.fine_tuning import TuningRecipe
+from mnist.retraining.replay_data import Materials
+from mnist.retraining.run import Limits, Shipped, retrain
 from mnist.training.handwriting.non_digits import outliers, training_kinds
 from mnist.training.handwriting.strokes import digits, held_out_styles, training_styles
-from mnist.tuning import Materials, TuningRecipe
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = 12  # labels that come between two runs

@@ -46,11 +46,11 @@ from benchmarks.simulated_users import (
 )
 from mnist.model.network import DigitNetwork
 from mnist.model.weights_file import SHIPPED_WEIGHTS, read_weights
+from mnist.retraining.replay_data import Materials, gather
 from mnist.settings import Settings
 from mnist.training.datasets import Labelled, load_mnist
 from mnist.training.handwriting.digit_styles import Style
 from mnist.training.handwriting.strokes import held_out_styles, training_styles
-from mnist.tuning import Materials, gather
 from mnist.vision.image_files import decode
 
 ROOT = Path(__file__).resolve().parent.parent

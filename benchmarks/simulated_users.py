@@ -16,17 +16,17 @@ from sqlalchemy import URL, Engine
 from mnist.database import connect
 from mnist.drawing import Drawing
 from mnist.labels import Labels
-from mnist.learning import Limits, Outcome, Shipped, retrain
 from mnist.model.network import DigitNetwork
 from mnist.model.weights_file import read_weights
 from mnist.registry import Registry
 from mnist.repository import Repository
+from mnist.retraining.quarantine import Caps
+from mnist.retraining.replay_data import Materials
+from mnist.retraining.run import Limits, Outcome, Shipped, retrain
 from mnist.training.datasets import Labelled
 from mnist.training.evaluation import accuracy, logits_of
 from mnist.training.handwriting.digit_styles import Style
 from mnist.training.handwriting.strokes import deform, draw, held_out_styles, write
-from mnist.trust import Caps
-from mnist.tuning import Materials
 from mnist.vision.image_files import decode, encode_png
 from mnist.vision.ink import BlankDrawing
 from mnist.vision.prepare import prepare

@@ -156,7 +156,7 @@ class PredictionRow(Base):
     processed_by: Mapped[int | None]
     set_aside: Mapped[str | None] = mapped_column(
         String(16)
-    )  # why no version learned from it; mnist/trust.py has the reasons
+    )  # why no version learned from it; mnist/retraining/quarantine.py has the reasons
     reviewed: Mapped[bool] = mapped_column(
         default=False, server_default=false()
     )  # a person's decision, which runs keep

@@ -10,7 +10,6 @@ import torch
 from sqlalchemy import Engine
 
 from mnist.administration import Administration
-from mnist.background import BackgroundRetraining
 from mnist.database import connect
 from mnist.history import History
 from mnist.labels import Labels
@@ -19,6 +18,7 @@ from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.recognition import Recogniser
 from mnist.registry import Registry
 from mnist.repository import Repository
+from mnist.retraining.background import BackgroundRetraining
 from mnist.serving import ActiveClassifier
 from mnist.settings import Settings
 from mnist.sign_in import SignIn

@@ -11,21 +11,22 @@ import cv2
 import numpy as np
 import torch
 
-from mnist import gate, tuning
 from mnist.drawing import Drawing, parse_label
-from mnist.learning import Limits
 from mnist.model.calibration import Calibration
 from mnist.model.network import DigitNetwork
 from mnist.model.weights_file import write_weights
 from mnist.repository import Repository
+from mnist.retraining import fine_tuning, gate
+from mnist.retraining.fine_tuning import TuningRecipe
+from mnist.retraining.quarantine import Caps
+from mnist.retraining.replay_data import Materials
+from mnist.retraining.run import Limits
 from mnist.training.augmentation import Augmentation
 from mnist.training.datasets import Labelled
 from mnist.training.evaluation import logits_of
 from mnist.training.fit import Recipe, Source, fit
 from mnist.training.handwriting.non_digits import outliers, training_kinds
 from mnist.training.handwriting.strokes import deform, digits, draw, training_styles, write
-from mnist.trust import Caps
-from mnist.tuning import Materials, TuningRecipe
 from mnist.vision.image_files import decode, encode_png
 from mnist.vision.ink import BlankDrawing, find_ink
 from mnist.vision.prepare import prepare
@@ -103,7 +104,7 @@ def widen(monkeypatch) -> None:
     for name in ("MNIST_MAY_LOSE", "CLASS_MAY_LOSE", "CALIBRATION_MAY_LOSE", "REFUSALS_MAY_RISE", "CATCH_MAY_FALL"):
         monkeypatch.setattr(gate, name, 0.5)
     for name in ("MNIST_TOLERANCE", "EXPECTED_TOLERANCE", "CLASS_TOLERANCE", "STROKES_TOLERANCE"):
-        monkeypatch.setattr(tuning, name, 0.15)
+        monkeypatch.setattr(fine_tuning, name, 0.15)
 
 
 def give(

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from mnist.background import BackgroundRetraining, Progress
+from mnist.retraining.background import BackgroundRetraining, Progress
 
 
 def finished(retraining: BackgroundRetraining) -> Progress:

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from mnist.claim import Claim, Lesson, hash_of, is_held_out
-from mnist.learning import Shipped, rehearse, retrain
-from mnist.trust import Caps
+from mnist.retraining.examples import Claim, Lesson, hash_of, is_held_out
+from mnist.retraining.quarantine import Caps
+from mnist.retraining.run import Shipped, rehearse, retrain
 from tests import lessons
 from tests.lessons import Silent, drawings, give, sevens, visitors
 
@@ -68,8 +68,8 @@ def test_what_is_held_out_or_practised_on_is_never_tuned_on(engine, repository, 
         seen["practice"] = {frame.tobytes() for frame in practice.frames.numpy()}
         return base, 0.0, calibration
 
-    monkeypatch.setattr("mnist.learning.tune", tune)
-    monkeypatch.setattr("mnist.learning.blend", blend)
+    monkeypatch.setattr("mnist.retraining.run.tune", tune)
+    monkeypatch.setattr("mnist.retraining.run.blend", blend)
     claim = claimed(engine)
     held_out = {frame.tobytes() for frame in claim.take(claim.held_out).frames.numpy()}
 
@@ -120,7 +120,7 @@ def test_a_number_of_which_one_digit_is_disputed_is_disputed_whatever_else_is_wr
     engine, repository, monkeypatch, found
 ):
     give(repository, [lessons.side_by_side(*drawings(1, 47, 0), *drawings(1, 48, 1))], ["01"], ["a visitor"])
-    monkeypatch.setattr("mnist.trust.judge", lambda *_: list(found))
+    monkeypatch.setattr("mnist.retraining.quarantine.judge", lambda *_: list(found))
 
     assert [lesson.set_aside for lesson in claimed(engine).lessons] == ["disputed"] * 2
 

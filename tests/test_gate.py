@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mnist.gate import Sheet, as_text, chance_of, examine, objections
 from mnist.model.calibration import Calibration
+from mnist.retraining.gate import Sheet, as_text, chance_of, examine, objections
+from mnist.retraining.replay_data import Materials
 from mnist.training.datasets import Labelled
-from mnist.tuning import Materials
 from tests import lessons
 
 BASE = Sheet(
@@ -154,7 +154,7 @@ def answered(_network, frames: torch.Tensor) -> torch.Tensor:
 
 
 def test_refusals_and_calibration_are_of_mnist_and_strokes_together_and_catches_of_what_is_no_digit(monkeypatch):
-    monkeypatch.setattr("mnist.gate.logits_of", answered)
+    monkeypatch.setattr("mnist.retraining.gate.logits_of", answered)
     mnist, strokes = shown(-3, 5, -3, -3, labels=(0, 0, 0, 7)), shown(5, -3, 5, -3, labels=(0, 0, 3, 3))
     none = shown()
     materials = Materials(none, none, none, mnist, strokes, shown(6, -1, 5, 6, 3))

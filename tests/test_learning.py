@@ -15,15 +15,15 @@ import torch
 from sqlalchemy import text, update
 
 from mnist.database import PredictionRow, connect
-from mnist.gate import read_right
 from mnist.labels import Labels
-from mnist.learning import Shipped, rehearse, retrain
 from mnist.model.network import DigitNetwork
 from mnist.model.weights_file import read_weights, write_weights
 from mnist.registry import Registry
 from mnist.repository import Repository
+from mnist.retraining.fine_tuning import tune
+from mnist.retraining.gate import read_right
+from mnist.retraining.run import Shipped, rehearse, retrain
 from mnist.run_lock import AnotherRun, run_lock
-from mnist.tuning import tune
 from mnist.vision.image_files import decode, encode_png
 from tests import lessons
 from tests.lessons import Silent, drawings, give, sevens, visitors
@@ -142,7 +142,7 @@ def test_only_wrong_labels_change_nothing_but_their_mark(house):
 def test_a_rejected_candidates_labels_are_learned_by_the_next_version(sqlite_house, monkeypatch):
     give(sqlite_house.repository, sevens(40), [7] * 40, visitors(40))
     with monkeypatch.context() as patch:
-        patch.setattr("mnist.gate.objections", lambda *sheets: ["MNIST falls"])
+        patch.setattr("mnist.retraining.gate.objections", lambda *sheets: ["MNIST falls"])
         assert sqlite_house.run().outcome == "rejected"
     give(sqlite_house.repository, sevens(20, seed=8), [7] * 20, visitors(20))
 
@@ -298,7 +298,7 @@ def learn_nothing(monkeypatch) -> list[DigitNetwork]:
         bases.append(base)
         return base
 
-    monkeypatch.setattr("mnist.learning.tune", tune)
+    monkeypatch.setattr("mnist.retraining.run.tune", tune)
     return bases
 
 
@@ -321,7 +321,7 @@ def test_a_run_starts_from_the_base_and_is_compared_with_the_active_version(sqli
 def test_a_new_release_is_taught_everything_again_without_new_labels(sqlite_house, monkeypatch):
     give(sqlite_house.repository, sevens(40), [7] * 40, visitors(40))
     assert sqlite_house.run().version == 2
-    monkeypatch.setattr("mnist.gate.objections", lambda *sheets: [])
+    monkeypatch.setattr("mnist.retraining.gate.objections", lambda *sheets: [])
     sqlite_house.shipped = Shipped(write_weights(lessons.base(), replace(lessons.CALIBRATION, unsure=0.7)), {})
 
     outcome = sqlite_house.run()
@@ -347,7 +347,7 @@ import torch
 from sqlalchemy import event, make_url
 from sqlalchemy.orm import Session
 from mnist.database import connect
-from mnist.learning import Shipped, retrain
+from mnist.retraining.run import Shipped, retrain
 from mnist.model.network import DigitNetwork
 from tests import lessons
 

@@ -36,7 +36,7 @@ def command(sqlite_url, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(retrain, "gather", lambda folder: lessons.materials())
     monkeypatch.setattr(retrain, "be_modest", lambda threads: None)
     monkeypatch.setattr(logging, "basicConfig", lambda **options: None)
-    monkeypatch.setattr("mnist.learning.TuningRecipe", lambda: lessons.RECIPE)
+    monkeypatch.setattr("mnist.retraining.run.TuningRecipe", lambda: lessons.RECIPE)
     lessons.widen(monkeypatch)
 
     def command(*arguments: str) -> tuple[int, str, str]:
@@ -63,7 +63,7 @@ def test_a_person_reads_one_line_and_a_machine_one_object(command, repository, r
 
 def test_a_rejected_candidate_exits_with_3(command, repository, monkeypatch):
     give(repository, sevens(40), [7] * 40, visitors(40))
-    monkeypatch.setattr("mnist.gate.objections", lambda *sheets: ["MNIST falls from 99.70 % to 98.00 %"])
+    monkeypatch.setattr("mnist.retraining.gate.objections", lambda *sheets: ["MNIST falls from 99.70 % to 98.00 %"])
 
     code, out, _ = command()
 
@@ -143,8 +143,8 @@ def test_a_database_that_is_away_is_an_error_in_words(command, monkeypatch):
 
 
 def test_without_mnist_nothing_is_changed(command, repository, sqlite_url, monkeypatch, tmp_path):
+    from mnist.retraining.replay_data import gather
     from mnist.training.datasets import torchvision_datasets
-    from mnist.tuning import gather
 
     monkeypatch.setattr(torchvision_datasets().MNIST, "mirrors", ["http://127.0.0.1:9/"])
     monkeypatch.setattr(retrain, "gather", gather)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mnist.gate import read_right
+from mnist.retraining.gate import read_right
+from mnist.retraining.quarantine import Caps, judge
 from mnist.training.datasets import Labelled
 from mnist.training.evaluation import logits_of
-from mnist.trust import Caps, judge
 from tests import lessons
 from tests.lessons import drawings, frames, sevens, visitors
 
@@ -87,7 +87,7 @@ def test_many_who_agree_on_what_the_network_finds_impossible_are_not_believed(mo
     mob = Labelled(threes.frames, impossible.expand(40))
 
     found = verdicts(mob, [f"visitor {number}" for number in range(40)])
-    monkeypatch.setattr("mnist.trust.LIKELIEST", 10)
+    monkeypatch.setattr("mnist.retraining.quarantine.LIKELIEST", 10)
 
     assert found.count("disputed") >= 38
     assert verdicts(mob, [f"visitor {number}" for number in range(40)]).count("disputed") <= 2
@@ -209,7 +209,7 @@ import re
 from pathlib import Path
 import torch
 from mnist.training.datasets import Labelled
-from mnist.trust import Caps, judge
+from mnist.retraining.quarantine import Caps, judge
 
 def peak():  # ru_maxrss would start from the parent's
     return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
@@ -261,8 +261,8 @@ def apart(_network, images: torch.Tensor) -> torch.Tensor:
 
 @pytest.fixture
 def made_up(monkeypatch):
-    monkeypatch.setattr("mnist.trust.logits_of", answered)
-    monkeypatch.setattr("mnist.trust.features_of", side_by_side)
+    monkeypatch.setattr("mnist.retraining.quarantine.logits_of", answered)
+    monkeypatch.setattr("mnist.retraining.quarantine.features_of", side_by_side)
     known = told([(9, 0.99)] * 10)
     return lambda given, people: judge(given, people, None, known, CAPS)
 
@@ -285,7 +285,7 @@ def test_a_doubtful_label_is_borne_out_by_other_people_only(made_up, people, ver
 def test_where_most_people_say_what_nobody_bears_out_their_other_labels_wait(
     made_up, monkeypatch, mob, honest, verdict
 ):
-    monkeypatch.setattr("mnist.trust.features_of", apart)
+    monkeypatch.setattr("mnist.retraining.quarantine.features_of", apart)
     members = [[((2 * each) % 9, 0.001), ((2 * each + 1) % 9, 0.001), (each % 9, 0.5)] for each in range(mob)]
     others = [[(each % 9, 0.5)] * 3 for each in range(honest)]
     people = [str(person) for person in range(mob + honest) for _ in range(3)]
@@ -296,7 +296,7 @@ def test_where_most_people_say_what_nobody_bears_out_their_other_labels_wait(
 
 
 def test_a_mob_does_not_shout_down_what_the_network_is_sure_of(made_up, monkeypatch):
-    monkeypatch.setattr("mnist.trust.features_of", apart)
+    monkeypatch.setattr("mnist.retraining.quarantine.features_of", apart)
     members = [[((2 * each) % 9, 0.001), ((2 * each + 1) % 9, 0.001), (each % 9, 0.98)] for each in range(12)]
 
     found = made_up(told([label for each in members for label in each]), [str(row // 3) for row in range(36)])

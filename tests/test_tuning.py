@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from mnist.gate import read_right
+from mnist.retraining.fine_tuning import TuningRecipe, balance, blend, interpolate, recalibrate, tune
+from mnist.retraining.gate import read_right
+from mnist.retraining.replay_data import gather
 from mnist.training.datasets import Labelled
 from mnist.training.evaluation import expected_accuracy, features_of, logits_of
-from mnist.tuning import TuningRecipe, balance, blend, gather, interpolate, recalibrate, tune
 from tests import lessons
 from tests.lessons import CALIBRATION, RECIPE, base, frames, materials, sevens
 
@@ -117,7 +118,7 @@ def test_a_mix_that_expects_to_misread_more_of_what_it_knew_is_not_chosen(monkey
         return blend(base(), slipping, CALIBRATION, practice, materials(), TuningRecipe(shares=(0.0, 1.0)))[1]
 
     assert chosen() == 1.0
-    monkeypatch.setattr("mnist.tuning.EXPECTED_TOLERANCE", 0.0005)
+    monkeypatch.setattr("mnist.retraining.fine_tuning.EXPECTED_TOLERANCE", 0.0005)
     assert chosen() == 0.0
 
 
@@ -167,7 +168,7 @@ def test_features_have_unit_length():
 
 def test_what_is_held_back_from_training_is_not_replayed(monkeypatch, tmp_path):
     marked = Labelled(torch.zeros(5_200, 28, 28, dtype=torch.uint8), torch.arange(5_200))
-    monkeypatch.setattr("mnist.tuning.load_mnist", lambda folder, train: marked)
+    monkeypatch.setattr("mnist.retraining.fine_tuning.load_mnist", lambda folder, train: marked)
 
     gathered = gather(tmp_path, mnist=150, drawings=40)
 

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from mnist.model.calibration import Calibration, outlier_score
 from mnist.model.network import DigitNetwork
+from mnist.retraining.replay_data import Materials
 from mnist.training.datasets import Labelled
 from mnist.training.evaluation import accuracy, by_class, calibration_error, is_right, logits_of
-from mnist.tuning import Materials
 
 MNIST_MAY_LOSE = 0.001  # of the accuracy on MNIST's validation images
 CLASS_MAY_LOSE = 0.005

@@ -11,22 +11,21 @@ from typing import Any, Literal, Protocol
 from sqlalchemy import Engine
 from torch import Tensor
 
-from mnist import gate, trust
-from mnist.claim import Claim, hash_of, study
 from mnist.labels import Labels
 from mnist.model.calibration import Calibration
 from mnist.model.network import DigitNetwork
 from mnist.model.weights_file import UnusableWeights, read_weights, write_weights
 from mnist.registry import Registry, Version
+from mnist.retraining import gate, quarantine
+from mnist.retraining.examples import Claim, hash_of, study
+from mnist.retraining.fine_tuning import TuningRecipe, blend, tune
+from mnist.retraining.replay_data import Materials
 from mnist.run_lock import run_lock
-from mnist.tuning import Materials, TuningRecipe, blend, tune
 
 log = logging.getLogger(__name__)
-
 # One of the other sessions in …, another one in every run, chooses the mix instead of being tuned on.
 PRACTICE_SHARE = 8
 ENOUGH_FOR_PRACTICE = 40  # labels
-
 OutcomeName = Literal["promoted", "rejected", "nothing_to_do", "dry_run"]
 
 
@@ -35,7 +34,7 @@ class Limits:
     """What a run may take on; the settings of the same names."""
 
     min_feedback: int  # waiting labels below which there is nothing to do
-    caps: trust.Caps
+    caps: quarantine.Caps
     most_rows: int  # labels that are read at most
 
 

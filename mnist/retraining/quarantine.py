@@ -23,7 +23,6 @@ DUPLICATE = "duplicate"  # the same picture was labelled before
 DISPUTED = "disputed"  # quarantine: the network and its neighbours say otherwise, and nobody else agrees
 SESSION_CAP = "session_cap"  # this person has taught enough
 LABEL_CAP = "label_cap"  # there is enough of this digit
-
 # Measured by benchmarks/retrain.py; docs/retraining.md has the rates at which they let the right ones through.
 FIRMLY = 0.05  # the base gives the label less than this
 NEIGHBOURS, NEIGHBOURS_SHARE = 10, 0.15  # of the images that the base knows, the fewest that carry the label

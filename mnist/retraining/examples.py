@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from mnist import trust
 from mnist.drawing import as_text
 from mnist.labels import HELD_OUT, REVOKED, ROLLED_BACK, Feedback, Labels, Mark
 from mnist.model.network import DigitNetwork
+from mnist.retraining import quarantine
+from mnist.retraining.replay_data import Materials
 from mnist.training.datasets import Labelled
-from mnist.tuning import Materials
 from mnist.vision.image_files import BadImage, decode
 from mnist.vision.ink import BlankDrawing
 from mnist.vision.prepare import frame, prepare
@@ -98,7 +98,7 @@ class Claim:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def study(given: Labels, base: DigitNetwork, materials: Materials, caps: trust.Caps, *, most_rows: int) -> Claim:
+def study(given: Labels, base: DigitNetwork, materials: Materials, caps: quarantine.Caps, *, most_rows: int) -> Claim:
     """Read the feedback and decide what to believe. Memory: about 10 kB a digit, beside a few MB of pictures."""
     lessons: list[Lesson] = []
     frames: list[np.ndarray] = []
@@ -117,12 +117,12 @@ def study(given: Labels, base: DigitNetwork, materials: Materials, caps: trust.C
         torch.cat([materials.mnist.labels[:KNOWN], materials.strokes.labels]),
     )
     people = [lessons[row].person for row in open_rows]
-    verdicts = trust.judge(images.take(torch.tensor(open_rows, dtype=torch.long)), people, base, known, caps)
+    verdicts = quarantine.judge(images.take(torch.tensor(open_rows, dtype=torch.long)), people, base, known, caps)
     wrong: dict[uuid.UUID, str] = {}  # a number is learned as a whole or not at all
     for row, verdict in zip(open_rows, verdicts, strict=True):
         lesson = lessons[row]
         if verdict is not None and not lesson.is_reviewed:  # a person's word goes above the program's
-            wrong[lesson.id] = trust.DISPUTED if wrong.get(lesson.id) == trust.DISPUTED else verdict
+            wrong[lesson.id] = quarantine.DISPUTED if wrong.get(lesson.id) == quarantine.DISPUTED else verdict
     for row in open_rows:
         lesson = lessons[row]
         lessons[row] = replace(lesson, set_aside=wrong.get(lesson.id, HELD_OUT if is_held_out(lesson) else None))
@@ -147,14 +147,14 @@ def _digits_of(feedback: Feedback) -> tuple[list[np.ndarray], list[int | None], 
     try:
         pixels = decode(feedback.image)
         if number is None:
-            problem = trust.NOT_A_DIGIT if feedback.true_label is None else None
+            problem = quarantine.NOT_A_DIGIT if feedback.true_label is None else None
             return [prepare(pixels).frame], [feedback.true_label], problem
         parted = frame(pixels)
     except (BlankDrawing, BadImage):
-        return [np.zeros((28, 28), np.uint8)], [None], trust.BLANK
+        return [np.zeros((28, 28), np.uint8)], [None], quarantine.BLANK
     digits = list(parted.frames[1:])
     if parted.touching or len(digits) != len(number):
-        return [parted.whole.frame], [None], trust.NOT_PARTED
+        return [parted.whole.frame], [None], quarantine.NOT_PARTED
     return digits, [int(digit) for digit in number], None
 
 

@@ -9,13 +9,13 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+
+from mnist.settings import ROOT
 
 log = logging.getLogger(__name__)
-
 COMMAND = (
     sys.executable,
-    str(Path(__file__).resolve().parent.parent / "retrain.py"),
+    str(ROOT / "retrain.py"),
     "--json",
     "--progress",
     "--min-feedback",
