@@ -1,4 +1,4 @@
--- PostgreSQL schema, run by the database container at its first start. The same tables as mnist/database.py makes by
+-- PostgreSQL schema, run by the database container at its first start. The same tables as mnist/store/tables.py makes by
 -- itself; tests/test_database.py holds the two equal on a real server.
 
 -- The schema's revision, as Alembic keeps it. Beside older tables it stays empty: the application brings those up itself.

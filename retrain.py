@@ -19,17 +19,17 @@ from typing import Any, TextIO
 import torch
 from tqdm import tqdm
 
-from mnist.database import connect
 from mnist.drawing import StorageUnavailable
 from mnist.model.model_card import report_of
 from mnist.model.weights_file import SHIPPED_WEIGHTS, UnusableWeights
-from mnist.registry import ActiveVersionChanged, NoSuchVersion, Registry, Version
 from mnist.retraining.examples import Claim
 from mnist.retraining.quarantine import Caps
 from mnist.retraining.replay_data import gather
 from mnist.retraining.run import Limits, Shipped, rehearse, retrain
-from mnist.run_lock import AnotherRun
 from mnist.settings import BadSetting, Settings
+from mnist.store.engine import connect
+from mnist.store.locks import AnotherRun
+from mnist.store.model_registry import ActiveVersionChanged, NoSuchVersion, Registry, Version
 from mnist.training.datasets import MissingMnist
 
 PROMOTED, FAILED, REJECTED, BUSY = 0, 1, 3, 4

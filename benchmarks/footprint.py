@@ -19,11 +19,11 @@ from benchmarks.machine import machine
 from benchmarks.page_visitor import PageVisitor
 from benchmarks.peers import ROOT, floor, ours
 from benchmarks.results import Ratio, ratio, record
-from mnist.database import connect
 from mnist.model.classifier import Classifier
 from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.recognition import Recogniser
-from mnist.repository import Repository
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
 
 STROKES = 20
 

@@ -26,11 +26,12 @@ from tqdm import tqdm
 
 from benchmarks.machine import machine
 from benchmarks.results import Ratio, ratio, record, spread
-from mnist.administration import MANY, Administration
-from mnist.database import connect, create_tables
-from mnist.history import History, Wanted
-from mnist.labels import Labels
-from mnist.repository import Repository
+from mnist.store.administration import MANY, Administration
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
+from mnist.store.history import History, Wanted
+from mnist.store.labels import Labels
+from mnist.store.schema import create_tables
 
 ROWS = (10_000, 100_000, 1_000_000)
 TIMES = 15

@@ -21,14 +21,14 @@ import torch
 from sqlalchemy import URL, Engine, make_url, text
 
 from benchmarks.simulated_users import LIMITS, NOON, Silent, labelled, pictures, take
-from mnist.database import connect
-from mnist.labels import Labels
 from mnist.model.weights_file import SHIPPED_WEIGHTS
-from mnist.registry import Registry
-from mnist.repository import Repository
 from mnist.retraining.fine_tuning import TuningRecipe
 from mnist.retraining.replay_data import Materials
 from mnist.retraining.run import Limits, Shipped, retrain
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
+from mnist.store.labels import Labels
+from mnist.store.model_registry import Registry
 from mnist.training.handwriting.non_digits import outliers, training_kinds
 from mnist.training.handwriting.strokes import digits, held_out_styles, training_styles
 

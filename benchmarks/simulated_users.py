@@ -13,16 +13,16 @@ import numpy as np
 import torch
 from sqlalchemy import URL, Engine
 
-from mnist.database import connect
 from mnist.drawing import Drawing
-from mnist.labels import Labels
 from mnist.model.network import DigitNetwork
 from mnist.model.weights_file import read_weights
-from mnist.registry import Registry
-from mnist.repository import Repository
 from mnist.retraining.quarantine import Caps
 from mnist.retraining.replay_data import Materials
 from mnist.retraining.run import Limits, Outcome, Shipped, retrain
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
+from mnist.store.labels import Labels
+from mnist.store.model_registry import Registry
 from mnist.training.datasets import Labelled
 from mnist.training.evaluation import accuracy, logits_of
 from mnist.training.handwriting.digit_styles import Style

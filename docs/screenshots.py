@@ -16,12 +16,12 @@ import numpy as np  # noqa: E402
 from playwright.sync_api import BrowserContext, sync_playwright  # noqa: E402
 from sqlalchemy import URL, text  # noqa: E402
 
-from mnist.database import connect  # noqa: E402
 from mnist.drawing import Drawing  # noqa: E402
 from mnist.model.classifier import Classifier  # noqa: E402
 from mnist.model.weights_file import SHIPPED_WEIGHTS  # noqa: E402
 from mnist.recognition import Recogniser  # noqa: E402
-from mnist.repository import Repository  # noqa: E402
+from mnist.store.drawings import Repository  # noqa: E402
+from mnist.store.engine import connect  # noqa: E402
 from mnist.training.handwriting.strokes import digits, held_out_styles  # noqa: E402
 from mnist.vision.image_files import encode_png  # noqa: E402
 from tests.browser.conftest import CHROMIUM, FLAGS, Visitor  # noqa: E402

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
 
-from mnist.history import Label
+from mnist.store.history import Label
 
 NO_DIGIT = "no digit"
 SEVERAL = "several"  # a whole number

@@ -19,7 +19,7 @@ from mnist.metrics import ACCURACY_WINDOW, Metrics
 from mnist.model.classifier import Prediction
 from mnist.model.model_card import ModelCard
 from mnist.model.numbers import read
-from mnist.repository import Repository
+from mnist.store.drawings import Repository
 from mnist.vision.image_files import BadImage, as_stored, decode
 from mnist.vision.ink import BlankDrawing
 from mnist.vision.prepare import Framed, frame

@@ -9,19 +9,19 @@ import cv2
 import torch
 from sqlalchemy import Engine
 
-from mnist.administration import Administration
-from mnist.database import connect
-from mnist.history import History
-from mnist.labels import Labels
 from mnist.metrics import Metrics
 from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.recognition import Recogniser
-from mnist.registry import Registry
-from mnist.repository import Repository
 from mnist.retraining.background import BackgroundRetraining
 from mnist.serving import ActiveClassifier
 from mnist.settings import Settings
 from mnist.sign_in import SignIn
+from mnist.store.administration import Administration
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
+from mnist.store.history import History
+from mnist.store.labels import Labels
+from mnist.store.model_registry import Registry
 
 SHIPPED_VERSION = 1
 

@@ -16,7 +16,7 @@ from mnist.drawing import StorageUnavailable
 from mnist.model.classifier import Classifier, Prediction
 from mnist.model.model_card import ModelCard, read_report, report_of
 from mnist.model.weights_file import UnusableWeights
-from mnist.registry import NoSuchVersion, Registry, Version
+from mnist.store.model_registry import NoSuchVersion, Registry, Version
 
 log = logging.getLogger(__name__)
 Changed = Callable[[ModelCard], None]

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mnist.drawing import BadLabel, Drawing, parse_label
-from mnist.repository import in_portions
+from mnist.store.drawings import in_portions
 from mnist.vision.image_files import BadImage
 from mnist.vision.ink import BlankDrawing
 
@@ -229,7 +229,7 @@ def main(arguments: list[str] | None = None) -> int:
     from mnist.drawing import StorageUnavailable
     from mnist.model.weights_file import UnusableWeights
     from mnist.settings import BadSetting
-    from mnist.waiting import patiently
+    from mnist.store.timeouts import patiently
 
     parser = argparse.ArgumentParser(prog="python -m mnist.transfer", description="Carry labelled drawings elsewhere.")
     parser.add_argument("action", choices=("export", "import"))

@@ -21,11 +21,14 @@ import numpy as np
 from sqlalchemy import Connection, Engine, column, insert, inspect, select, table, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from mnist.database import PredictionRow, UnusableSchema, bring_up, connect, is_common, lock_schema
 from mnist.settings import BadSetting, Settings
-from mnist.storage import unavailable
+from mnist.store.engine import connect
+from mnist.store.locks import lock_schema
+from mnist.store.outages import unavailable
+from mnist.store.schema import UnusableSchema, bring_up, is_common
+from mnist.store.tables import PredictionRow
+from mnist.store.timeouts import patiently
 from mnist.vision.image_files import BadImage, as_stored, decode, encode_png
-from mnist.waiting import patiently
 
 OLD = "predictions_before_upgrade"
 COLUMNS = ("id", "timestamp", "predicted_digit", "true_label", "image", "created_at", "feedback_processed")

@@ -16,10 +16,10 @@ import pytest
 from sqlalchemy import URL, Engine, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
-from mnist.database import connect
-from mnist.labels import Labels
-from mnist.registry import Registry
-from mnist.repository import Repository
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
+from mnist.store.labels import Labels
+from mnist.store.model_registry import Registry
 from tests.browser.server import free_port
 
 NO_MARIADB = "MariaDB's server is not installed; run: make mariadb"

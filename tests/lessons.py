@@ -15,12 +15,12 @@ from mnist.drawing import Drawing, parse_label
 from mnist.model.calibration import Calibration
 from mnist.model.network import DigitNetwork
 from mnist.model.weights_file import write_weights
-from mnist.repository import Repository
 from mnist.retraining import fine_tuning, gate
 from mnist.retraining.fine_tuning import TuningRecipe
 from mnist.retraining.quarantine import Caps
 from mnist.retraining.replay_data import Materials
 from mnist.retraining.run import Limits
+from mnist.store.drawings import Repository
 from mnist.training.augmentation import Augmentation
 from mnist.training.datasets import Labelled
 from mnist.training.evaluation import logits_of

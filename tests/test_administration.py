@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, text
 
-from mnist import administration as administration_module
-from mnist.administration import Administration
-from mnist.database import connect
 from mnist.drawing import AlreadyProcessed, BadLabel, UnknownPrediction
-from mnist.labels import Labels
-from mnist.repository import Repository
+from mnist.store import administration as administration_module
+from mnist.store.administration import Administration
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
+from mnist.store.labels import Labels
 from tests.test_repository import NOON, allocated, drawing, statements
 
 

@@ -43,7 +43,7 @@ def test_the_model_side_knows_neither_page_nor_database(name):
     path = ROOT / "mnist" / f"{name}.py"
 
     assert not packages(path) & {"streamlit", "sqlalchemy", "fastapi", "starlette"}
-    assert not {found for found in imported(path) if found.startswith(("mnist.ui", "mnist.repository"))}
+    assert not {found for found in imported(path) if found.startswith(("mnist.ui", "mnist.store.drawings"))}
 
 
 @pytest.mark.parametrize("name", ["repository", "database", "settings"])

@@ -16,10 +16,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import IntegrityError
 
-from mnist import migrations
-from mnist.database import REVISIONS, Base, UnusableSchema, connect, create_tables, lock_schema
 from mnist.drawing import StorageUnavailable
-from mnist.repository import Repository
+from mnist.store import migrations
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
+from mnist.store.locks import lock_schema
+from mnist.store.schema import REVISIONS, UnusableSchema, create_tables
+from mnist.store.tables import Base
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -218,7 +221,7 @@ def test_the_migrations_end_in_the_schema_of_the_code(transactional_url):
 
 
 def test_the_code_knows_every_revision():
-    script = ScriptDirectory(str(ROOT / "mnist" / "migrations"))
+    script = ScriptDirectory(str(ROOT / "mnist" / "store" / "migrations"))
 
     assert [each.revision for each in script.walk_revisions()] == list(reversed(REVISIONS))
     assert f"SELECT '{REVISIONS[-1]}' WHERE" in (ROOT / "init.sql").read_text()
@@ -253,8 +256,8 @@ def test_init_sql_beside_an_older_schema_leaves_the_upgrade_to_the_application(p
 def create_tables_at_once(url: URL, processes: int) -> None:
     """Every process is up and connected before the first may go on."""
     program = (
-        "import sys, mnist.migrations\nfrom sqlalchemy import make_url\n"
-        "from mnist.database import connect, create_tables\n"
+        "import sys, mnist.store.migrations\nfrom sqlalchemy import make_url\n"
+        "from mnist.store.engine import connect; from mnist.store.schema import create_tables\n"
         "engine = connect(make_url(sys.argv[1])); engine.connect().close()\n"
         "print('ready', flush=True); sys.stdin.read(); create_tables(engine)"
     )
@@ -371,7 +374,8 @@ def test_when_all_is_there_starting_only_reads_and_loads_no_alembic(database_url
     create_tables(engine)
     url = database_url.render_as_string(hide_password=False)
     program = (
-        "import sys; from sqlalchemy import event, make_url; from mnist.database import connect, create_tables;"
+        "import sys; from sqlalchemy import event, make_url;"
+        "from mnist.store.engine import connect; from mnist.store.schema import create_tables;"
         "engine = connect(make_url(sys.argv[1])); said = [];"
         "event.listen(engine, 'before_cursor_execute', lambda *a: said.append(a[2]));"
         "create_tables(engine); print(*said, sep='\\n'); sys.exit('alembic' in sys.modules)"

@@ -7,10 +7,10 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import URL, event
 
-from mnist import history as history_module
-from mnist.database import connect
-from mnist.history import History, Page, Wanted
-from mnist.repository import Repository
+from mnist.store import history as history_module
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
+from mnist.store.history import History, Page, Wanted
 from tests.test_repository import NOON, drawing
 
 

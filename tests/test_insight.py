@@ -4,8 +4,8 @@ import uuid
 from datetime import UTC, date, datetime, timedelta
 
 from mnist import insight
-from mnist.history import Label
 from mnist.insight import Cell, Share
+from mnist.store.history import Label
 from mnist.ui.charts import accuracy_chart, confusion_chart, days_chart, reliability_chart
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -7,11 +7,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import URL, create_engine, event, update
 
-from mnist.database import PredictionRow, connect
 from mnist.drawing import AlreadyProcessed, Drawing, UnknownPrediction
-from mnist.labels import Contribution, Labels, Mark
-from mnist.registry import Registry
-from mnist.repository import Repository
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
+from mnist.store.labels import Contribution, Labels, Mark
+from mnist.store.model_registry import Registry
+from mnist.store.tables import PredictionRow
 from tests.test_registry import NOON, labelled, mark, row
 from tests.test_repository import allocated, statements
 
@@ -118,7 +119,7 @@ def test_a_label_that_is_changed_while_it_is_read_comes_once(registry, labels, r
 
 
 def test_feedback_is_read_to_its_limit_across_chunks(labels, repository, monkeypatch):
-    monkeypatch.setattr("mnist.storage.AT_ONCE", 200)
+    monkeypatch.setattr("mnist.store.session.AT_ONCE", 200)
     template = labelled(repository)
     repository.add_all([replace(template, id=uuid.uuid4()) for _ in range(1_100)])
 

@@ -14,16 +14,17 @@ import pytest
 import torch
 from sqlalchemy import text, update
 
-from mnist.database import PredictionRow, connect
-from mnist.labels import Labels
 from mnist.model.network import DigitNetwork
 from mnist.model.weights_file import read_weights, write_weights
-from mnist.registry import Registry
-from mnist.repository import Repository
 from mnist.retraining.fine_tuning import tune
 from mnist.retraining.gate import read_right
 from mnist.retraining.run import Shipped, rehearse, retrain
-from mnist.run_lock import AnotherRun, run_lock
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
+from mnist.store.labels import Labels
+from mnist.store.locks import AnotherRun, run_lock
+from mnist.store.model_registry import Registry
+from mnist.store.tables import PredictionRow
 from mnist.vision.image_files import decode, encode_png
 from tests import lessons
 from tests.lessons import Silent, drawings, give, sevens, visitors
@@ -346,7 +347,7 @@ import os, signal, sys
 import torch
 from sqlalchemy import event, make_url
 from sqlalchemy.orm import Session
-from mnist.database import connect
+from mnist.store.tables import connect
 from mnist.retraining.run import Shipped, retrain
 from mnist.model.network import DigitNetwork
 from tests import lessons

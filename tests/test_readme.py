@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from mnist.database import connect
-from mnist.repository import Repository
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
 from tests.test_repository import drawing
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from sqlalchemy import URL
 
-from mnist.database import connect
 from mnist.drawing import AlreadyProcessed, BadLabel
 from mnist.model.classifier import Classifier
 from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.recognition import Recogniser
-from mnist.repository import Repository
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
 from mnist.vision.image_files import MAX_BYTES, MAX_PIXELS, BadImage, ImageTooLarge, encode_png
 from mnist.vision.ink import BlankDrawing
 

@@ -11,11 +11,11 @@ from functools import partial
 import pytest
 from sqlalchemy import URL, create_engine, text
 
-from mnist.database import connect
 from mnist.drawing import Drawing, StorageUnavailable
-from mnist.labels import Mark
-from mnist.registry import ActiveVersionChanged, NoSuchVersion, Registry
-from mnist.repository import Repository
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
+from mnist.store.labels import Mark
+from mnist.store.model_registry import ActiveVersionChanged, NoSuchVersion, Registry
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

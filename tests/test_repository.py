@@ -13,9 +13,10 @@ import pytest
 from sqlalchemy import URL, Engine, create_engine, event, text, update
 from sqlalchemy.exc import IntegrityError
 
-from mnist.database import PredictionRow, connect
 from mnist.drawing import AlreadyProcessed, BadLabel, Drawing, StorageUnavailable, UnknownPrediction, parse_label
-from mnist.repository import Repository
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
+from mnist.store.tables import PredictionRow
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

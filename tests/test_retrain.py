@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 import retrain
-from mnist.database import connect
-from mnist.run_lock import run_lock
+from mnist.store.engine import connect
+from mnist.store.locks import run_lock
 from tests import lessons
 from tests.lessons import drawings, give, sevens, visitors
 

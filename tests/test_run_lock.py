@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, Connection, create_engine, text
 
-from mnist.database import connect
 from mnist.drawing import StorageUnavailable
-from mnist.run_lock import AnotherRun, run_lock
+from mnist.store.engine import connect
+from mnist.store.locks import AnotherRun, run_lock
 
 ROOT = Path(__file__).resolve().parent.parent
 HOLD = """
 import sys, time
 from sqlalchemy import make_url
-from mnist.database import connect
-from mnist.run_lock import run_lock
+from mnist.store.tables import connect
+from mnist.store.locks import run_lock
 with run_lock(connect(make_url(sys.argv[1]))):
     print("held", flush=True)
     time.sleep(60)

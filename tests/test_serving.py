@@ -11,16 +11,16 @@ import pytest
 import torch
 from sqlalchemy import URL, create_engine, text
 
-from mnist.database import connect
 from mnist.drawing import StorageUnavailable
 from mnist.model.calibration import Calibration
 from mnist.model.classifier import Classifier
 from mnist.model.network import DigitNetwork
 from mnist.model.weights_file import read_weights, write_weights
 from mnist.recognition import Recogniser
-from mnist.registry import NoSuchVersion, Registry, Version
-from mnist.repository import Repository
 from mnist.serving import ActiveClassifier, card_of
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
+from mnist.store.model_registry import NoSuchVersion, Registry, Version
 from tests.lessons import NOON, drawings
 
 FRAMES = np.zeros((2, 28, 28), np.uint8)

@@ -3,18 +3,18 @@
 import pytest
 from sqlalchemy import URL, text
 
-from mnist.database import connect
 from mnist.drawing import StorageUnavailable
-from mnist.registry import Registry
-from mnist.repository import Repository
-from mnist.run_lock import run_lock
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
+from mnist.store.locks import run_lock
+from mnist.store.model_registry import Registry
 from mnist.upgrade import main as upgrade
 
 NOWHERE = URL.create("postgresql+psycopg2", "someone", "secret", "127.0.0.1", 9, "mnist")
 
 
 def reasons(caplog) -> list[str]:
-    return [record.message for record in caplog.records if record.name == "mnist.storage"]
+    return [record.message for record in caplog.records if record.name == "mnist.store.session"]
 
 
 def test_the_log_gets_the_drivers_words_once_for_all_parts_of_the_application(caplog):

@@ -9,11 +9,12 @@ from datetime import timedelta
 
 import pytest
 
-from mnist import services, transfer, waiting
-from mnist.administration import Administration
-from mnist.database import connect
+from mnist import services, transfer
 from mnist.drawing import Drawing, StorageUnavailable
-from mnist.repository import Repository
+from mnist.store import timeouts
+from mnist.store.administration import Administration
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
 from mnist.transfer import BadArchive, read_archive, take_over, write_archive
 from mnist.vision.image_files import BadImage
 from tests.api.conftest import seven
@@ -211,7 +212,7 @@ def test_the_command_is_in_no_hurry(postgres_url, tmp_path, monkeypatch):
     engine = connect(postgres_url)
     Repository(engine).save(labelled())
     monkeypatch.setattr(services, "administration", lambda: Administration(engine))
-    monkeypatch.setattr(waiting, "ANSWER_SECONDS", 0)
+    monkeypatch.setattr(timeouts, "ANSWER_SECONDS", 0)
 
     assert transfer.main(["export", str(tmp_path / "out.zip")]) == 0
 

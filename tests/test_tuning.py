@@ -168,7 +168,7 @@ def test_features_have_unit_length():
 
 def test_what_is_held_back_from_training_is_not_replayed(monkeypatch, tmp_path):
     marked = Labelled(torch.zeros(5_200, 28, 28, dtype=torch.uint8), torch.arange(5_200))
-    monkeypatch.setattr("mnist.retraining.fine_tuning.load_mnist", lambda folder, train: marked)
+    monkeypatch.setattr("mnist.retraining.replay_data.load_mnist", lambda folder, train: marked)
 
     gathered = gather(tmp_path, mnist=150, drawings=40)
 

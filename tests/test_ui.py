@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mnist.administration import MANY
 from mnist.drawing import Drawing, StorageUnavailable
+from mnist.store.administration import MANY
 from mnist.ui import administrator, answer, detail, history, visitor
 from mnist.ui.gallery import as_html
 from mnist.ui.labels import how_many

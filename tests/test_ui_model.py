@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from mnist.model.weights_file import SHIPPED_WEIGHTS
-from mnist.registry import Version
+from mnist.store.model_registry import Version
 from mnist.ui.charts import versions_chart
 from mnist.ui.model import feedback, figures, table
 from mnist.ui.probabilities import as_percent

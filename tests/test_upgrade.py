@@ -13,10 +13,11 @@ from PIL import Image
 from sqlalchemy import URL, Engine, inspect, text
 
 from mnist import upgrade as command
-from mnist.database import REVISIONS, UnusableSchema, connect
 from mnist.drawing import StorageUnavailable
-from mnist.labels import Labels
-from mnist.repository import Repository
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
+from mnist.store.labels import Labels
+from mnist.store.schema import REVISIONS, UnusableSchema
 from mnist.upgrade import OLD, upgrade
 from mnist.vision.image_files import decode
 

@@ -15,7 +15,6 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
-from mnist.administration import Administration
 from mnist.api import answers
 from mnist.api.bodies import Uploads
 from mnist.api.journal import Journal, write_requests
@@ -27,6 +26,7 @@ from mnist.model.weights_file import UnusableWeights
 from mnist.recognition import Recogniser
 from mnist.settings import Settings
 from mnist.sign_in import SignIn
+from mnist.store.administration import Administration
 from mnist.vision.image_files import BadImage, ImageTooLarge
 from mnist.vision.ink import BlankDrawing
 

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mnist.administration import Administration
 from mnist.api.health import health_routes
 from mnist.metrics import Metrics
 from mnist.recognition import Recogniser
 from mnist.settings import Settings
 from mnist.sign_in import SignIn
+from mnist.store.administration import Administration
 
 
 def make_routes(

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from mnist.drawing import as_text
-from mnist.labels import HELD_OUT, REVOKED, ROLLED_BACK, Feedback, Labels, Mark
 from mnist.model.network import DigitNetwork
 from mnist.retraining import quarantine
 from mnist.retraining.replay_data import Materials
+from mnist.store.labels import HELD_OUT, REVOKED, ROLLED_BACK, Feedback, Labels, Mark
 from mnist.training.datasets import Labelled
 from mnist.vision.image_files import BadImage, decode
 from mnist.vision.ink import BlankDrawing

@@ -11,16 +11,16 @@ from typing import Any, Literal, Protocol
 from sqlalchemy import Engine
 from torch import Tensor
 
-from mnist.labels import Labels
 from mnist.model.calibration import Calibration
 from mnist.model.network import DigitNetwork
 from mnist.model.weights_file import UnusableWeights, read_weights, write_weights
-from mnist.registry import Registry, Version
 from mnist.retraining import gate, quarantine
 from mnist.retraining.examples import Claim, hash_of, study
 from mnist.retraining.fine_tuning import TuningRecipe, blend, tune
 from mnist.retraining.replay_data import Materials
-from mnist.run_lock import run_lock
+from mnist.store.labels import Labels
+from mnist.store.locks import run_lock
+from mnist.store.model_registry import Registry, Version
 
 log = logging.getLogger(__name__)
 # One of the other sessions in …, another one in every run, chooses the mix instead of being tuned on.

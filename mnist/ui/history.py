@@ -13,7 +13,7 @@ import streamlit as st
 
 from mnist import services
 from mnist.drawing import Drawing, StorageUnavailable
-from mnist.history import SEARCHED, Place, Wanted
+from mnist.store.history import SEARCHED, Place, Wanted
 from mnist.ui import administrator, detail, gallery, visitor
 from mnist.ui.memory import memory
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from mnist import insight, services
 from mnist.drawing import StorageUnavailable
-from mnist.history import LATEST_DRAWINGS, LATEST_LABELS, Label
+from mnist.store.history import LATEST_DRAWINGS, LATEST_LABELS, Label
 from mnist.ui import administrator, detail, gallery, style, visitor
 from mnist.ui.charts import (
     CELL,

@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from mnist.administration import MANY
 from mnist.drawing import BadLabel, parse_label
+from mnist.store.administration import MANY
 from mnist.ui.memory import memory
 
 NOT_A_DIGIT = "not a digit"

@@ -9,7 +9,7 @@ import streamlit as st
 
 from mnist import services
 from mnist.drawing import StorageUnavailable
-from mnist.registry import Version
+from mnist.store.model_registry import Version
 from mnist.ui import administrator, retraining
 from mnist.ui.charts import versions_chart
 from mnist.ui.probabilities import counted

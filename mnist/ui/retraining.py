@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import streamlit as st
 
 from mnist import services
-from mnist.administration import MANY
 from mnist.drawing import StorageUnavailable
-from mnist.registry import NoSuchVersion, Version
+from mnist.store.administration import MANY
+from mnist.store.model_registry import NoSuchVersion, Version
 from mnist.ui import labels
 from mnist.ui.memory import memory
 

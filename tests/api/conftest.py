@@ -17,17 +17,17 @@ from sqlalchemy import URL, Engine
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from mnist.administration import Administration
 from mnist.api import make_routes
-from mnist.database import connect
 from mnist.metrics import Metrics
 from mnist.model.calibration import Calibration
 from mnist.model.classifier import Classifier
 from mnist.model.network import DigitNetwork
 from mnist.recognition import Recogniser
-from mnist.repository import Repository
 from mnist.settings import Settings
 from mnist.sign_in import SignIn
+from mnist.store.administration import Administration
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
 from tests.browser.server import running_app
 
 

@@ -161,9 +161,9 @@ schemathesis.openapi.format("binary", pictures.map(lambda data: data.decode("lat
 def documented(classifier, tmp_path_factory):
     from sqlalchemy import URL
 
-    from mnist.database import connect
     from mnist.recognition import Recogniser
-    from mnist.repository import Repository
+    from mnist.store.drawings import Repository
+    from mnist.store.engine import connect
 
     engine = connect(URL.create("sqlite", database=str(tmp_path_factory.mktemp("schema") / "mnist.db")))
     recogniser = Recogniser(classifier, Repository(engine), max_bytes=2**20, max_pixels=10**6)

@@ -66,8 +66,8 @@ def test_a_ticket_of_another_process_or_an_old_one_opens_nothing(serve):
 
 
 def test_a_database_that_is_away_is_said_before_anything_is_sent(serve, kept, monkeypatch):
-    from mnist.administration import Administration
     from mnist.drawing import StorageUnavailable
+    from mnist.store.administration import Administration
 
     def away(*_: object) -> None:
         raise StorageUnavailable("The database can't be used now.")

@@ -10,9 +10,9 @@ from sqlalchemy import URL
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from mnist.database import connect
 from mnist.drawing import StorageUnavailable
-from mnist.repository import Repository
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
 from tests.api.conftest import as_base64, blank, seven
 
 PNG = {"Content-Type": "image/png"}

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import URL
 
-from mnist.database import connect
-from mnist.repository import Repository
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
 from tests.api.conftest import as_base64, blank, seven
 
 NOW = datetime.now(UTC)

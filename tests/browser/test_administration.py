@@ -14,12 +14,12 @@ import pytest
 from playwright.sync_api import expect
 from sqlalchemy import URL, text
 
-from mnist.database import connect
 from mnist.drawing import Drawing
-from mnist.labels import Labels
 from mnist.model.weights_file import SHIPPED_WEIGHTS
-from mnist.registry import Registry
-from mnist.repository import Repository
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
+from mnist.store.labels import Labels
+from mnist.store.model_registry import Registry
 from tests.api.conftest import seven
 from tests.browser.conftest import Visitor
 from tests.browser.server import running_app

@@ -10,8 +10,8 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import expect
 
-from mnist.database import connect
-from mnist.repository import Repository
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
 from tests.browser.strokes import DIGITS
 from tests.browser.test_page import how_many
 

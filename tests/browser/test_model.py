@@ -7,10 +7,10 @@ import uuid
 
 from playwright.sync_api import expect
 
-from mnist.database import connect
-from mnist.labels import Mark
 from mnist.model.weights_file import SHIPPED_WEIGHTS
-from mnist.registry import Registry
+from mnist.store.engine import connect
+from mnist.store.labels import Mark
+from mnist.store.model_registry import Registry
 from tests.browser.server import running_app
 from tests.browser.strokes import DIGITS
 from tests.browser.test_page import stored

@@ -13,9 +13,9 @@ from PIL import Image
 from playwright.sync_api import expect
 from sqlalchemy import URL, create_engine, text
 
-from mnist.database import connect
 from mnist.drawing import Drawing
-from mnist.repository import Repository
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
 from mnist.vision.image_files import encode_png
 from tests.browser.server import running_app
 from tests.browser.strokes import DIGITS

@@ -179,8 +179,8 @@ def cookie_of(server: Server, container: str) -> str:
 
 
 PROMOTE = """
-from mnist.database import connect
-from mnist.registry import Registry
+from mnist.store.tables import connect
+from mnist.store.model_registry import Registry
 from mnist.settings import Settings
 
 registry = Registry(connect(Settings.from_environment().database_url))

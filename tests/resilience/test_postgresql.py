@@ -9,10 +9,10 @@ import psycopg2
 import pytest
 from sqlalchemy import create_engine
 
-from mnist import waiting
-from mnist.database import connect
 from mnist.drawing import StorageUnavailable
-from mnist.repository import Repository
+from mnist.store import timeouts
+from mnist.store.drawings import Repository
+from mnist.store.engine import connect
 from tests.api.conftest import seven
 from tests.resilience.conftest import PostgresServer, Proxy, Visitors, filled, rows
 from tests.test_repository import drawing
@@ -45,8 +45,8 @@ FAULTS: dict[str, tuple[Callable[[PostgresServer, str], None], Callable[[Postgre
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_was_told_as_stored_is_stored_and_the_rest_was_told(server, postgres_url, recognising, monkeypatch, fault):
-    monkeypatch.setattr(waiting, "ANSWER_SECONDS", 1)
-    monkeypatch.setattr(waiting, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(timeouts, "ANSWER_SECONDS", 1)
+    monkeypatch.setattr(timeouts, "CONNECT_SECONDS", 1)
     recogniser = recognising(postgres_url)
     wound, heal = FAULTS[fault]
 
@@ -124,8 +124,8 @@ def test_over_a_slow_line_drawings_are_stored_late_but_stored(server, postgres_u
 
 
 def test_a_server_that_says_nothing_is_given_up_in_time(server, postgres_url, recognising, monkeypatch):
-    monkeypatch.setattr(waiting, "ANSWER_SECONDS", 1)
-    monkeypatch.setattr(waiting, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(timeouts, "ANSWER_SECONDS", 1)
+    monkeypatch.setattr(timeouts, "CONNECT_SECONDS", 1)
     proxy = Proxy(server.port)
     recogniser = recognising(postgres_url.set(port=proxy.port))
     assert recogniser.recognise(seven(), source="api").is_stored
@@ -146,10 +146,10 @@ def test_a_server_that_says_nothing_is_given_up_in_time(server, postgres_url, re
 
 
 def test_work_that_may_take_long_is_waited_for(postgres_url, monkeypatch):
-    monkeypatch.setattr(waiting, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(timeouts, "ANSWER_SECONDS", 0.3)
     connection = psycopg2.connect(host="127.0.0.1", port=postgres_url.port, user="postgres", dbname="postgres")
 
-    with waiting.patiently():
+    with timeouts.patiently():
         connection.cursor().execute("SELECT pg_sleep(0.6)")
     with pytest.raises(psycopg2.OperationalError, match="in time"):
         connection.cursor().execute("SELECT pg_sleep(0.6)")
@@ -158,7 +158,7 @@ def test_work_that_may_take_long_is_waited_for(postgres_url, monkeypatch):
 
 
 def test_a_photo_may_take_long_on_a_slow_line(server, postgres_url, monkeypatch):
-    monkeypatch.setattr(waiting, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(timeouts, "ANSWER_SECONDS", 0.5)
     proxy = Proxy(server.port)
     far = connect(postgres_url.set(port=proxy.port))
     photo = drawing(image=bytes(2**21))
@@ -175,7 +175,7 @@ def test_a_photo_may_take_long_on_a_slow_line(server, postgres_url, monkeypatch)
 
 
 def test_a_full_disk_is_told_and_nothing_told_before_is_lost(tmpfs, recognising, monkeypatch):
-    monkeypatch.setattr(waiting, "ANSWER_SECONDS", 2)
+    monkeypatch.setattr(timeouts, "ANSWER_SECONDS", 2)
     server = PostgresServer(tmpfs)
     server.start(min_wal_size="2MB", max_wal_size="4MB", wal_recycle="off")
     url = server.url(server.new_database())

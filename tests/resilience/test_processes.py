@@ -19,10 +19,10 @@ import pytest
 from sqlalchemy import URL, create_engine
 
 from benchmarks.page_visitor import PageVisitor
-from mnist.database import connect
 from mnist.model.model_card import report_of
 from mnist.model.weights_file import SHIPPED_WEIGHTS
-from mnist.registry import Registry
+from mnist.store.engine import connect
+from mnist.store.model_registry import Registry
 from tests.api.conftest import seven
 from tests.browser.server import free_port
 from tests.resilience.conftest import rows, wait_until

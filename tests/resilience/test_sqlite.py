@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, create_engine
 
-from mnist import database
 from mnist.drawing import StorageUnavailable
+from mnist.store import tables
 from tests.api.conftest import seven
 from tests.resilience.conftest import Visitors, filled, rows
 
@@ -33,7 +33,7 @@ def stored_in(url: URL) -> set[object]:
 
 
 def test_while_another_program_writes_it_is_told_in_time_and_reading_goes_on(url, recognising, monkeypatch):
-    monkeypatch.setattr(database, "BUSY_SECONDS", 1)
+    monkeypatch.setattr(tables, "BUSY_SECONDS", 1)
     recogniser = recognising(url)
     first = recogniser.recognise(seven(), source="api", session_id="me")
     other = sqlite3.connect(str(url.database), isolation_level=None)

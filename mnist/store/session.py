@@ -6,18 +6,17 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, CursorResult, Delete, Engine, Select, Update, tuple_
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from mnist.database import UnusableSchema, create_tables
 from mnist.drawing import StorageUnavailable
+from mnist.store.outages import _told, unavailable
+from mnist.store.schema import UnusableSchema, create_tables
 
 log = logging.getLogger(__name__)
 AT_ONCE = 5_000  # rows without their pictures that are read at once
-_told: WeakKeyDictionary[Engine, set[str]] = WeakKeyDictionary()  # what was logged since the database last worked
 
 
 class Storage:
@@ -77,19 +76,6 @@ class Storage:
         except (SQLAlchemyError, OSError) as error:
             self._tables_ready = False
             raise unavailable(self._engine, error) from error
-
-
-def unavailable(engine: Engine, error: Exception) -> StorageUnavailable:
-    """What whoever asked is told of an error; the log gets the driver's own words, once until the database works again.
-
-    Of these only the first line, which holds neither the statement nor its parameters.
-    """
-    said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-    told = _told.setdefault(engine, set())
-    if said not in told:
-        told.add(said)
-        log.warning("The database can't be used: %s", said)
-    return StorageUnavailable(f"The database can't be used now ({type(error).__name__}).")
 
 
 def change(session: Session, statement: Update | Delete) -> int:

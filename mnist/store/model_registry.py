@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import Select, Update, false, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
-from mnist.database import ModelRow, PredictionRow, take_mysql_lock
 from mnist.drawing import utc_now
-from mnist.labels import ROLLED_BACK, Mark, write_marks
-from mnist.storage import Storage, change
+from mnist.store.labels import ROLLED_BACK, Mark, write_marks
+from mnist.store.locks import take_mysql_lock
+from mnist.store.session import Storage, change
+from mnist.store.tables import ModelRow, PredictionRow
 
 COMPARED_WITH = "compared_with"  # in the metrics: the version that served; a promoted one took its place
 

@@ -8,9 +8,9 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Table, and_, bindparam, case, delete, func, insert, select, update
 
-from mnist.database import PredictionRow
 from mnist.drawing import Accuracy, AlreadyProcessed, Drawing, UnknownPrediction, parse_label, utc_now
-from mnist.storage import Storage, change
+from mnist.store.session import Storage, change
+from mnist.store.tables import PredictionRow
 
 PORTION = 4 * 2**20  # bytes of pictures that are held or sent at once: a drawing has a few kB, a photo nearly 2 MB
 _T = TypeVar("_T")

@@ -1,4 +1,4 @@
-"""The lock that lets one retraining at a time work on a database, and that no killed run leaves behind."""
+"""Every lock: while tables change, and for the one retraining that may work on a database."""
 
 from __future__ import annotations
 
@@ -7,12 +7,39 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    text,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
-from mnist.database import take_mysql_lock
 from mnist.drawing import StorageUnavailable
-from mnist.storage import unavailable
+from mnist.store.outages import unavailable
+
+_CREATE_LOCK = 0x6D6E697374  # "mnist"
+
+
+def lock_schema(connection: Connection) -> None:
+    """Wait until no other process makes or changes tables, and keep them from it until the transaction ends."""
+    if connection.dialect.name == "postgresql":  # two processes that start at once would both find a table missing
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATE_LOCK})
+    elif connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    elif connection.dialect.name == "mysql":
+        take_mysql_lock(connection, "tables")
+
+
+def take_mysql_lock(connection: Connection, name: str, *, wait: int = 60) -> None:
+    """Take a named lock of this database; it ends with the connection, which is not put back into the pool.
+
+    wait: s. Raises TimeoutError when another connection has it that long.
+    """
+    connection.detach()
+    lock = text("SELECT GET_LOCK(MD5(CONCAT(:name, ' of ', DATABASE())), :wait)")  # names belong to the whole server
+    if connection.scalar(lock, {"name": name, "wait": wait}) != 1:
+        raise TimeoutError(f"Another connection has held the lock “{name}” for {wait} s.")
+
 
 _KEY = 0x72657472  # "retr"
 _GIVE_BACK = {"postgresql": "SELECT pg_advisory_unlock_all()", "mysql": "SELECT RELEASE_ALL_LOCKS()"}

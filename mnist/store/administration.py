@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import delete, func, select, update
 
-from mnist.database import TO_REVIEW, PredictionRow
 from mnist.drawing import Drawing, UnknownPrediction, parse_label, utc_now
-from mnist.repository import as_drawing, in_portions, insert_all
-from mnist.storage import Storage, change
+from mnist.store.drawings import as_drawing, in_portions, insert_all
+from mnist.store.session import Storage, change
+from mnist.store.tables import TO_REVIEW, PredictionRow
 
 CHUNK = 500  # drawings that one statement names
 MANY = 1_000

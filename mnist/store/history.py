@@ -10,15 +10,14 @@ from typing import Any, cast
 
 from sqlalchemy import ColumnElement, func, not_, select, tuple_
 
-from mnist.database import PredictionRow
 from mnist.drawing import Drawing, as_text
-from mnist.repository import IS_RIGHT, as_drawing
-from mnist.storage import Storage
+from mnist.store.drawings import IS_RIGHT, as_drawing
+from mnist.store.session import Storage
+from mnist.store.tables import PredictionRow
 
 SEARCHED = 10_000  # drawings that one page looks through: a filter that nothing matches costs 5 ms, not a minute
 LATEST_DRAWINGS = 10_000
 LATEST_LABELS = 3_000
-
 Place = tuple[datetime, uuid.UUID]  # of a drawing among all, by time
 
 

@@ -12,10 +12,10 @@ from typing import Any
 from sqlalchemy import and_, case, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from mnist.database import ModelRow, PredictionRow
 from mnist.drawing import UnknownPrediction
-from mnist.repository import in_portions
-from mnist.storage import Storage, change
+from mnist.store.drawings import in_portions
+from mnist.store.session import Storage, change
+from mnist.store.tables import ModelRow, PredictionRow
 
 CHUNK = 500  # rows that one statement names
 HELD_OUT = "held_out"  # set aside for the exam: this person's drawings are never trained on

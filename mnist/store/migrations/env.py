@@ -5,9 +5,11 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection
 
-from mnist.database import Base, connect, lock_schema
 from mnist.settings import Settings
-from mnist.waiting import patiently
+from mnist.store.engine import connect
+from mnist.store.locks import lock_schema
+from mnist.store.tables import Base
+from mnist.store.timeouts import patiently
 
 
 def run(connection: Connection) -> None:

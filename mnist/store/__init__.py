@@ -1,0 +1,1 @@
+"""The database: tables, locks and waits, and what the application asks of it in its own words."""
