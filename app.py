@@ -23,13 +23,13 @@ from starlette.middleware import Middleware
 
 from mnist import services
 from mnist.api import make_routes
-from mnist.compression import CompressedFiles
-from mnist.headers import SecurityHeaders
 from mnist.model.weights_file import UnusableWeights
 from mnist.settings import BadSetting
-from mnist.sockets import allow_many_connections, answer_without_delay
-from mnist.visitors import VisitorCookie
+from mnist.web.compressed_files import CompressedFiles
 from mnist.web.process import give_memory_back
+from mnist.web.security_headers import SecurityHeaders
+from mnist.web.sockets import allow_many_connections, answer_without_delay
+from mnist.web.visitor_cookie import VisitorCookie
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def _load_network() -> None:
 
 
 def _import_pages() -> None:
-    for module in ("mnist.ui.administrator", "mnist.ui.history", "mnist.ui.recognise"):
+    for module in ("mnist.ui.views.administration", "mnist.ui.views.history", "mnist.ui.views.recognise"):
         importlib.import_module(module)
 
 
@@ -65,7 +65,7 @@ except BadSetting as error:
     raise SystemExit(str(error)) from None
 
 app = st.App(
-    Path(__file__).parent / "mnist" / "ui" / "page.py",
+    Path(__file__).parent / "mnist" / "ui" / "main.py",
     lifespan=_warm_up,
     middleware=[Middleware(SecurityHeaders), Middleware(VisitorCookie), Middleware(CompressedFiles)],
     routes=make_routes(

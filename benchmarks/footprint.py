@@ -21,7 +21,7 @@ from benchmarks.peers import ROOT, floor, ours
 from benchmarks.results import Ratio, ratio, record
 from mnist.model.classifier import Classifier
 from mnist.model.weights_file import SHIPPED_WEIGHTS
-from mnist.recognition import Recogniser
+from mnist.recognition.recogniser import Recogniser
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
 

@@ -29,7 +29,8 @@ WATCHED = ("torch", "streamlit", "torchvision", "pandas", "altair", "cv2", "sqla
 REST_SECONDS = 3
 # Not the canvas itself: it needs Streamlit's server around it.
 IMPORTS = (
-    "import sys, app, mnist.ui.answer, mnist.ui.history\nprint(*(name for name in {watched!r} if name in sys.modules))"
+    "import sys, app, mnist.ui.answer, mnist.ui.views.history\n"
+    "print(*(name for name in {watched!r} if name in sys.modules))"
 )
 
 

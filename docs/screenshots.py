@@ -19,7 +19,7 @@ from sqlalchemy import URL, text  # noqa: E402
 from mnist.drawing import Drawing  # noqa: E402
 from mnist.model.classifier import Classifier  # noqa: E402
 from mnist.model.weights_file import SHIPPED_WEIGHTS  # noqa: E402
-from mnist.recognition import Recogniser  # noqa: E402
+from mnist.recognition.recogniser import Recogniser  # noqa: E402
 from mnist.store.drawings import Repository  # noqa: E402
 from mnist.store.engine import connect  # noqa: E402
 from mnist.training.handwriting.strokes import digits, held_out_styles  # noqa: E402

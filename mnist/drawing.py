@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 MAX_NUMBER = 12  # digits of a whole number
+MAX_SESSION = 64  # characters of the name that tells one person's drawings from another's
 
 
 class UnknownPrediction(LookupError):

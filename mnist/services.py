@@ -11,17 +11,17 @@ from sqlalchemy import Engine
 
 from mnist.metrics import Metrics
 from mnist.model.weights_file import SHIPPED_WEIGHTS
-from mnist.recognition import Recogniser
+from mnist.recognition.active_model import ActiveClassifier
+from mnist.recognition.recogniser import Recogniser
 from mnist.retraining.background import BackgroundRetraining
-from mnist.serving import ActiveClassifier
 from mnist.settings import Settings
-from mnist.sign_in import SignIn
 from mnist.store.administration import Administration
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
 from mnist.store.history import History
 from mnist.store.labels import Labels
 from mnist.store.model_registry import Registry
+from mnist.web.sign_in import SignIn
 
 SHIPPED_VERSION = 1
 

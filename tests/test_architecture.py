@@ -69,7 +69,7 @@ def test_the_database_side_never_loads_torch(name):
 )
 def test_drawing_never_loads(package):
     # The canvas itself needs Streamlit's server around it.
-    modules = "app, mnist.ui.answer, mnist.ui.history, mnist.ui.administrator, sys"
+    modules = "app, mnist.ui.answer, mnist.ui.views.history, mnist.ui.views.administration, sys"
     program = f"import {modules}; sys.exit({package!r} in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0

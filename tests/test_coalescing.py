@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mnist.coalescing import Coalescer
+from mnist.recognition.batching import Coalescer
 
 
 def test_one_caller_goes_straight_through():

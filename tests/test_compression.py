@@ -11,7 +11,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.testclient import TestClient
 from streamlit.web.server.starlette.starlette_static_routes import create_streamlit_static_handler
 
-from mnist.compression import LARGEST, CompressedFiles
+from mnist.web.compressed_files import LARGEST, CompressedFiles
 
 SCRIPT = "draw(7);\n" * 1000
 

@@ -6,7 +6,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from mnist.headers import HEADERS, SecurityHeaders
+from mnist.web.security_headers import HEADERS, SecurityHeaders
 
 
 def test_every_answer_gets_the_headers_and_keeps_those_that_it_has():

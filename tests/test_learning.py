@@ -347,7 +347,7 @@ import os, signal, sys
 import torch
 from sqlalchemy import event, make_url
 from sqlalchemy.orm import Session
-from mnist.store.tables import connect
+from mnist.store.engine import connect
 from mnist.retraining.run import Shipped, retrain
 from mnist.model.network import DigitNetwork
 from tests import lessons

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mnist.rate import SWEEP_SECONDS, MovingWindow
+from mnist.web.rate_limit import SWEEP_SECONDS, MovingWindow
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from sqlalchemy import URL
 from mnist.drawing import AlreadyProcessed, BadLabel
 from mnist.model.classifier import Classifier
 from mnist.model.weights_file import SHIPPED_WEIGHTS
-from mnist.recognition import Recogniser
+from mnist.recognition.recogniser import Recogniser
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
 from mnist.vision.image_files import MAX_BYTES, MAX_PIXELS, BadImage, ImageTooLarge, encode_png

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HOLD = """
 import sys, time
 from sqlalchemy import make_url
-from mnist.store.tables import connect
+from mnist.store.engine import connect
 from mnist.store.locks import run_lock
 with run_lock(connect(make_url(sys.argv[1]))):
     print("held", flush=True)

@@ -16,8 +16,8 @@ from mnist.model.calibration import Calibration
 from mnist.model.classifier import Classifier
 from mnist.model.network import DigitNetwork
 from mnist.model.weights_file import read_weights, write_weights
-from mnist.recognition import Recogniser
-from mnist.serving import ActiveClassifier, card_of
+from mnist.recognition.active_model import ActiveClassifier, card_of
+from mnist.recognition.recogniser import Recogniser
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
 from mnist.store.model_registry import NoSuchVersion, Registry, Version

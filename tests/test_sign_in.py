@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mnist import sign_in as sign_in_module
-from mnist.sign_in import SignIn, TooManyAttempts
+from mnist.web import sign_in as sign_in_module
+from mnist.web.sign_in import SignIn, TooManyAttempts
 
 
 def test_only_the_password_lets_in():

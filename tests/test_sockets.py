@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mnist.sockets import FULL, answer_without_delay
+from mnist.web.sockets import FULL, answer_without_delay
 
 ROOT = Path(__file__).resolve().parent.parent
 FILL = """
@@ -52,7 +52,7 @@ def test_what_listens_answers_without_delay_and_so_do_its_connections():
 def test_the_limit_of_open_files_is_raised_as_far_as_it_may_be_and_never_lowered():
     program = """
 import resource
-from mnist.sockets import allow_many_connections
+from mnist.web.sockets import allow_many_connections
 for limits in ((256, 2000), (2000, 2000)):
     resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     allow_many_connections()

@@ -14,7 +14,7 @@ NOWHERE = URL.create("postgresql+psycopg2", "someone", "secret", "127.0.0.1", 9,
 
 
 def reasons(caplog) -> list[str]:
-    return [record.message for record in caplog.records if record.name == "mnist.store.session"]
+    return [record.message for record in caplog.records if record.name == "mnist.store.outages"]
 
 
 def test_the_log_gets_the_drivers_words_once_for_all_parts_of_the_application(caplog):

@@ -10,12 +10,12 @@ from datetime import timedelta
 import pytest
 
 from mnist import services, transfer
+from mnist.archive import BadArchive, read_archive, take_over, write_archive
 from mnist.drawing import Drawing, StorageUnavailable
 from mnist.store import timeouts
 from mnist.store.administration import Administration
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
-from mnist.transfer import BadArchive, read_archive, take_over, write_archive
 from mnist.vision.image_files import BadImage
 from tests.api.conftest import seven
 from tests.test_repository import NOON, drawing

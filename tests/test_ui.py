@@ -9,10 +9,12 @@ import pytest
 
 from mnist.drawing import Drawing, StorageUnavailable
 from mnist.store.administration import MANY
-from mnist.ui import administrator, answer, detail, history, visitor
+from mnist.ui import answer, visitor
 from mnist.ui.gallery import as_html
-from mnist.ui.labels import how_many
+from mnist.ui.label_buttons import how_many
 from mnist.ui.probabilities import as_percent, counted, probability_bars
+from mnist.ui.views import administration, history
+from mnist.ui.views import drawing as drawing_view
 from mnist.ui.visitor import Unsent, Visit
 
 
@@ -152,7 +154,7 @@ def test_only_who_touches_the_switch_changes_what_the_browser_remembers(monkeypa
 
 
 def test_a_held_key_decides_one_label_however_long_the_next_one_takes(monkeypatch, no_state):
-    clock, decided, desk = SimpleNamespace(now=100.0), [], administrator.Desk()
+    clock, decided, desk = SimpleNamespace(now=100.0), [], administration.Desk()
     monkeypatch.setattr("time.monotonic", lambda: clock.now)
     labels = SimpleNamespace(review=lambda drawing_id, **_: decided.append(drawing_id))
     monkeypatch.setattr("mnist.services.labels", lambda: labels)
@@ -160,9 +162,9 @@ def test_a_held_key_decides_one_label_however_long_the_next_one_takes(monkeypatc
 
     for shown, seconds in [(first, 0), (first, 2), (first, 2), (second, 0.5), (second, 0.5), (second, 1)]:
         if shown is second:
-            administrator._note_shown(desk)
+            administration._note_shown(desk)
         clock.now += seconds
-        administrator._decide(desk, shown, accept=False)
+        administration._decide(desk, shown, accept=False)
 
     assert decided == [first.id, second.id]
     assert desk.decided == "The label “1” of the drawing before is discarded."
@@ -174,7 +176,7 @@ def test_what_is_deleted_for_good_can_not_be_sent_again(monkeypatch, no_state):
     monkeypatch.setattr("streamlit.query_params", {})
     monkeypatch.setattr("mnist.services.recogniser", lambda: SimpleNamespace(delete=lambda *_: 1))
 
-    detail._delete(detail.Asked(), visit, gone, "me")
+    drawing_view._delete(drawing_view.Asked(), visit, gone, "me")
     assert [each.drawing for each in visit.unsent] == [kept]
 
     book = history.Book()

@@ -8,8 +8,8 @@ import pytest
 from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.store.model_registry import Version
 from mnist.ui.charts import versions_chart
-from mnist.ui.model import feedback, figures, table
 from mnist.ui.probabilities import as_percent
+from mnist.ui.views.model import feedback, figures, table
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SHIPPED = Version(

@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from mnist.visitors import COOKIE, HTTPS_COOKIE, VisitorCookie, session_of
+from mnist.web.visitor_cookie import COOKIE, HTTPS_COOKIE, VisitorCookie, session_of
 
 
 @pytest.fixture

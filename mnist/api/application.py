@@ -15,20 +15,19 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
-from mnist.api import answers
-from mnist.api.bodies import Uploads
-from mnist.api.journal import Journal, write_requests
+from mnist.api.request_log import Journal, write_requests
 from mnist.api.routes import router
-from mnist.api.security import Gate
+from mnist.api.security import AccessControl
+from mnist.api.uploads import Uploads
 from mnist.drawing import AlreadyProcessed, BadLabel, StorageUnavailable, UnknownPrediction
 from mnist.metrics import Metrics
 from mnist.model.weights_file import UnusableWeights
-from mnist.recognition import Recogniser
+from mnist.recognition.recogniser import Recogniser
 from mnist.settings import Settings
-from mnist.sign_in import SignIn
 from mnist.store.administration import Administration
 from mnist.vision.image_files import BadImage, ImageTooLarge
 from mnist.vision.ink import BlankDrawing
+from mnist.web.sign_in import SignIn
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +80,7 @@ def make_api(
     api.state.administration = administration
     api.state.sign_in = sign_in
     api.state.settings = settings
-    api.state.gate = Gate(settings.api_key, settings.rate_limit)
+    api.state.access = AccessControl(settings.api_key, settings.rate_limit)
     api.state.uploads = Uploads(settings.upload_seconds)
     api.state.workers = anyio.CapacityLimiter(WORKERS)
     api.include_router(router)
@@ -143,7 +142,7 @@ def _with_request_bodies(make_document: Callable[[], dict[str, Any]]) -> Callabl
     def document() -> dict[str, Any]:
         made = make_document()
         schemas = made["components"]["schemas"]
-        for shape in (answers.PictureBody, answers.LabelledPictureBody, answers.BatchBody, answers.LabelBody):
+        for shape in (schemas.PictureBody, schemas.LabelledPictureBody, schemas.BatchBody, schemas.LabelBody):
             described = shape.model_json_schema(ref_template="#/components/schemas/{model}")
             described.pop("$defs", None)
             schemas.setdefault(shape.__name__, described)

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from mnist.drawing import StorageUnavailable
 from mnist.metrics import Metrics
 from mnist.model.weights_file import UnusableWeights
-from mnist.recognition import Recogniser
+from mnist.recognition.recogniser import Recogniser
 
 AT_ONCE = 2  # threads of each question
 REMEMBERED_SECONDS = 1.0  # an answer about readiness

@@ -11,10 +11,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mnist.api.health import health_routes
 from mnist.metrics import Metrics
-from mnist.recognition import Recogniser
+from mnist.recognition.recogniser import Recogniser
 from mnist.settings import Settings
-from mnist.sign_in import SignIn
 from mnist.store.administration import Administration
+from mnist.web.sign_in import SignIn
 
 
 def make_routes(

@@ -14,7 +14,9 @@ from pydantic import BaseModel
 from starlette.responses import StreamingResponse
 
 from mnist.api import bodies
-from mnist.api.answers import (
+from mnist.api.bodies import ENVELOPE, JSON, MULTIPART, RAW_TYPES, base64_length
+from mnist.api.request_log import FACTS
+from mnist.api.schemas import (
     BatchAnswer,
     BatchBody,
     ErrorAnswer,
@@ -25,11 +27,9 @@ from mnist.api.answers import (
     PredictionAnswer,
     StoredAnswer,
 )
-from mnist.api.bodies import ENVELOPE, JSON, MULTIPART, RAW_TYPES, base64_length
-from mnist.api.journal import FACTS
 from mnist.api.security import Caller, admit, admit_administrator
-from mnist.recognition import Recogniser
-from mnist.transfer import write_archive
+from mnist.archive import write_archive
+from mnist.recognition.recogniser import Recogniser
 from mnist.vision.ink import BlankDrawing
 
 SOURCE = "api"

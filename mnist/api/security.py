@@ -10,11 +10,10 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Request
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
-from mnist.addresses import network_of, plain
-from mnist.rate import MovingWindow
-from mnist.sign_in import SignIn, TooManyAttempts
-
-MAX_SESSION = 64  # characters
+from mnist.drawing import MAX_SESSION
+from mnist.web.client_address import client_address, network_of
+from mnist.web.rate_limit import MovingWindow
+from mnist.web.sign_in import SignIn, TooManyAttempts
 
 BEARER = HTTPBearer(auto_error=False, description="Needed when the server has an API_KEY.")
 KEY_HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key, for clients without Bearer.")
@@ -27,7 +26,7 @@ class Caller:
     session_id: str
 
 
-class Gate:
+class AccessControl:
     """Lets callers in, each at most so many times a minute."""
 
     def __init__(self, api_key: str | None, rate_limit: int) -> None:
@@ -67,9 +66,9 @@ async def admit(  # async: it waits for nothing, and FastAPI would send a plain 
     key: Annotated[str | None, Depends(KEY_HEADER)],
 ) -> Caller:
     """The dependency of every route that is not open to all."""
-    gate: Gate = request.app.state.gate
+    access: AccessControl = request.app.state.access
     offered = (bearer.credentials if bearer else None, key)
-    return gate.admit(client_address(request), offered, request.headers.get("x-session-id"))
+    return access.admit(client_address(request), offered, request.headers.get("x-session-id"))
 
 
 def admit_administrator(request: Request, ticket: str) -> None:
@@ -93,11 +92,6 @@ def admit_administrator(request: Request, ticket: str) -> None:
         "<ADMIN_PASSWORD>, or take a new link from the page Administration.",
         {"WWW-Authenticate": "Bearer"},
     )
-
-
-def client_address(request: Request) -> str:
-    """The client's address as the server knows it: behind a trusted proxy, the one that the proxy forwards."""
-    return plain(request.client.host if request.client else "unknown")[:MAX_SESSION]
 
 
 def _same(key: bytes, offered: str) -> bool:

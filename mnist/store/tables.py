@@ -27,6 +27,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
 
+from mnist.drawing import MAX_NUMBER, MAX_SESSION
+
 # Two sessions that differ in capitals only are two; and emoji are text.
 _MYSQL = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 _Bytes = LargeBinary(2**32 - 1)  # the length matters to MySQL alone, whose BLOB ends at 64 kB
@@ -115,16 +117,16 @@ class PredictionRow(Base):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     source: Mapped[str] = mapped_column(String(16))
-    session_id: Mapped[str | None] = mapped_column(String(64))
+    session_id: Mapped[str | None] = mapped_column(String(MAX_SESSION))
     image: Mapped[bytes] = mapped_column(_Bytes)
     predicted_digit: Mapped[int | None] = mapped_column(SmallInteger)
     confidence: Mapped[float]
     probabilities: Mapped[list[float]] = mapped_column(JSON)
     verdict: Mapped[str] = mapped_column(String(16))
     model_version: Mapped[int]
-    predicted_number: Mapped[str | None] = mapped_column(String(12))  # several digits side by side: "2026"
+    predicted_number: Mapped[str | None] = mapped_column(String(MAX_NUMBER))  # several digits side by side: "2026"
     true_label: Mapped[int | None] = mapped_column(SmallInteger)
-    true_number: Mapped[str | None] = mapped_column(String(12))  # both NULL with labelled_at set: "not a digit"
+    true_number: Mapped[str | None] = mapped_column(String(MAX_NUMBER))  # both NULL with labelled_at set: "not a digit"
     labelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     feedback_processed: Mapped[bool] = mapped_column(default=False, server_default=false())
     processed_by: Mapped[int | None]

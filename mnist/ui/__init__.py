@@ -1,1 +1,1 @@
-"""The Streamlit page: one file a view, charts apart from widgets."""
+"""The page: its frame, its parts, and in views/ one file for each of its pages."""

@@ -11,8 +11,8 @@ import streamlit as st
 
 from mnist import services
 from mnist.drawing import MAX_NUMBER, AlreadyProcessed, Drawing, StorageUnavailable
-from mnist.recognition import Recognition
-from mnist.ui import gallery, labels, visitor
+from mnist.recognition.recogniser import Recognition
+from mnist.ui import gallery, label_buttons, visitor
 from mnist.ui.probabilities import as_percent, probability_bars
 from mnist.vision.image_files import BadImage, encode_png
 from mnist.vision.ink import BlankDrawing
@@ -142,7 +142,7 @@ def _show_labels(visit: visitor.Visit, found: Recognition, start_over: Callable[
                 on_click=_label,
                 args=(visit, found.drawing, start_over, label),
             )
-    labels.ask("No? Tap what it is:" if is_sure else "Tap what it is:", _label, visit, found.drawing, start_over)
+    label_buttons.ask("No? Tap what it is:" if is_sure else "Tap what it is:", _label, visit, found.drawing, start_over)
     if found.prediction.verdict != "digit":
         _ask_for_number(visit, found, start_over)
 
@@ -162,12 +162,12 @@ def _ask_for_number(visit: visitor.Visit, found: Recognition, start_over: Callab
         left, right = st.columns([2, 1], vertical_alignment="bottom")
         typed = left.text_input("Or is it a number of several digits?", max_chars=MAX_NUMBER, placeholder="2026")
         if right.form_submit_button("Store it", width="stretch"):
-            labels.take_number(typed, _label, visit, found.drawing, start_over)
+            label_buttons.take_number(typed, _label, visit, found.drawing, start_over)
 
 
 def _a(label: int | str | None) -> str:
     if label is None:
-        return labels.NOT_A_DIGIT
+        return label_buttons.NOT_A_DIGIT
     return str(label) if isinstance(label, str) else f"a{'n' if label == 8 else ''} {label}"
 
 
@@ -183,13 +183,13 @@ def _label(visit: visitor.Visit, drawing: Drawing, start_over: Callable[[], None
     else:
         visit.unsent = others
         start_over()
-        visit.thanks = f"Thank you! Stored as {labels.as_text(label)}."
+        visit.thanks = f"Thank you! Stored as {label_buttons.as_text(label)}."
 
 
 def _show_unsent(visit: visitor.Visit, start_over: Callable[[], None] | None) -> None:
     if not (unsent := visit.unsent):
         return
-    said = ", ".join(f"“{labels.as_text(each.label)}”" for each in unsent)
+    said = ", ".join(f"“{label_buttons.as_text(each.label)}”" for each in unsent)
     what = f"Your correction {said} is" if len(unsent) == 1 else f"Your corrections {said} are"
     waits = "it waits" if len(unsent) == 1 else "they wait"
     with st.container(horizontal=True, vertical_alignment="center", key="unsent"):
@@ -216,7 +216,7 @@ def _send_again(visit: visitor.Visit, start_over: Callable[[], None] | None) -> 
     visit.unsent = visit.unsent[len(sent) :]
     if not sent:
         return
-    thanks = f"Thank you! Stored as {', '.join(labels.as_text(each.label) for each in sent)}."
+    thanks = f"Thank you! Stored as {', '.join(label_buttons.as_text(each.label) for each in sent)}."
     found = visit.recognition
     is_of_it = found is not None and found.drawing.id in {each.drawing.id for each in sent}
     if start_over is not None and is_of_it:

@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from mnist.insight import CLASSES, Cell, Share
+from mnist.ui.label_statistics import CLASSES, Cell, Share
 
 
 def versions_chart(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:

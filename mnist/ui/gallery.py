@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from html import escape
 
 import streamlit as st
 
 from mnist.drawing import Drawing
-from mnist.ui import labels
+from mnist.ui import label_buttons
 from mnist.ui.probabilities import as_percent
+from mnist.ui.session_state import memory
+
+
+@dataclass(slots=True)
+class Chosen:
+    """The drawing that the next run of the script opens."""
+
+    drawing: Drawing | None = None
 
 
 def show(drawings: Sequence[Drawing], *, filters: str = "") -> None:
@@ -54,7 +64,7 @@ def described(drawing: Drawing) -> str:
 
 
 def truth_of(drawing: Drawing) -> str:
-    return escape(labels.as_text(drawing.truth))
+    return escape(label_buttons.as_text(drawing.truth))
 
 
 def how_sure(drawing: Drawing) -> str:
@@ -80,3 +90,20 @@ def _figure(drawing: Drawing, filters: str) -> str:
         f'<figcaption>read as <b>{read}</b><br><span class="{state}">{text}</span></figcaption>'
         "</figure></a>"
     )
+
+
+def opener() -> Callable[[Drawing], None]:
+    """What a button of another page calls: its callback can't leave the page, so the next run does."""
+    return partial(_choose, memory(Chosen))
+
+
+def _choose(chosen: Chosen, drawing: Drawing) -> None:
+    chosen.drawing = drawing
+
+
+def open_chosen(page: object) -> None:
+    """Go to the page of drawings, where one was chosen on another."""
+    chosen = memory(Chosen)
+    if (drawing := chosen.drawing) is not None:
+        chosen.drawing = None
+        st.switch_page(page, query_params={"drawing": str(drawing.id)})  # type: ignore[arg-type]

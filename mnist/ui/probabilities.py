@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 
 def probability_bars(probabilities: Sequence[float]) -> str:
-    """One bar a digit, in HTML that mnist/ui/style.py paints. probabilities: ten, 0–1, indexed by digit."""
+    """One bar a digit, in HTML that mnist/ui/css.py paints. probabilities: ten, 0–1, indexed by digit."""
     best = max(range(10), key=probabilities.__getitem__)
     rows = "".join(
         f"<li{' class=best' if digit == best else ''}><span>{digit}</span>"

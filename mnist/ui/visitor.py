@@ -9,9 +9,9 @@ from typing import Any
 import streamlit as st
 
 from mnist.drawing import Drawing
-from mnist.recognition import Recognition
-from mnist.ui.memory import memory
-from mnist.visitors import KEPT_SECONDS, session_of
+from mnist.recognition.recogniser import Recognition
+from mnist.ui.session_state import memory
+from mnist.web.visitor_cookie import KEPT_SECONDS, session_of
 
 
 @dataclass(frozen=True, slots=True)

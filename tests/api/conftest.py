@@ -22,12 +22,12 @@ from mnist.metrics import Metrics
 from mnist.model.calibration import Calibration
 from mnist.model.classifier import Classifier
 from mnist.model.network import DigitNetwork
-from mnist.recognition import Recogniser
+from mnist.recognition.recogniser import Recogniser
 from mnist.settings import Settings
-from mnist.sign_in import SignIn
 from mnist.store.administration import Administration
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
+from mnist.web.sign_in import SignIn
 from tests.browser.server import running_app
 
 

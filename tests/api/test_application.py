@@ -17,7 +17,7 @@ from mnist.api.application import make_api
 from mnist.metrics import Metrics
 from mnist.model.weights_file import UnusableWeights
 from mnist.settings import Settings
-from mnist.sign_in import SignIn
+from mnist.web.sign_in import SignIn
 from tests.api.conftest import as_base64, blank, seven
 
 PNG = {"Content-Type": "image/png"}
@@ -161,7 +161,7 @@ schemathesis.openapi.format("binary", pictures.map(lambda data: data.decode("lat
 def documented(classifier, tmp_path_factory):
     from sqlalchemy import URL
 
-    from mnist.recognition import Recogniser
+    from mnist.recognition.recogniser import Recogniser
     from mnist.store.drawings import Repository
     from mnist.store.engine import connect
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mnist.api.bodies import Uploads
+from mnist.api.uploads import Uploads
 from tests.api.conftest import as_base64, blank, seven
 
 PNG = {"Content-Type": "image/png"}
@@ -242,7 +242,7 @@ def test_pixels_over_the_limit_are_413_before_anything_is_decoded(serve, monkeyp
 
 
 def test_bodies_are_let_go_of_once_they_are_answered(serve, monkeypatch):
-    monkeypatch.setattr("mnist.api.bodies.HELD_BYTES", 3 * len(seven()))
+    monkeypatch.setattr("mnist.api.uploads.HELD_BYTES", 3 * len(seven()))
     client = serve()
 
     for body in (seven(), b"no picture", seven()[:50]) * 5:
@@ -254,7 +254,7 @@ def test_bodies_are_let_go_of_once_they_are_answered(serve, monkeypatch):
 
 
 def test_one_client_leaves_others_room_for_their_uploads(monkeypatch):
-    monkeypatch.setattr("mnist.api.bodies.HELD_BYTES", 100)
+    monkeypatch.setattr("mnist.api.uploads.HELD_BYTES", 100)
     uploads = Uploads(10)
 
     async def take(address: str, size: int, meanwhile=None) -> None:

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from mnist.sign_in import SignIn
+from mnist.web.sign_in import SignIn
 from tests.api.conftest import seven
 from tests.test_repository import NOON, drawing
 

@@ -6,7 +6,7 @@ import uuid
 import pytest
 from fastapi import HTTPException
 
-from mnist.api.security import Gate
+from mnist.api.security import AccessControl
 from tests.api.conftest import as_base64, blank, seven
 
 KEY = "s3cret-ключ"
@@ -122,7 +122,7 @@ def test_guessing_keys_is_limited_too(serve):
 
 
 def test_an_ipv6_customer_has_one_limit_for_all_his_addresses():
-    gate = Gate(None, 1)
+    gate = AccessControl(None, 1)
     gate.admit("2001:db8:1:2::1", (), None)
 
     with pytest.raises(Exception, match="429"):
@@ -168,7 +168,7 @@ def test_a_page_of_another_site_may_send_a_key_and_learns_when_to_come_back(serv
 
 
 def test_a_clock_that_is_set_back_turns_nobody_away_for_longer_than_the_minute(monkeypatch):
-    gate = Gate(None, rate_limit=3)
+    gate = AccessControl(None, rate_limit=3)
     for _ in range(3):
         gate.admit("192.0.2.1", (), None)
     now, steady = time.time(), time.monotonic()

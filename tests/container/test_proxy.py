@@ -179,7 +179,7 @@ def cookie_of(server: Server, container: str) -> str:
 
 
 PROMOTE = """
-from mnist.store.tables import connect
+from mnist.store.engine import connect
 from mnist.store.model_registry import Registry
 from mnist.settings import Settings
 

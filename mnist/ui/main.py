@@ -7,17 +7,18 @@ from pathlib import Path
 import streamlit as st
 
 from mnist import services
-from mnist.ui import administrator, detail, history, recognise, style, visitor
+from mnist.ui import css, gallery, visitor
+from mnist.ui.views import administration, history, recognise
 
 
 def insight() -> None:
-    from mnist.ui import insight  # here: their charts need Altair, 26 MiB and 0.4 s that drawing does without
+    from mnist.ui.views import insight  # here: their charts need Altair, 26 MiB and 0.4 s that drawing does without
 
     insight.show()
 
 
 def model() -> None:
-    from mnist.ui import model
+    from mnist.ui.views import model
 
     model.show()
 
@@ -31,7 +32,7 @@ def _come_back() -> None:
 
 
 st.set_page_config(page_title="Draw a digit", page_icon=str(Path(__file__).with_name("icon.png")), layout="centered")
-style.apply()
+css.apply()
 draw_page = st.Page(recognise.show, title="Draw", icon=":material/draw:", default=True)
 history_page = st.Page(history.show, title="History", icon=":material/history:", url_path="history")
 pages = [
@@ -43,14 +44,14 @@ pages = [
 if services.sign_in().is_on:
     pages.append(
         st.Page(
-            administrator.show,
+            administration.show,
             title="Administration",
             icon=":material/admin_panel_settings:",
             url_path="administration",
         )
     )
 chosen = st.navigation(pages, position="top")
-detail.open_chosen(history_page)
+gallery.open_chosen(history_page)
 if chosen != draw_page:
     st.set_page_config(page_title=f"{chosen.title} · Draw a digit")
     recognise.start_over(visitor.visit())  # or the answer would wait there for a canvas that comes back empty

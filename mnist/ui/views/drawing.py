@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import streamlit as st
 
 from mnist import services
 from mnist.drawing import MAX_NUMBER, AlreadyProcessed, Drawing, StorageUnavailable, UnknownPrediction
-from mnist.ui import administrator, gallery, labels, visitor
-from mnist.ui.memory import memory
+from mnist.ui import admin_session, gallery, label_buttons, visitor
 from mnist.ui.probabilities import probability_bars
+from mnist.ui.session_state import memory
 from mnist.vision.image_files import BadImage
 from mnist.vision.ink import BlankDrawing
 
@@ -22,7 +20,6 @@ from mnist.vision.ink import BlankDrawing
 class Asked:
     """What was asked for about drawings, and what came of it."""
 
-    to_open: Drawing | None = None
     read_again: Drawing | None = None
     problem: str | None = None
 
@@ -54,7 +51,7 @@ def show(name: str) -> None:
         )
         if drawing.predicted_number is None:
             st.html(probability_bars(drawing.probabilities))
-        is_administrator = administrator.is_signed_in()
+        is_administrator = admin_session.is_signed_in()
         if is_administrator or drawing.session_id == visitor.session_id():
             _show_actions(drawing, is_administrator)
 
@@ -64,7 +61,7 @@ def _show_actions(drawing: Drawing, is_administrator: bool) -> None:
     if drawing.feedback_processed and not is_administrator:
         st.caption("A retraining has looked at this label, so it can’t be changed any more.")
     else:
-        labels.ask("It is:", _label, asked, drawing, is_administrator)
+        label_buttons.ask("It is:", _label, asked, drawing, is_administrator)
         _ask_for_number(asked, drawing, is_administrator)
     with st.container(horizontal=True):
         st.button("Read again", icon=":material/replay:", on_click=_read_again, args=(asked, drawing))
@@ -74,7 +71,7 @@ def _show_actions(drawing: Drawing, is_administrator: bool) -> None:
     again = asked.read_again
     if again is not None and again.id == drawing.id:
         st.info(
-            f"Version {again.model_version} reads it as **{labels.as_text(again.guess)}**"
+            f"Version {again.model_version} reads it as **{label_buttons.as_text(again.guess)}**"
             f"{f', {gallery.how_sure(again)}' if again.guess else ''}. The original reading is kept."
         )
     if asked.problem:
@@ -88,7 +85,7 @@ def _ask_for_number(asked: Asked, drawing: Drawing, is_administrator: bool) -> N
     with st.form("number", border=False):
         typed = st.text_input("Or a number of several digits", value=drawing.truth or "", max_chars=MAX_NUMBER)
         if st.form_submit_button("Store it"):
-            labels.take_number(typed, _label, asked, drawing, is_administrator)
+            label_buttons.take_number(typed, _label, asked, drawing, is_administrator)
 
 
 def _label(asked: Asked, drawing: Drawing, is_administrator: bool, label: int | str | None) -> None:
@@ -125,20 +122,3 @@ def _delete(asked: Asked, visit: visitor.Visit, drawing: Drawing, session_id: st
 def _leave() -> None:
     """Back to the list, whose filters are in the address beside the drawing."""
     st.query_params.pop("drawing", None)
-
-
-def opener() -> Callable[[Drawing], None]:
-    """What a button of another page calls: its callback can't leave the page, so the next run does."""
-    return partial(_ask_to_open, memory(Asked))
-
-
-def _ask_to_open(asked: Asked, drawing: Drawing) -> None:
-    asked.to_open = drawing
-
-
-def open_chosen(page: object) -> None:
-    """Go to the page of drawings, where one was chosen on another."""
-    asked = memory(Asked)
-    if (drawing := asked.to_open) is not None:
-        asked.to_open = None
-        st.switch_page(page, query_params={"drawing": str(drawing.id)})  # type: ignore[arg-type]

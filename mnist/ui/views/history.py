@@ -14,8 +14,9 @@ import streamlit as st
 from mnist import services
 from mnist.drawing import Drawing, StorageUnavailable
 from mnist.store.history import SEARCHED, Place, Wanted
-from mnist.ui import administrator, detail, gallery, visitor
-from mnist.ui.memory import memory
+from mnist.ui import admin_session, gallery, visitor
+from mnist.ui.session_state import memory
+from mnist.ui.views.drawing import show as show_drawing
 
 PAGE = 24
 STATES = {"any": "All", "unlabelled": "Not labelled", "right": "Right", "wrong": "Wrong"}
@@ -34,7 +35,7 @@ class Book:
 
 def show() -> None:
     if drawing := st.query_params.get("drawing"):
-        detail.show(drawing)
+        show_drawing(drawing)
         return
     book = memory(Book)
     if book.deleted:
@@ -49,7 +50,7 @@ def show() -> None:
         st.info("The list can’t be shown: the database can’t be reached.", icon=":material/cloud_off:")
         return
     if page.drawings:
-        if administrator.is_signed_in():
+        if admin_session.is_signed_in():
             gallery.show_with_buttons(page.drawings, open_drawing)
         else:
             gallery.show(page.drawings, filters=urlencode(st.query_params.to_dict()))
@@ -107,7 +108,7 @@ def open_drawing(drawing: Drawing) -> None:
 
 def _choose_whose(book: Book) -> bool:
     """Whether everybody's drawings are shown."""
-    if not administrator.is_signed_in():
+    if not admin_session.is_signed_in():
         st.title("Your drawings", anchor=False)
         st.caption("What you drew in this browser. Nobody else sees this list.")
         return False

@@ -8,10 +8,10 @@ from functools import partial
 
 import streamlit as st
 
-from mnist import insight, services
+from mnist import services
 from mnist.drawing import StorageUnavailable
 from mnist.store.history import LATEST_DRAWINGS, LATEST_LABELS, Label
-from mnist.ui import administrator, detail, gallery, style, visitor
+from mnist.ui import admin_session, css, gallery, label_statistics, visitor
 from mnist.ui.charts import (
     CELL,
     accuracy_chart,
@@ -19,8 +19,8 @@ from mnist.ui.charts import (
     days_chart,
     reliability_chart,
 )
-from mnist.ui.memory import memory
 from mnist.ui.probabilities import counted
+from mnist.ui.session_state import memory
 
 SHOWN = 12
 
@@ -62,7 +62,7 @@ def show() -> None:
 
 
 def _show_figures(labels: Sequence[Label]) -> None:
-    share = insight.accuracy(labels)
+    share = label_statistics.accuracy(labels)
     half, most = services.metrics().latency(0.5), services.metrics().latency(0.95)
     with st.container(horizontal=True):
         if share.count:
@@ -84,8 +84,8 @@ def _show_figures(labels: Sequence[Label]) -> None:
 
 def _show_accuracy(labels: Sequence[Label]) -> None:
     st.subheader("Read right, by day and version", anchor=False, divider="gray")
-    st.altair_chart(accuracy_chart(insight.accuracy_by_day(labels)))
-    by_version = insight.accuracy_by_version(labels)
+    st.altair_chart(accuracy_chart(label_statistics.accuracy_by_day(labels)))
+    by_version = label_statistics.accuracy_by_version(labels)
     st.caption(
         " · ".join(
             f"version {version}: {counted(share.right, share.count)} of {share.count:,}"
@@ -96,10 +96,10 @@ def _show_accuracy(labels: Sequence[Label]) -> None:
 
 def _show_confusion(labels: Sequence[Label]) -> None:
     st.subheader("Which digits are confused", anchor=False, divider="gray")
-    cells = insight.confusion(labels)
+    cells = label_statistics.confusion(labels)
     choice = memory(Choice)
     clicked = st.altair_chart(
-        confusion_chart(cells, ink=style.ink()),
+        confusion_chart(cells, ink=css.ink()),
         on_select=partial(_choose_by, choice, "chart"),
         selection_mode=CELL,
         key="confusion",
@@ -117,7 +117,7 @@ def _show_confusion(labels: Sequence[Label]) -> None:
         chosen = (points[0]["truth"], points[0]["guess"])
     if chosen is None:
         return
-    _show_drawings(insight.in_cell(labels, *chosen), "None of them is yours.", key="cell")
+    _show_drawings(label_statistics.in_cell(labels, *chosen), "None of them is yours.", key="cell")
 
 
 def _choose_by(choice: Choice, what: str) -> None:
@@ -127,16 +127,16 @@ def _choose_by(choice: Choice, what: str) -> None:
 
 def _show_reliability(labels: Sequence[Label]) -> None:
     st.subheader("Is the confidence reliable?", anchor=False, divider="gray")
-    bins = insight.reliability(labels)
+    bins = label_statistics.reliability(labels)
     if not bins:
-        st.caption(f"This needs at least {insight.FEW} labels of similar confidence.")
+        st.caption(f"This needs at least {label_statistics.FEW} labels of similar confidence.")
         return
     st.altair_chart(reliability_chart(bins))
 
 
 def _show_hardest(labels: Sequence[Label]) -> None:
     st.subheader("Most confident mistakes", anchor=False, divider="gray")
-    wrong = insight.hardest(labels)
+    wrong = label_statistics.hardest(labels)
     if not wrong:
         st.caption("Every labelled drawing was read right.")
         return
@@ -145,7 +145,7 @@ def _show_hardest(labels: Sequence[Label]) -> None:
 
 def _show_drawings(labels: Sequence[Label], empty: str, *, key: str) -> None:
     """The visitor's own ones among them; all of them for an administrator."""
-    is_administrator = administrator.is_signed_in()
+    is_administrator = admin_session.is_signed_in()
     ids = [label.drawing_id for label in labels]
     try:
         if not is_administrator:
@@ -158,6 +158,6 @@ def _show_drawings(labels: Sequence[Label], empty: str, *, key: str) -> None:
     if not drawings:
         st.caption(f"{empty} Other people’s drawings are shown to the administrator only.")
     elif is_administrator:
-        gallery.show_with_buttons(drawings, detail.opener(), key=key)
+        gallery.show_with_buttons(drawings, gallery.opener(), key=key)
     else:
         gallery.show(drawings)

@@ -9,10 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from mnist.model.model_card import ModelCard
-from mnist.recognition import Recognition
+from mnist.recognition.recogniser import Recognition
 
 MAX_BATCH = 256
-
 Share = Annotated[float, Field(ge=0, le=1)]
 Label = Annotated[
     Any,  # checked by the use case, which knows what a label is and says so in words

@@ -13,21 +13,19 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from mnist.coalescing import Coalescer
 from mnist.drawing import Drawing, StorageUnavailable, UnknownPrediction, parse_label, utc_now
 from mnist.metrics import ACCURACY_WINDOW, Metrics
 from mnist.model.classifier import Prediction
 from mnist.model.model_card import ModelCard
 from mnist.model.numbers import read
+from mnist.recognition.batching import Coalescer
 from mnist.store.drawings import Repository
 from mnist.vision.image_files import BadImage, as_stored, decode
 from mnist.vision.ink import BlankDrawing
 from mnist.vision.prepare import Framed, frame
 
 log = logging.getLogger(__name__)
-
 TOGETHER = 32  # pictures that share one pass of the network, or requests that share one transaction
-
 _T = TypeVar("_T")
 
 

@@ -10,10 +10,9 @@ import streamlit as st
 
 from mnist.drawing import BadLabel, parse_label
 from mnist.store.administration import MANY
-from mnist.ui.memory import memory
+from mnist.ui.session_state import memory
 
 NOT_A_DIGIT = "not a digit"
-
 _KEY = "labels"
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import streamlit as st
 
 from mnist import services
+from mnist.archive import BadArchive, take_over
 from mnist.drawing import Drawing, StorageUnavailable, UnknownPrediction
-from mnist.recognition import Recogniser
-from mnist.sign_in import TooManyAttempts
-from mnist.transfer import BadArchive, take_over
-from mnist.ui import gallery, labels
-from mnist.ui.memory import memory
+from mnist.recognition.recogniser import Recogniser
+from mnist.ui import gallery, label_buttons
+from mnist.ui.admin_session import AdminSession, admin_session, is_signed_in
+from mnist.ui.session_state import memory
+from mnist.web.sign_in import TooManyAttempts
 
 # Nobody has looked at the next drawing yet: the second tap of a double one, or a key that is held, does not decide it.
 DOUBLE_TAP_SECONDS = 0.7
@@ -28,7 +29,6 @@ class Desk:
     while a decision is made, and until the page shows the next one.
     """
 
-    is_signed_in: bool = False
     decided: str | None = None
     problem: str | None = None
     next_shown_at: float = -math.inf
@@ -36,25 +36,20 @@ class Desk:
     import_summary: str = ""
 
 
-def is_signed_in() -> bool:
-    """Only for this visit: a reload of the page, or another window, asks for the password again."""
-    return services.sign_in().is_on and memory(Desk).is_signed_in
-
-
 def show() -> None:
     desk = memory(Desk)
     st.title("Administration", anchor=False)
     if not is_signed_in():
-        _ask_for_password(desk)
+        _ask_for_password()
         return
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.caption("You see and change everybody’s drawings under History, and the network’s versions under Model.")
-        st.button("Sign out", icon=":material/logout:", on_click=_sign_out, args=(desk,))
+        st.button("Sign out", icon=":material/logout:", on_click=_sign_out, args=(admin_session(),))
     _show_review(desk)
     _show_transfer(desk, services.recogniser())
 
 
-def _ask_for_password(desk: Desk) -> None:
+def _ask_for_password() -> None:
     st.caption("For whoever runs this application: the password is ADMIN_PASSWORD on the server.")
     with st.form("sign_in", width=360):
         password = st.text_input("Password", type="password", autocomplete="current-password")
@@ -62,15 +57,15 @@ def _ask_for_password(desk: Desk) -> None:
             return
     try:
         if services.sign_in().admits(password, st.context.ip_address or "127.0.0.1"):
-            desk.is_signed_in = True
+            admin_session().is_signed_in = True
             st.rerun()
         st.error("That is not the password.", icon=":material/lock:")
     except TooManyAttempts as error:
         st.error(str(error), icon=":material/lock_clock:")
 
 
-def _sign_out(desk: Desk) -> None:
-    desk.is_signed_in = False
+def _sign_out(session: AdminSession) -> None:
+    session.is_signed_in = False
 
 
 # --- review
@@ -115,7 +110,7 @@ def _show_disputed(desk: Desk, drawing: Drawing, waiting: int) -> None:
                     on_click=_decide,
                     args=(desk, drawing, accept),
                 )
-        number = f"{labels.how_many(waiting)} {'waits' if waiting == 1 else 'wait'}"
+        number = f"{label_buttons.how_many(waiting)} {'waits' if waiting == 1 else 'wait'}"
         st.caption(f"{number}. The next retraining follows your decision.")
 
 
@@ -138,7 +133,7 @@ def _decide(desk: Desk, drawing: Drawing, accept: bool) -> None:
         desk.problem = f"Not stored: {error}"
     else:
         said = "kept" if accept else "discarded"
-        desk.decided = f"The label “{labels.as_text(drawing.truth)}” of the drawing before is {said}."
+        desk.decided = f"The label “{label_buttons.as_text(drawing.truth)}” of the drawing before is {said}."
 
 
 # --- export and import

@@ -8,8 +8,8 @@ import secrets
 import threading
 import time
 
-from mnist.addresses import network_of
-from mnist.rate import MovingWindow
+from mnist.web.client_address import network_of
+from mnist.web.rate_limit import MovingWindow
 
 WRONG_ATTEMPTS = (5, 60.0), (30, 3600.0)  # of one client: number, seconds
 TICKET_SECONDS = 3600

@@ -90,8 +90,6 @@ button[kind="primary"], button[kind="primary"]:hover { color: light-dark(#ffffff
 }
 </style>
 """
-
-
 INK = {"light": "#1d2433", "dark": "#e9ecf3"}  # textColor in .streamlit/config.toml
 
 

@@ -15,9 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mnist.metrics import Metrics
 
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
-
 FACTS = "mnist.facts"  # in the scope: what a route has to say about its answer
-
 log = logging.getLogger("mnist.requests")
 
 

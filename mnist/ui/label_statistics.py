@@ -16,8 +16,6 @@ SEVERAL = "several"  # a whole number
 CLASSES = (*map(str, range(10)), NO_DIGIT, SEVERAL)
 BINS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)  # lower ends; most confidences are near 1
 FEW = 5  # labels in a day or a bin, below which a share says nothing
-
-
 _Key = TypeVar("_Key")
 
 

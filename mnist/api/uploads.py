@@ -1,0 +1,66 @@
+"""Receives request bodies, within limits of bytes and time, however slowly they arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import HTTPException, Request
+
+from mnist.web.client_address import client_address, network_of
+
+HELD_BYTES = 64 * 2**20  # of all uploads that are under way or being worked on, in one process; half of them a client's
+
+
+class Uploads:
+    """Receives bodies on the event loop: however slowly they arrive, no worker waits for them."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._held: Counter[str] = Counter()  # by client
+
+    @asynccontextmanager
+    async def receive(
+        self, request: Request, limit: int, *, remedy: str = "Send a smaller picture."
+    ) -> AsyncIterator[bytes]:
+        """The whole body, at most `limit` bytes, which count as held until the block ends.
+
+        remedy: what to do about a body that is too large, or too large for its line.
+        Raises HTTPException: 413 when it is larger, 400 when it takes too long, 503 when too many arrive at once, 429
+        when this client sends too many at once.
+        """
+        client = network_of(client_address(request))
+        announced = int(request.headers.get("content-length") or 0)
+        body = bytearray()
+        try:
+            if announced <= limit:
+                await self._collect(request, client, limit, body, remedy)
+            if max(announced, len(body)) > limit:
+                raise HTTPException(413, f"The body is over the limit of {_size(limit)}. {remedy}")
+            yield bytes(body)
+        finally:
+            self._held[client] -= len(body)
+            self._held += Counter()  # forgets who holds nothing
+
+    async def _collect(self, request: Request, client: str, limit: int, body: bytearray, remedy: str) -> None:
+        """Fill body until the upload ends or is over the limit."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                async for chunk in request.stream():
+                    body += chunk
+                    self._held[client] += len(chunk)
+                    if len(body) > limit:
+                        return
+                    if self._held.total() > HELD_BYTES:
+                        raise HTTPException(503, "Too many uploads at once. Try again.", {"Retry-After": "2"})
+                    is_only_one = self._held[client] == len(body)
+                    if not is_only_one and self._held[client] > HELD_BYTES // 2:
+                        raise HTTPException(429, "Send fewer uploads at once.", {"Retry-After": "2"})
+        except TimeoutError:
+            raise HTTPException(400, f"The upload did not end within {self._seconds:.0f} seconds. {remedy}") from None
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**20:.1f} MB" if count >= 2**20 else f"{count / 2**10:.0f} kB"

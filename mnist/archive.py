@@ -1,0 +1,218 @@
+"""Labelled drawings as one zip file with a table and the pictures, written and read as a stream."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import tempfile
+import uuid
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import BinaryIO
+
+from mnist.drawing import MAX_SESSION, BadLabel, Drawing, parse_label
+from mnist.store.drawings import in_portions
+from mnist.vision.image_files import BadImage
+from mnist.vision.ink import BlankDrawing
+
+TABLE = "drawings.csv"
+COLUMNS = (
+    "id",
+    "file",
+    "created_at",  # ISO 8601, UTC; so is labelled_at
+    "source",
+    "person",  # a digest of the session: which drawings are one person's, and nothing that opens them
+    "label",  # 0–9 or a whole number; empty: "not a digit"
+    "labelled_at",
+    "read_as",  # by the network; empty: not read as a digit
+    "confidence",  # 0–1
+    "verdict",
+    "model_version",
+)
+MOST_BYTES = 10 * 2**20  # of one picture
+TOGETHER = 100  # drawings stored in one transaction; fewer photos
+NAMED = 20  # refused drawings that are told one by one
+# What zipfile and its decoders raise for members that are damaged, encrypted or packed in a way that Python lacks.
+_UNREADABLE = (ValueError, KeyError, TypeError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+class BadArchive(ValueError):
+    """The file is not one that an export wrote, or damaged from some place on; what was read before that stays."""
+
+
+@dataclass(slots=True)
+class Imported:
+    """What came of an import."""
+
+    added: int = 0
+    known: int = 0  # were here already
+    refused: int = 0
+    reasons: list[str] = field(default_factory=list)  # of the first refused ones
+
+    @property
+    def summary(self) -> str:
+        """One line for a person."""
+        text = f"{self.added} drawing{'' if self.added == 1 else 's'} added"
+        text += f", {self.known} {'was' if self.known == 1 else 'were'} here already"
+        return f"{text}, {self.refused} could not be used: {'; '.join(self.reasons)}" if self.refused else text
+
+
+def write_archive(drawings: Iterable[Drawing]) -> Iterator[bytes]:
+    """A zip file, piece by piece: drawings/<id>.png for every drawing, and drawings.csv at the end.
+
+    In memory are one picture and, above 1 MB on disk, the table.
+    """
+    pieces = _Pieces()
+    with (
+        tempfile.SpooledTemporaryFile(2**20, mode="w+", encoding="utf-8", newline="") as spooled,
+        zipfile.ZipFile(pieces, "w") as archive,
+    ):
+        table = csv.DictWriter(spooled, COLUMNS)
+        table.writeheader()
+        for drawing in drawings:
+            row = _row(drawing)
+            archive.writestr(row["file"], drawing.image)  # PNG is compressed already
+            table.writerow(row)
+            yield pieces.take()
+        spooled.seek(0)
+        with archive.open(TABLE, "w") as member:
+            while text := spooled.read(2**16):
+                member.write(text.encode())
+                yield pieces.take()
+    yield pieces.take()
+
+
+def read_archive(file: BinaryIO) -> Iterator[Drawing | str]:
+    """The drawings of an archive, as far as they can be told from it; a reason where one can't be used.
+
+    Nothing that was read by a network is taken over: it was another one. Raises BadArchive.
+    """
+    try:
+        archive = zipfile.ZipFile(file)
+        table = archive.open(TABLE)
+    except _UNREADABLE as error:
+        raise BadArchive(f"This is no zip file with a {TABLE} in it. Take one that an export wrote.") from error
+    with archive, table:
+        try:
+            rows = csv.DictReader(io.TextIOWrapper(table, encoding="utf-8-sig", newline=""))
+            if missing := set(COLUMNS) - set(rows.fieldnames or ()):
+                columns = ", ".join(sorted(missing))
+                raise BadArchive(f"{TABLE} lacks the columns {columns}. Take a file that an export wrote.")
+            for number, row in enumerate(rows, start=2):
+                yield _drawing_or_reason(archive, row, number)
+        except BadArchive:
+            raise
+        except (csv.Error, *_UNREADABLE) as error:
+            raise BadArchive(f"{TABLE} can't be read: {error}") from error
+
+
+def take_over(
+    file: BinaryIO, reread: Callable[[Drawing], Drawing], add_new: Callable[[list[Drawing]], int]
+) -> Imported:
+    """Read an archive into the database: each drawing as the present network reads it, with its label as it was.
+
+    reread: Recogniser.reread; add_new: Administration.add_new. Known drawings are left as they are.
+    Raises BadArchive or StorageUnavailable; what was stored before stays, and importing again goes on.
+    """
+    imported = Imported()
+    usable = _reread(read_archive(file), reread, imported)
+    for batch in in_portions(usable, lambda drawing: len(drawing.image), most=TOGETHER):
+        added = add_new(batch)
+        imported.added += added
+        imported.known += len(batch) - added
+    return imported
+
+
+def _reread(
+    entries: Iterable[Drawing | str], reread: Callable[[Drawing], Drawing], imported: Imported
+) -> Iterator[Drawing]:
+    """Those that can be used; the others are noted."""
+    for entry in entries:
+        try:
+            if isinstance(entry, str):
+                raise ValueError(entry)
+            usable = reread(entry)
+        except (ValueError, BlankDrawing, BadImage) as error:
+            imported.refused += 1
+            if imported.refused <= NAMED:
+                imported.reasons.append(str(error) if isinstance(entry, str) else f"{entry.id}: {error}")
+        else:
+            yield usable
+
+
+class _Pieces(io.RawIOBase):
+    """A file that can only be written to, and hands out what was written since it was last asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self._written += data
+        return len(data)
+
+    def take(self) -> bytes:
+        written, self._written = bytes(self._written), bytearray()
+        return written
+
+
+def _row(drawing: Drawing) -> dict[str, str]:
+    assert drawing.labelled_at is not None
+    return {
+        "id": str(drawing.id),
+        "file": f"drawings/{drawing.id}.png",
+        "created_at": drawing.created_at.isoformat(),
+        "source": drawing.source,
+        "person": "" if drawing.session_id is None else hashlib.sha256(drawing.session_id.encode()).hexdigest()[:32],
+        "label": drawing.truth or "",
+        "labelled_at": drawing.labelled_at.isoformat(),
+        "read_as": drawing.guess or "",
+        "confidence": f"{drawing.confidence:.6f}",
+        "verdict": drawing.verdict,
+        "model_version": str(drawing.model_version),
+    }
+
+
+def _drawing_or_reason(archive: zipfile.ZipFile, row: dict[str, str], number: int) -> Drawing | str:
+    try:
+        return _drawing(archive, row)
+    except _UNREADABLE as error:
+        return f"line {number}: {error}"
+
+
+def _drawing(archive: zipfile.ZipFile, row: dict[str, str]) -> Drawing:
+    if archive.getinfo(row["file"]).file_size > MOST_BYTES:
+        raise ValueError(f"{row['file']} has more than {MOST_BYTES // 2**20} MB")
+    try:
+        true_label, true_number = parse_label(row["label"] or None)
+    except BadLabel as error:
+        raise ValueError(str(error)) from None
+    return Drawing(
+        id=uuid.UUID(row["id"]),
+        image=archive.read(row["file"]),
+        source=row["source"][:16],
+        session_id=row["person"][:MAX_SESSION] or None,
+        created_at=_moment(row["created_at"]),
+        labelled_at=_moment(row["labelled_at"]),
+        true_label=true_label,
+        true_number=true_number,
+        predicted_digit=None,
+        confidence=0.0,
+        probabilities=(),
+        verdict="",
+        model_version=0,
+    )
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return moment

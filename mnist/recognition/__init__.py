@@ -1,0 +1,1 @@
+"""Recognition: a picture → an answer, stored; the network that answers, exchanged while it serves."""

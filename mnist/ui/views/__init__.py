@@ -1,0 +1,1 @@
+"""The pages: Draw, History with one drawing on a page of its own, Insight, Model, Administration."""
