@@ -1,5 +1,5 @@
 -- PostgreSQL schema, run by the database container at its first start. The same tables as mnist/store/tables.py makes by
--- itself; tests/test_database.py holds the two equal on a real server.
+-- itself; tests/store/test_schema.py holds the two equal on a real server.
 
 -- The schema's revision, as Alembic keeps it. Beside older tables it stays empty: the application brings those up itself.
 CREATE TABLE IF NOT EXISTS alembic_version (

@@ -32,7 +32,7 @@ from benchmarks.page_visitor import PageVisitor
 from mnist.training.handwriting.pen import Line, render
 from mnist.training.handwriting.strokes import held_out_styles, write
 from mnist.vision.image_files import encode_png
-from tests.browser.server import free_port, running_app
+from tests.support.server import free_port, running_app
 
 ROOT = Path(__file__).resolve().parent.parent
 CANVAS_ONLY = """

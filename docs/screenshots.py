@@ -24,9 +24,9 @@ from mnist.store.drawings import Repository  # noqa: E402
 from mnist.store.engine import connect  # noqa: E402
 from mnist.training.handwriting.strokes import digits, held_out_styles  # noqa: E402
 from mnist.vision.image_files import encode_png  # noqa: E402
-from tests.browser.conftest import CHROMIUM, FLAGS, Visitor  # noqa: E402
-from tests.browser.server import running_app  # noqa: E402
-from tests.browser.strokes import DIGITS  # noqa: E402
+from tests.support.server import running_app  # noqa: E402
+from tests.support.strokes import DIGITS  # noqa: E402
+from tests.support.visitor import CHROMIUM, FLAGS, Visitor  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 LAPTOP = {"viewport": {"width": 1280, "height": 900}}

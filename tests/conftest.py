@@ -20,7 +20,7 @@ from mnist.store.drawings import Repository
 from mnist.store.engine import connect
 from mnist.store.labels import Labels
 from mnist.store.model_registry import Registry
-from tests.browser.server import free_port
+from tests.support.server import free_port
 
 NO_MARIADB = "MariaDB's server is not installed; run: make mariadb"
 _numbers = itertools.count(1)

@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, text
 
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
-from tests.test_repository import drawing
+from tests.store.test_drawings import drawing
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -15,8 +15,8 @@ from sqlalchemy import create_engine, text
 import retrain
 from mnist.store.engine import connect
 from mnist.store.locks import run_lock
-from tests import lessons
-from tests.lessons import drawings, give, sevens, visitors
+from tests.support import lessons
+from tests.support.lessons import drawings, give, sevens, visitors
 
 ROOT = Path(__file__).resolve().parent.parent
 

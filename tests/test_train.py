@@ -11,7 +11,7 @@ import train
 from mnist.model.weights_file import SHIPPED_WEIGHTS, read_weights
 from mnist.training.datasets import Labelled, torchvision_datasets
 from mnist.training.handwriting.strokes import digits, training_styles
-from tests.test_training import LITTLE
+from tests.training.test_fit import LITTLE
 
 
 @pytest.fixture

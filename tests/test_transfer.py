@@ -17,8 +17,8 @@ from mnist.store.administration import Administration
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
 from mnist.vision.image_files import BadImage
-from tests.api.conftest import seven
-from tests.test_repository import NOON, drawing
+from tests.store.test_drawings import NOON, drawing
+from tests.support.pictures import seven
 
 
 def archive_of(*drawings: Drawing) -> io.BytesIO:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.browser.server import free_port as free_port
+from tests.support.server import free_port as free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CACHE = ROOT / ".peers"  # git ignores it

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from sqlalchemy import URL, Engine
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
@@ -28,27 +23,7 @@ from mnist.store.administration import Administration
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
 from mnist.web.sign_in import SignIn
-from tests.browser.server import running_app
-
-
-def seven(size: int = 120, *, paper: int = 0, ink: int = 255, format: str = "PNG") -> bytes:
-    """A drawn 7 as an encoded picture."""
-    pixels = np.full((size, size), paper, np.uint8)
-    points = (np.array([[0.3, 0.2], [0.7, 0.2], [0.45, 0.8]]) * size).astype(int)
-    cv2.polylines(pixels, [points], False, ink, max(2, size // 14), cv2.LINE_AA)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format=format)
-    return buffer.getvalue()
-
-
-def blank() -> bytes:
-    buffer = io.BytesIO()
-    Image.new("L", (60, 60)).save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
-def as_base64(picture: bytes) -> str:
-    return base64.b64encode(picture).decode()
+from tests.support.server import running_app
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from mnist.metrics import Metrics
 from mnist.model.weights_file import UnusableWeights
 from mnist.settings import Settings
 from mnist.web.sign_in import SignIn
-from tests.api.conftest import as_base64, blank, seven
+from tests.support.pictures import as_base64, blank, seven
 
 PNG = {"Content-Type": "image/png"}
 OPEN = Settings.from_environment({"RATE_LIMIT": "0"})

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mnist.api.uploads import Uploads
-from tests.api.conftest import as_base64, blank, seven
+from tests.support.pictures import as_base64, blank, seven
 
 PNG = {"Content-Type": "image/png"}
 JSON = {"Content-Type": "application/json"}

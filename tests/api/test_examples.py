@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.server import running_app
+from tests.support.server import running_app
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCUMENT = (ROOT / "docs" / "api.md").read_text()

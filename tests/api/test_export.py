@@ -7,8 +7,8 @@ import zipfile
 import pytest
 
 from mnist.web.sign_in import SignIn
-from tests.api.conftest import seven
-from tests.test_repository import NOON, drawing
+from tests.store.test_drawings import NOON, drawing
+from tests.support.pictures import seven
 
 PASSWORD = {"Authorization": "Bearer right"}
 

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from mnist.drawing import StorageUnavailable
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
-from tests.api.conftest import as_base64, blank, seven
+from tests.support.pictures import as_base64, blank, seven
 
 PNG = {"Content-Type": "image/png"}
 

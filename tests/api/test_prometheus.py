@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.api.conftest import as_base64, blank, seven
-from tests.browser.server import free_port
+from tests.support.pictures import as_base64, blank, seven
+from tests.support.server import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "dashboards" / "mnist.json").read_text())

@@ -10,7 +10,7 @@ from sqlalchemy import URL
 
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
-from tests.api.conftest import as_base64, blank, seven
+from tests.support.pictures import as_base64, blank, seven
 
 NOW = datetime.now(UTC)
 

@@ -7,7 +7,7 @@ import pytest
 from fastapi import HTTPException
 
 from mnist.api.security import AccessControl
-from tests.api.conftest import as_base64, blank, seven
+from tests.support.pictures import as_base64, blank, seven
 
 KEY = "s3cret-ключ"
 PNG = {"Content-Type": "image/png"}

@@ -18,9 +18,9 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from mnist.vision.image_files import encode_png
-from tests.api.conftest import seven
-from tests.browser.server import free_port
-from tests.browser.strokes import DIGITS
+from tests.support.pictures import seven
+from tests.support.server import free_port
+from tests.support.strokes import DIGITS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

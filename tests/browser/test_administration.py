@@ -20,9 +20,9 @@ from mnist.store.drawings import Repository
 from mnist.store.engine import connect
 from mnist.store.labels import Labels
 from mnist.store.model_registry import Registry
-from tests.api.conftest import seven
-from tests.browser.conftest import Visitor
-from tests.browser.server import running_app
+from tests.support.pictures import seven
+from tests.support.server import running_app
+from tests.support.visitor import Visitor
 
 NOW = datetime.now(UTC)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from tests.api.conftest import seven
-from tests.browser.strokes import DIGITS
+from tests.support.pictures import seven
+from tests.support.strokes import DIGITS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SEVEN = DIGITS[7][0]

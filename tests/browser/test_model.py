@@ -11,9 +11,9 @@ from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.store.engine import connect
 from mnist.store.labels import Mark
 from mnist.store.model_registry import Registry
-from tests.browser.server import running_app
-from tests.browser.strokes import DIGITS
 from tests.browser.test_page import stored
+from tests.support.server import running_app
+from tests.support.strokes import DIGITS
 
 
 def test_a_new_version_answers_on_the_open_page_and_thanks_its_teachers(visit, database_url, tmp_path):

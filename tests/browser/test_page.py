@@ -17,9 +17,9 @@ from mnist.drawing import Drawing
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
 from mnist.vision.image_files import encode_png
-from tests.browser.server import running_app
-from tests.browser.strokes import DIGITS
 from tests.resilience.conftest import Proxy
+from tests.support.server import running_app
+from tests.support.strokes import DIGITS
 
 SEVEN = DIGITS[7][0]
 ONE = DIGITS[1][0]

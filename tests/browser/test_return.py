@@ -9,10 +9,10 @@ import pytest
 from playwright.sync_api import expect
 from sqlalchemy import URL
 
-from tests.browser.conftest import Visitor
-from tests.browser.server import free_port, running_app
-from tests.browser.strokes import DIGITS
 from tests.browser.test_page import how_many
+from tests.support.server import free_port, running_app
+from tests.support.strokes import DIGITS
+from tests.support.visitor import Visitor
 
 SEVEN = DIGITS[7][0]
 

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from tests.browser.conftest import browser, camera_film, visit  # noqa: F401  (fixtures)
-from tests.browser.server import ROOT, free_port
+from tests.support.server import ROOT, free_port
 
 FILES = "Dockerfile .dockerignore docker-compose.yml .env.example init.sql app.py retrain.py"
 FILES += " requirements.txt requirements-mysql.txt"

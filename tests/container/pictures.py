@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from mnist.vision.image_files import encode_png
-from tests.browser.strokes import DIGITS
+from tests.support.strokes import DIGITS
 
 
 def drawn(digit: int, seed: int) -> bytes:

@@ -17,10 +17,10 @@ from playwright.sync_api import expect
 from benchmarks.retrain import misread, pictures
 from mnist.model.weights_file import SHIPPED_WEIGHTS, read_weights
 from mnist.training.handwriting.strokes import held_out_styles
-from tests.browser.server import ROOT
-from tests.browser.strokes import DIGITS
 from tests.container.conftest import API_KEY, Server, docker, eventually
 from tests.container.pictures import drawn
+from tests.support.server import ROOT
+from tests.support.strokes import DIGITS
 
 SEVEN = drawn(7, seed=0)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.server import ROOT, free_port
 from tests.container.conftest import Server, copy_repository
 from tests.container.pictures import drawn
+from tests.support.server import ROOT, free_port
 
 # In the place of ssh: the server is this machine, in a home folder of its own.
 SSH = '#!/bin/sh\nshift\ncd "$(dirname "$0")" && exec sh -c "$*"\n'

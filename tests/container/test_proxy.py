@@ -16,9 +16,9 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.strokes import DIGITS
 from tests.container.conftest import API_KEY, Server, docker, eventually, headers
 from tests.container.pictures import drawn
+from tests.support.strokes import DIGITS
 
 PUBLIC = "https://localhost"
 KEY = {"X-API-Key": API_KEY}

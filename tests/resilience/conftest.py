@@ -27,8 +27,8 @@ from mnist.recognition.recogniser import Recogniser
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
 from tests.api.conftest import classifier as classifier
-from tests.api.conftest import seven
-from tests.browser.server import free_port
+from tests.support.pictures import seven
+from tests.support.server import free_port
 
 PATIENCE = 30  # seconds until a test gives up on something that should happen
 _numbers = itertools.count(1)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from tests.api.conftest import seven
+from tests.support.pictures import seven
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:

@@ -12,8 +12,8 @@ from sqlalchemy import URL, create_engine, text
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
 from mnist.store.model_registry import Registry
-from tests.api.conftest import seven
 from tests.resilience.conftest import Visitors
+from tests.support.pictures import seven
 
 
 def content(url: URL) -> dict[str, str]:

@@ -11,7 +11,7 @@ from mnist.store.engine import connect
 from mnist.store.history import History, Wanted
 from mnist.store.labels import Labels, Mark
 from mnist.store.model_registry import Registry
-from tests.api.conftest import seven
+from tests.support.pictures import seven
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

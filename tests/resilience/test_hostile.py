@@ -10,9 +10,9 @@ import psutil
 import pytest
 from sqlalchemy import URL
 
-from tests.api.conftest import seven
 from tests.resilience.pictures import bodies, corpus
 from tests.resilience.test_processes import Application, applications
+from tests.support.pictures import seven
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MOST_MEMORY = 300 * 2**20  # bytes above the resting process

@@ -13,9 +13,9 @@ from mnist.drawing import StorageUnavailable
 from mnist.store import timeouts
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
-from tests.api.conftest import seven
 from tests.resilience.conftest import PostgresServer, Proxy, Visitors, filled, rows
-from tests.test_repository import drawing
+from tests.store.test_drawings import drawing
+from tests.support.pictures import seven
 
 
 def refuse(server: PostgresServer, database: str) -> None:

@@ -23,9 +23,9 @@ from mnist.model.model_card import report_of
 from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.store.engine import connect
 from mnist.store.model_registry import Registry
-from tests.api.conftest import seven
-from tests.browser.server import free_port
 from tests.resilience.conftest import rows, wait_until
+from tests.support.pictures import seven
+from tests.support.server import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 90

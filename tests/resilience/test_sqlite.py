@@ -12,8 +12,8 @@ from sqlalchemy import URL, create_engine
 
 from mnist.drawing import StorageUnavailable
 from mnist.store import tables
-from tests.api.conftest import seven
 from tests.resilience.conftest import Visitors, filled, rows
+from tests.support.pictures import seven
 
 
 @pytest.fixture

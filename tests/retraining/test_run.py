@@ -26,10 +26,10 @@ from mnist.store.locks import AnotherRun, run_lock
 from mnist.store.model_registry import Registry
 from mnist.store.tables import PredictionRow
 from mnist.vision.image_files import decode, encode_png
-from tests import lessons
-from tests.lessons import Silent, drawings, give, sevens, visitors
+from tests.support import lessons
+from tests.support.lessons import Silent, drawings, give, sevens, visitors
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class House:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mnist.web.sockets import FULL, answer_without_delay
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 FILL = """
 import asyncio, resource, socket, sys, time
 from mnist import sockets

@@ -13,8 +13,8 @@ from mnist.store.engine import connect
 from mnist.store.labels import Contribution, Labels, Mark
 from mnist.store.model_registry import Registry
 from mnist.store.tables import PredictionRow
-from tests.test_registry import NOON, labelled, mark, row
-from tests.test_repository import allocated, statements
+from tests.store.test_drawings import allocated, statements
+from tests.store.test_model_registry import NOON, labelled, mark, row
 
 
 def test_a_label_that_was_learned_or_set_aside_can_not_be_changed(registry, repository):

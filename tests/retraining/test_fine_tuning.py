@@ -11,8 +11,8 @@ from mnist.retraining.gate import read_right
 from mnist.retraining.replay_data import gather
 from mnist.training.datasets import Labelled
 from mnist.training.evaluation import expected_accuracy, features_of, logits_of
-from tests import lessons
-from tests.lessons import CALIBRATION, RECIPE, base, frames, materials, sevens
+from tests.support import lessons
+from tests.support.lessons import CALIBRATION, RECIPE, base, frames, materials, sevens
 
 
 def accuracy(network, images: Labelled) -> float:

@@ -14,7 +14,7 @@ from mnist.drawing import StorageUnavailable
 from mnist.store.engine import connect
 from mnist.store.locks import AnotherRun, run_lock
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 HOLD = """
 import sys, time
 from sqlalchemy import make_url

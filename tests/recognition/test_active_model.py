@@ -21,7 +21,7 @@ from mnist.recognition.recogniser import Recogniser
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
 from mnist.store.model_registry import NoSuchVersion, Registry, Version
-from tests.lessons import NOON, drawings
+from tests.support.lessons import NOON, drawings
 
 FRAMES = np.zeros((2, 28, 28), np.uint8)
 

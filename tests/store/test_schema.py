@@ -24,7 +24,7 @@ from mnist.store.locks import lock_schema
 from mnist.store.schema import REVISIONS, UnusableSchema, create_tables
 from mnist.store.tables import Base
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 COLUMNS = """
     SELECT table_name, ordinal_position, column_name, data_type, character_maximum_length, is_nullable, column_default

@@ -9,8 +9,8 @@ import pytest
 from mnist.retraining.examples import Claim, Lesson, hash_of, is_held_out
 from mnist.retraining.quarantine import Caps
 from mnist.retraining.run import Shipped, rehearse, retrain
-from tests import lessons
-from tests.lessons import Silent, drawings, give, sevens, visitors
+from tests.support import lessons
+from tests.support.lessons import Silent, drawings, give, sevens, visitors
 
 OF_THE_EXAM = next(name for name in map(str, range(99)) if hash_of("hold-out", name) % 5 == 0)
 

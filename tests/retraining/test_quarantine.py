@@ -11,10 +11,10 @@ from mnist.retraining.gate import read_right
 from mnist.retraining.quarantine import Caps, judge
 from mnist.training.datasets import Labelled
 from mnist.training.evaluation import logits_of
-from tests import lessons
-from tests.lessons import drawings, frames, sevens, visitors
+from tests.support import lessons
+from tests.support.lessons import drawings, frames, sevens, visitors
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 CAPS = Caps(per_session=100, per_label=100)
 
 

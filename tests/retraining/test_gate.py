@@ -9,7 +9,7 @@ from mnist.model.calibration import Calibration
 from mnist.retraining.gate import Sheet, as_text, chance_of, examine, objections
 from mnist.retraining.replay_data import Materials
 from mnist.training.datasets import Labelled
-from tests import lessons
+from tests.support import lessons
 
 BASE = Sheet(
     mnist=0.997,

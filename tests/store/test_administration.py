@@ -14,7 +14,7 @@ from mnist.store.administration import Administration
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
 from mnist.store.labels import Labels
-from tests.test_repository import NOON, allocated, drawing, statements
+from tests.store.test_drawings import NOON, allocated, drawing, statements
 
 
 @pytest.fixture

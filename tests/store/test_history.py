@@ -11,7 +11,7 @@ from mnist.store import history as history_module
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
 from mnist.store.history import History, Page, Wanted
-from tests.test_repository import NOON, drawing
+from tests.store.test_drawings import NOON, drawing
 
 
 @pytest.fixture
