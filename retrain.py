@@ -22,9 +22,9 @@ from tqdm import tqdm
 from mnist.drawing import StorageUnavailable
 from mnist.model.model_card import report_of
 from mnist.model.weights_file import SHIPPED_WEIGHTS, UnusableWeights
-from mnist.retraining.examples import Claim
+from mnist.retraining.examples import ExampleSet
 from mnist.retraining.quarantine import Caps
-from mnist.retraining.replay_data import gather
+from mnist.retraining.replay_data import load_replay_data
 from mnist.retraining.run import Limits, Shipped, rehearse, retrain
 from mnist.settings import BadSetting, Settings
 from mnist.store.engine import connect
@@ -96,9 +96,9 @@ def run(options: argparse.Namespace) -> int:
     )
     watcher = Machine() if options.progress else Bar() if sys.stderr.isatty() else Lines()
     if options.dry_run:
-        outcome, claim = rehearse(engine, shipped, lambda: gather(settings.mnist_dir), limits, watcher)
-        return say(options, outcome.as_json(), f"{left_out(claim)}{outcome.summary}", 0)
-    outcome = retrain(engine, shipped, lambda: gather(settings.mnist_dir), limits, watcher)
+        outcome, example_set = rehearse(engine, shipped, lambda: load_replay_data(settings.mnist_dir), limits, watcher)
+        return say(options, outcome.as_json(), f"{left_out(example_set)}{outcome.summary}", 0)
+    outcome = retrain(engine, shipped, lambda: load_replay_data(settings.mnist_dir), limits, watcher)
     told = {**outcome.as_json(), "summary": outcome.summary}
     return say(options, told, outcome.summary, REJECTED if outcome.outcome == "rejected" else PROMOTED)
 
@@ -176,10 +176,10 @@ def _drop_what_waits(stream: TextIO) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def left_out(claim: Claim) -> str:
+def left_out(example_set: ExampleSet) -> str:
     """What a dry run found, by reason, with the rows that are in dispute."""
     lines = []
-    labels = [each for each in claim.lessons if each.place == 0]
+    labels = [each for each in example_set.examples if each.place == 0]
     for reason, count in sorted(Counter(each.set_aside for each in labels if each.set_aside).items()):
         lines.append(f"{count:6d}  {reason}")
     for each in labels:

@@ -25,14 +25,14 @@ from mnist.model.weights_file import SHIPPED_WEIGHTS, write_weights
 from mnist.settings import BadSetting, Settings
 from mnist.training.datasets import MissingMnist, load_mnist
 from mnist.training.evaluation import logits_of, score
-from mnist.training.from_scratch import Plan, make_drawings, train
+from mnist.training.from_scratch import TrainingPlan, make_drawings, train
 
 TRIAL = Path(__file__).parent / "data" / "trial.pt"
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
-    plan = Plan()
+    plan = TrainingPlan()
     if options.epochs is not None:
         plan = plan.with_epochs(options.epochs)
     device = choose_device(options.device)
@@ -66,14 +66,14 @@ def main(arguments: list[str] | None = None) -> int:
         "test_accuracy": tested.accuracy,
         "test": dataclasses.asdict(tested),
         "validation": {name: dataclasses.asdict(scores) for name, scores in trained.validation.items()},
-        "outlier_auroc": trained.outlier_auroc,
-        "outliers_caught": trained.outliers_caught,
+        "outlier_auroc": trained.non_digit_auroc,
+        "outliers_caught": trained.non_digits_caught,
         "calibration": dataclasses.asdict(trained.calibration),
         "parameters": parameter_count(trained.network),
         "bytes": len(weights),
         "seconds": round(time.perf_counter() - started, 1),
         "training_seconds": round(trained.seconds, 1),
-        "epochs": plan.recipe.epochs,
+        "epochs": plan.hp.epochs,
         "seed": options.seed,
         "device": torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads",
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     options.out.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
     print(
         f"test {tested.accuracy:.2%} · held-out styles {trained.validation['held_out_styles'].accuracy:.2%} · "
-        f"non-digits caught {trained.outliers_caught:.1%} · {report['parameters']:,} parameters · "
+        f"non-digits caught {trained.non_digits_caught:.1%} · {report['parameters']:,} parameters · "
         f"{report['seconds']:.0f} s on {report['device']} · seed {options.seed} · {options.out}"
     )
     return 0
@@ -102,7 +102,7 @@ def make_sure_of(folder: Path) -> None:
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    whole = Plan().recipe.epochs
+    whole = TrainingPlan().hp.epochs
     parser.add_argument(
         "--epochs", type=positive, metavar="N", help=f"train for N epochs (default {whole}); fewer write data/trial.pt"
     )

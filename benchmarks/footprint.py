@@ -19,6 +19,7 @@ from benchmarks.machine import machine
 from benchmarks.page_visitor import PageVisitor
 from benchmarks.peers import ROOT, floor, ours
 from benchmarks.results import Ratio, ratio, record
+from mnist.drawing import Origin
 from mnist.model.classifier import Classifier
 from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.recognition.recogniser import Recogniser
@@ -54,16 +55,16 @@ def queries_per_stroke() -> dict[str, int]:
         recogniser = Recogniser(
             Classifier.load(SHIPPED_WEIGHTS, version=1), Repository(engine), max_bytes=2**24, max_pixels=2**24
         )
-        found = recogniser.recognise(seven(), source="canvas")  # makes the tables
+        found = recogniser.recognise(seven(), Origin("canvas"))  # makes the tables
 
         def count(what: str) -> None:
             counted[what] += 1
 
         event.listen(engine, "before_cursor_execute", lambda *_: count("statements"))
         event.listen(engine, "commit", lambda *_: count("commits"))
-        recogniser.recognise(seven(), source="canvas")
+        recogniser.recognise(seven(), Origin("canvas"))
         first = dict(counted)
-        recogniser.recognise(seven(), source="canvas", grows_from=found.drawing)
+        recogniser.recognise(seven(), Origin("canvas"), grows_from=found.drawing)
         engine.dispose()
     return {
         "first stroke, statements": first["statements"],

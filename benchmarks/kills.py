@@ -22,14 +22,14 @@ from sqlalchemy import URL, Engine, make_url, text
 
 from benchmarks.simulated_users import LIMITS, NOON, Silent, labelled, pictures, take
 from mnist.model.weights_file import SHIPPED_WEIGHTS
-from mnist.retraining.fine_tuning import TuningRecipe
-from mnist.retraining.replay_data import Materials
+from mnist.retraining.fine_tuning import FineTuningHyperparameters
+from mnist.retraining.replay_data import ReplayData
 from mnist.retraining.run import Limits, Shipped, retrain
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
 from mnist.store.labels import Labels
 from mnist.store.model_registry import Registry
-from mnist.training.handwriting.non_digits import outliers, training_kinds
+from mnist.training.handwriting.non_digits import non_digits, training_kinds
 from mnist.training.handwriting.strokes import digits, held_out_styles, training_styles
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,14 +45,14 @@ run_small(make_url(sys.argv[1]))
 def run_small(url: URL) -> None:
     """A whole run with few images, so that it takes seconds; says when it begins."""
     torch.set_num_threads(1)
-    drawn, others = digits(400, 1, training_styles()), outliers(100, 2, training_kinds())
-    materials = Materials(drawn, drawn, others, drawn, drawn, others)
+    drawn, others = digits(400, 1, training_styles()), non_digits(100, 2, training_kinds())
+    replay_data = ReplayData(drawn, drawn, others, drawn, drawn, others)
     engine = connect(url)
     print("begins", flush=True)
-    recipe = TuningRecipe(fewest_steps=10, most_steps=20)
+    hp = FineTuningHyperparameters(fewest_steps=10, most_steps=20)
     shipped = Shipped(SHIPPED_WEIGHTS.read_bytes(), {})
     limits = Limits(1, LIMITS.caps, LIMITS.most_rows)
-    print(retrain(engine, shipped, lambda: materials, limits, Silent(), recipe).outcome)
+    print(retrain(engine, shipped, lambda: replay_data, limits, Silent(), hp).outcome)
 
 
 def kill(times: int = 25) -> None:

@@ -46,7 +46,7 @@ from benchmarks.simulated_users import (
 )
 from mnist.model.network import DigitNetwork
 from mnist.model.weights_file import SHIPPED_WEIGHTS, read_weights
-from mnist.retraining.replay_data import Materials, gather
+from mnist.retraining.replay_data import ReplayData, load_replay_data
 from mnist.settings import Settings
 from mnist.training.datasets import Labelled, load_mnist
 from mnist.training.handwriting.digit_styles import Style
@@ -68,7 +68,7 @@ class Setting:
         self._mnist = mnist
 
     def house(self) -> House:
-        return House(self.weights, self.folder, self.materials)
+        return House(self.weights, self.folder, self.replay_data)
 
     @cached_property
     def styles(self) -> list[Style]:
@@ -91,8 +91,8 @@ class Setting:
         return load_mnist(self._mnist, train=False)
 
     @cached_property
-    def materials(self) -> Materials:
-        return gather(self._mnist)
+    def replay_data(self) -> ReplayData:
+        return load_replay_data(self._mnist)
 
 
 def percent(share: float) -> str:

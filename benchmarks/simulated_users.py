@@ -17,7 +17,7 @@ from mnist.drawing import Drawing
 from mnist.model.network import DigitNetwork
 from mnist.model.weights_file import read_weights
 from mnist.retraining.quarantine import Caps
-from mnist.retraining.replay_data import Materials
+from mnist.retraining.replay_data import ReplayData
 from mnist.retraining.run import Limits, Outcome, Shipped, retrain
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
@@ -129,7 +129,7 @@ class Silent:
 class House:
     """A fresh SQLite file with the shipped network, and what happens in it."""
 
-    def __init__(self, weights: bytes, folder: Path, materials: Materials | None = None) -> None:
+    def __init__(self, weights: bytes, folder: Path, materials: ReplayData | None = None) -> None:
         self.url = URL.create("sqlite", database=str(folder / f"{uuid.uuid4().hex}.db"))
         self.engine: Engine = connect(self.url)
         self.registry, self.repository = Registry(self.engine), Repository(self.engine)

@@ -28,7 +28,7 @@ from mnist.settings import Settings
 from mnist.training.datasets import load_mnist, split
 from mnist.training.evaluation import accuracy, logits_of
 from mnist.training.fit import Source, fit
-from mnist.training.from_scratch import Plan
+from mnist.training.from_scratch import TrainingPlan
 
 PEER_EPOCHS = 14
 SEED = 0
@@ -74,8 +74,8 @@ def on_mnist_alone(epochs: int) -> Run:
     test = load_mnist(folder, train=False)
     torch.manual_seed(SEED)
     started, spent = time.perf_counter(), processor_seconds()
-    recipe = Plan().with_epochs(epochs).recipe
-    network = fit(DigitNetwork(), [Source(learned, len(learned))], recipe, SEED, device)
+    hp = TrainingPlan().with_epochs(epochs).hp
+    network = fit(DigitNetwork(), [Source(learned, len(learned))], hp, SEED, device)
     seconds, work = time.perf_counter() - started, processor_seconds() - spent
     return Run(seconds, work, accuracy(logits_of(network, test.frames, device), test.labels))
 

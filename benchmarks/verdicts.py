@@ -15,7 +15,7 @@ from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.settings import Settings
 from mnist.training.datasets import MissingMnist, load_mnist
 from mnist.training.evaluation import area_under_roc
-from mnist.training.handwriting.non_digits import FAMILY_WEIGHTS, Kind, held_out_kinds, outliers, training_kinds
+from mnist.training.handwriting.non_digits import FAMILY_WEIGHTS, Kind, held_out_kinds, non_digits, training_kinds
 from mnist.training.handwriting.strokes import digits, held_out_styles
 
 SEED = 5_000  # not the seed of training or of its validation
@@ -27,13 +27,13 @@ def caught(classifier: Classifier, kinds: list[Kind]) -> np.ndarray:
     scores = []
     for family in FAMILY_WEIGHTS:
         for number, kind in enumerate(each for each in kinds if each.family == family):
-            answers = classifier.predict(outliers(EACH, SEED + number, [kind]).frames.numpy())
-            scores.append([answer.outlier_score for answer in answers])
+            answers = classifier.predict(non_digits(EACH, SEED + number, [kind]).frames.numpy())
+            scores.append([answer.non_digit_score for answer in answers])
             verdicts = [each.verdict for each in answers]
             refused, unsure = (verdicts.count(name) / EACH for name in ("not_a_digit", "unsure"))
             print(f"  {family:9} {kind.name:22} {refused:6.1%} not a digit, {unsure:5.1%} unsure")
     flat = np.array(scores)
-    refused_all = np.mean(flat >= classifier.calibration.not_a_digit)
+    refused_all = np.mean(flat >= classifier.calibration.non_digit_threshold)
     print(f"  all {len(kinds)} kinds, each {EACH} drawings: {refused_all:.1%} caught by the learned score (aim: 85 %)")
     return flat.ravel()
 
@@ -55,7 +55,7 @@ def main() -> None:
     chart = Chart("refused digits", "caught non-digits (held-out kinds)", (0, 0.1), (0.8, 1.0))
     for (name, frames), colour in zip(sets.items(), ((180, 90, 20), (40, 90, 210)), strict=False):
         answers = [each for part in frames.split(1000) for each in classifier.predict(part.numpy())]
-        scores = np.array([each.outlier_score for each in answers])
+        scores = np.array([each.non_digit_score for each in answers])
         refused = np.mean([each.verdict == "not_a_digit" for each in answers])
         area = area_under_roc(torch.from_numpy(scores), torch.from_numpy(others))
         at = np.quantile(scores, 0.985)

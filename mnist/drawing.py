@@ -5,9 +5,19 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 
 MAX_NUMBER = 12  # digits of a whole number
 MAX_SESSION = 64  # characters of the name that tells one person's drawings from another's
+
+
+class Verdict(StrEnum):
+    """What the program says of a picture as a whole; the page, the API, the metrics and the table share these words."""
+
+    DIGIT = "digit"  # one digit, and sure of it
+    UNSURE = "unsure"  # asked as a question
+    NOT_A_DIGIT = "not_a_digit"
+    BLANK = "blank"  # no ink: never stored
 
 
 class UnknownPrediction(LookupError):
@@ -28,6 +38,14 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a picture comes from, and whose it is."""
+
+    source: str  # "canvas", "upload", "camera" or "api"
+    session_id: str | None = None  # the name under which one person's drawings are kept; None: nobody's
+
+
+@dataclass(frozen=True, slots=True)
 class Drawing:
     """One drawing as it is kept: its picture, what the network said, what a person said."""
 
@@ -36,7 +54,7 @@ class Drawing:
     predicted_digit: int | None  # None: not read as a single digit
     confidence: float  # 0–1
     probabilities: tuple[float, ...]  # ten, indexed by digit, summing to 1
-    verdict: str  # "digit", "unsure" or "not_a_digit"
+    verdict: str  # one of Verdict
     model_version: int
     session_id: str | None = None
     predicted_number: str | None = None  # "2026" when several digits stand side by side
@@ -47,6 +65,10 @@ class Drawing:
     labelled_at: datetime | None = None
     feedback_processed: bool = False
     processed_by: int | None = None  # the model version that a retraining made of it
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.source, self.session_id)
 
     @property
     def is_labelled(self) -> bool:

@@ -139,14 +139,12 @@ class Metrics:
         self._requests.labels(method, route, str(status)).observe(seconds)
 
     def count_prediction(
-        self, *, digit: int | None, verdict: str, source: str, version: int, confidence: float
+        self, *, digit: int | None, verdict: str, source: str, version: int, confidence: float | None
     ) -> None:
-        """One drawing with ink on it."""
+        """One drawing; confidence: None where nothing was read, as on a blank picture."""
         self._predictions.labels("none" if digit is None else str(digit), verdict, source, str(version)).inc()
-        self._confidence.labels(source).observe(confidence)
-
-    def count_blank(self, *, source: str, version: int) -> None:
-        self._predictions.labels("none", "blank", source, str(version)).inc()
+        if confidence is not None:
+            self._confidence.labels(source).observe(confidence)
 
     def observe_ink(self, *, source: str, ink_share: float, box_share: float) -> None:
         """Both 0–1, as measured by mnist/vision/ink.py."""

@@ -50,6 +50,11 @@ def registry() -> Registry:
 
 
 @functools.cache
+def repository() -> Repository:
+    return Repository(engine())
+
+
+@functools.cache
 def labels() -> Labels:
     return Labels(engine())
 
@@ -95,7 +100,7 @@ def _recogniser() -> Recogniser:
     )
     recogniser = Recogniser(
         classifier,
-        Repository(engine()),
+        repository(),
         max_bytes=chosen.max_upload_bytes,
         max_pixels=chosen.max_image_pixels,
         metrics=metrics(),

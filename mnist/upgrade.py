@@ -21,6 +21,7 @@ import numpy as np
 from sqlalchemy import Connection, Engine, column, insert, inspect, select, table, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from mnist.drawing import Verdict
 from mnist.settings import BadSetting, Settings
 from mnist.store.engine import connect
 from mnist.store.locks import lock_schema
@@ -126,7 +127,7 @@ def _drawing(row: dict[str, Any]) -> dict[str, Any]:
         # Neither was kept: as likely as any other digit.
         "confidence": 0.1,
         "probabilities": [0.1] * 10,
-        "verdict": "unsure" if guess is None else "digit",
+        "verdict": Verdict.UNSURE if guess is None else Verdict.DIGIT,
         "model_version": BEFORE,
         "true_label": label,
         "labelled_at": None if label is None else drawn_at,

@@ -7,7 +7,7 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mnist import metrics as module
-from mnist.drawing import Accuracy
+from mnist.drawing import Accuracy, Verdict
 from mnist.metrics import Metrics
 
 
@@ -20,7 +20,7 @@ def test_a_prediction_is_counted_under_its_digit_verdict_source_and_version():
 
     metrics.count_prediction(digit=7, verdict="unsure", source="camera", version=2, confidence=0.6)
     metrics.count_prediction(digit=None, verdict="not_a_digit", source="api", version=2, confidence=0.2)
-    metrics.count_blank(source="api", version=2)
+    metrics.count_prediction(digit=None, verdict=Verdict.BLANK, source="api", version=2, confidence=None)
 
     def count(**labels):
         return value(metrics, "mnist_predictions_total", model_version="2", **labels)

@@ -33,10 +33,10 @@ def command(sqlite_url, tmp_path, monkeypatch, capsys):
     weights.write_bytes(lessons.shipped())
     monkeypatch.setenv("DATABASE_URL", sqlite_url.render_as_string())
     monkeypatch.setattr(retrain, "SHIPPED_WEIGHTS", weights)
-    monkeypatch.setattr(retrain, "gather", lambda folder: lessons.materials())
+    monkeypatch.setattr(retrain, "gather", lambda folder: lessons.replay_data())
     monkeypatch.setattr(retrain, "be_modest", lambda threads: None)
     monkeypatch.setattr(logging, "basicConfig", lambda **options: None)
-    monkeypatch.setattr("mnist.retraining.run.TuningRecipe", lambda: lessons.RECIPE)
+    monkeypatch.setattr("mnist.retraining.run.FineTuningHyperparameters", lambda: lessons.RECIPE)
     lessons.widen(monkeypatch)
 
     def command(*arguments: str) -> tuple[int, str, str]:
@@ -63,7 +63,7 @@ def test_a_person_reads_one_line_and_a_machine_one_object(command, repository, r
 
 def test_a_rejected_candidate_exits_with_3(command, repository, monkeypatch):
     give(repository, sevens(40), [7] * 40, visitors(40))
-    monkeypatch.setattr("mnist.retraining.gate.objections", lambda *sheets: ["MNIST falls from 99.70 % to 98.00 %"])
+    monkeypatch.setattr("mnist.retraining.gate.failures", lambda *sheets: ["MNIST falls from 99.70 % to 98.00 %"])
 
     code, out, _ = command()
 
@@ -143,11 +143,11 @@ def test_a_database_that_is_away_is_an_error_in_words(command, monkeypatch):
 
 
 def test_without_mnist_nothing_is_changed(command, repository, sqlite_url, monkeypatch, tmp_path):
-    from mnist.retraining.replay_data import gather
+    from mnist.retraining.replay_data import load_replay_data
     from mnist.training.datasets import torchvision_datasets
 
     monkeypatch.setattr(torchvision_datasets().MNIST, "mirrors", ["http://127.0.0.1:9/"])
-    monkeypatch.setattr(retrain, "gather", gather)
+    monkeypatch.setattr(retrain, "gather", load_replay_data)
     monkeypatch.setenv("MNIST_DIR", str(tmp_path / "nothing"))
     give(repository, sevens(20), [7] * 20, visitors(20))
 
@@ -209,13 +209,13 @@ def test_interrupting_it_is_no_stack_trace(command, repository, monkeypatch):
 
 def test_whatever_happens_a_machine_reads_one_object_of_the_same_shape(command, repository, monkeypatch, caplog):
     def fail(error: Exception):
-        def gather(folder):
+        def load_replay_data(folder):
             raise error
 
-        return gather
+        return load_replay_data
 
     give(repository, sevens(40), [7] * 40, visitors(40))
-    gather = retrain.gather
+    load_replay_data = retrain.load_replay_data
     for arguments, error, outcome in (
         (["--rollback", "99999999999999999999"], None, "error"),
         (["--rollback", "7"], None, "error"),
@@ -228,7 +228,7 @@ def test_whatever_happens_a_machine_reads_one_object_of_the_same_shape(command, 
         ([], None, "promoted"),
         (["--rollback"], None, "rolled_back"),
     ):
-        monkeypatch.setattr(retrain, "gather", fail(error) if error else gather)
+        monkeypatch.setattr(retrain, "gather", fail(error) if error else load_replay_data)
         code, out, _ = command(*arguments, "--json")
 
         said = json.loads(out)

@@ -15,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
-from mnist.api.request_log import Journal, write_requests
+from mnist.api.request_log import RequestLog, write_requests
 from mnist.api.routes import router
 from mnist.api.security import AccessControl
 from mnist.api.uploads import Uploads
@@ -91,7 +91,7 @@ def make_api(
         allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Session-Id"],
         expose_headers=["Retry-After"],
     )
-    api.add_middleware(Journal, metrics=metrics)
+    api.add_middleware(RequestLog, metrics=metrics)
     for expected, status in STATUS.items():
         api.add_exception_handler(expected, _teller(status))
     api.add_exception_handler(StarletteHTTPException, _tell_http)

@@ -59,7 +59,7 @@ class Readiness:
 
     def _ask(self) -> str | None:
         try:
-            self._recogniser().check()
+            self._recogniser().repository.check()
         except (StorageUnavailable, UnusableWeights) as error:
             return str(error)
         except FileNotFoundError:  # its path is nobody's business

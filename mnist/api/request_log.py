@@ -29,7 +29,7 @@ def write_requests(on: bool) -> None:
         log.addHandler(handler)
 
 
-class Journal:
+class RequestLog:
     """ASGI middleware. Nothing of it tells who called: no address, no session, no key."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:

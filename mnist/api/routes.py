@@ -29,6 +29,7 @@ from mnist.api.schemas import (
 )
 from mnist.api.security import Caller, admit, admit_administrator
 from mnist.archive import write_archive
+from mnist.drawing import Origin
 from mnist.recognition.recogniser import Recogniser
 from mnist.vision.ink import BlankDrawing
 
@@ -104,7 +105,7 @@ async def predict(request: Request, caller: Admitted) -> Response:
         def work(recogniser: Recogniser) -> PredictionAnswer:
             picture = bodies.read_picture(request.headers.get("content-type"), body)
             try:
-                found = recogniser.recognise(picture, source=SOURCE, session_id=caller.session_id)
+                found = recogniser.recognise(picture, Origin(SOURCE, caller.session_id))
             except BlankDrawing:
                 return PredictionAnswer.of_blank(recogniser.model)
             return PredictionAnswer.of(found)
@@ -131,7 +132,7 @@ async def predict_batch(request: Request, caller: Admitted) -> Response:
             pictures = bodies.read_batch(
                 request.headers.get("content-type"), body, max_pixels=state.settings.max_batch_pixels
             )
-            read = recogniser.recognise_batch(pictures, source=SOURCE, session_id=caller.session_id)
+            read = recogniser.recognise_batch(pictures, Origin(SOURCE, caller.session_id))
             answers = [
                 PredictionAnswer.of_blank(recogniser.model) if found is None else PredictionAnswer.of(found)
                 for found in read
@@ -181,7 +182,7 @@ async def store_labelled(request: Request, caller: Admitted) -> Response:
 
         def work(recogniser: Recogniser) -> uuid.UUID:
             sent = bodies.read_labelled(request.headers.get("content-type"), body)
-            found = recogniser.recognise_labelled(sent.picture, sent.label, source=SOURCE, session_id=caller.session_id)
+            found = recogniser.recognise_labelled(sent.picture, sent.label, Origin(SOURCE, caller.session_id))
             return found.drawing.id
 
         drawing_id = await _in_a_worker(request, work)

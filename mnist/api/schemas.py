@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from mnist.drawing import Verdict
 from mnist.model.model_card import ModelCard
 from mnist.recognition.recogniser import Recognition
 
@@ -67,7 +68,7 @@ class PredictionAnswer(BaseModel):
     digit: Annotated[int, Field(ge=0, le=9)] | None
     confidence: Share
     probabilities: Annotated[list[Share], Field(min_length=10, max_length=10, description="Indexed by digit.")]
-    verdict: Literal["digit", "unsure", "not_a_digit", "blank"]
+    verdict: Verdict
     model_version: int
     stored: Annotated[bool, Field(description="Whether feedback by this id is possible.")]
     number: Annotated[str, Field(description="Only for several digits side by side: all of them.")] = ""
@@ -97,7 +98,7 @@ class PredictionAnswer(BaseModel):
             digit=None,
             confidence=0.1,
             probabilities=[0.1] * 10,
-            verdict="blank",
+            verdict=Verdict.BLANK,
             model_version=model.version,
             stored=False,
         )

@@ -21,8 +21,8 @@ class Calibration:
     """Turns logits into probabilities and verdicts."""
 
     temperature: float  # divides the ten digit logits before softmax
-    not_a_digit: float  # outlier score from which a drawing is refused
-    unsure: float  # confidence below which the answer is offered as a question
+    non_digit_threshold: float  # non-digit score from which a drawing is refused
+    unsure_threshold: float  # confidence below which the answer is offered as a question
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """(N, 11) logits -> (N, 10) summing to 1: which digit it is, supposing that it is one."""
@@ -31,7 +31,7 @@ class Calibration:
     def read(self, logits: Sequence[float]) -> tuple[tuple[float, ...], float]:
         """One drawing's eleven logits -> ten probabilities and the outlier score.
 
-        The same as `probabilities` and `outlier_score`, whose tensors take a tenth of a whole recognition's time.
+        The same as `probabilities` and `non_digit_score`, whose tensors take a tenth of a whole recognition's time.
         """
         most = max(logits[:DIGITS])
         shares = [math.exp((logit - most) / self.temperature) for logit in logits[:DIGITS]]
@@ -40,7 +40,7 @@ class Calibration:
         return tuple(share / whole for share in shares), logits[DIGITS] - together
 
 
-def outlier_score(logits: Tensor) -> Tensor:
+def non_digit_score(logits: Tensor) -> Tensor:
     """(N, 11) logits -> (N,) log odds of "not a digit" against all ten digits together; 0 is even."""
     # The digits' logsumexp is any logit less its log-softmax, which is one step of PyTorch's and not eight.
     return logits[:, DIGITS] - logits[:, 0] + F.log_softmax(logits[:, :DIGITS], dim=1)[:, 0]
@@ -51,8 +51,8 @@ def calibrate(logits: Tensor, labels: Tensor) -> Calibration:
 
     logits: (N, 11) of digits only; labels: (N,) 0..9.
     """
-    threshold = torch.quantile(outlier_score(logits).double(), 1 - REFUSED_IN_VALIDATION).item()
-    return Calibration(temperature=_temperature(logits, labels), not_a_digit=threshold, unsure=SURE)
+    threshold = torch.quantile(non_digit_score(logits).double(), 1 - REFUSED_IN_VALIDATION).item()
+    return Calibration(temperature=_temperature(logits, labels), non_digit_threshold=threshold, unsure_threshold=SURE)
 
 
 def _temperature(logits: Tensor, labels: Tensor) -> float:

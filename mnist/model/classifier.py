@@ -8,20 +8,20 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mnist.drawing import Verdict
 from mnist.model.calibration import Calibration
 from mnist.model.network import as_input
-from mnist.model.tta import look_again
+from mnist.model.tta import tta_logits
 from mnist.model.weights_file import read_weights
 
 WIDEST = 2.4  # width / height of the ink from which it is no single digit, whatever the network thinks
-Verdict = Literal["digit", "unsure", "not_a_digit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Prediction:
     """What the network believes about one drawing."""
 
     probabilities: tuple[float, ...]  # ten, indexed by digit, summing to 1: which digit, supposing that it is one
-    outlier_score: float  # log odds of "not a digit"; above 0 the network thinks that it is none
+    non_digit_score: float  # log odds of "not a digit"; above 0 the network thinks that it is none
     verdict: Verdict
     model_version: int
 
@@ -46,7 +46,7 @@ class Prediction:
     def candidates(self) -> tuple[int, ...]:
         """The digits worth asking about, likeliest first: one when sure, two or three otherwise."""
         ranked = sorted(range(10), key=self.probabilities.__getitem__, reverse=True)
-        if self.verdict == "digit":
+        if self.verdict == Verdict.DIGIT:
             return (ranked[0],)
         return tuple(ranked[:2] + [digit for digit in ranked[2:3] if self.probabilities[digit] >= 0.05])
 
@@ -85,9 +85,9 @@ class Classifier:
         with torch.inference_mode(), self._lock:
             logits = self._network(seen)
             rows = [self.calibration.read(row) for row in logits.tolist()]
-            unsure = [number for number, (odds, _) in enumerate(rows) if max(odds) < self.calibration.unsure]
+            unsure = [number for number, (odds, _) in enumerate(rows) if max(odds) < self.calibration.unsure_threshold]
             if unsure:
-                again = look_again(self._logits, as_input(seen[unsure]), logits[unsure])
+                again = tta_logits(self._logits, as_input(seen[unsure]), logits[unsure])
                 for number, row in zip(unsure, again.tolist(), strict=True):
                     rows[number] = (self.calibration.read(row)[0], rows[number][1])
         return [self._judge(*row, too_wide(frame)) for row, frame in zip(rows, frames, strict=True)]
@@ -98,11 +98,11 @@ class Classifier:
         return logits
 
     def _judge(self, probabilities: tuple[float, ...], score: float, refused: bool) -> Prediction:
-        verdict: Verdict = "digit"
-        if refused or score >= self.calibration.not_a_digit:
-            verdict = "not_a_digit"
-        elif max(probabilities) < self.calibration.unsure:
-            verdict = "unsure"
+        verdict = Verdict.DIGIT
+        if refused or score >= self.calibration.non_digit_threshold:
+            verdict = Verdict.NOT_A_DIGIT
+        elif max(probabilities) < self.calibration.unsure_threshold:
+            verdict = Verdict.UNSURE
         return Prediction(probabilities, score, verdict, self.version)
 
 

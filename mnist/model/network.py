@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 DIGITS = 10
-NOT_A_DIGIT = 10  # the eleventh logit: scribbles, letters, doodles, several digits at once
+NON_DIGIT = 10  # the eleventh logit: scribbles, letters, doodles, several digits at once
 CLASSES = 11
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mnist.drawing import Verdict
 from mnist.model.classifier import Prediction
 from mnist.vision.prepare import Framed
 
@@ -39,9 +40,10 @@ def read(framed: Framed, predictions: Sequence[Prediction]) -> Reading:
     """
     whole, digits = predictions[0], tuple(predictions[1:])
     verdicts = {digit.verdict for digit in digits}
-    if digits and "not_a_digit" not in verdicts and (whole.verdict != "digit" or verdicts == {"digit"}):
-        uncertain = framed.touching or "unsure" in verdicts
-        return Reading(replace(whole, verdict="unsure" if uncertain else "not_a_digit"), digits)
-    if framed.touching and whole.verdict == "digit":
-        return Reading(replace(whole, verdict="unsure"), ())
+    are_digits = bool(digits) and Verdict.NOT_A_DIGIT not in verdicts
+    if are_digits and (whole.verdict != Verdict.DIGIT or verdicts == {Verdict.DIGIT}):
+        uncertain = framed.touching or Verdict.UNSURE in verdicts
+        return Reading(replace(whole, verdict=Verdict.UNSURE if uncertain else Verdict.NOT_A_DIGIT), digits)
+    if framed.touching and whole.verdict == Verdict.DIGIT:
+        return Reading(replace(whole, verdict=Verdict.UNSURE), ())
     return Reading(whole, ())

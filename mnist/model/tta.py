@@ -18,7 +18,7 @@ TURN = 8  # degrees, to either side
 SCALE = 0.1  # smaller and larger by this share
 
 
-def look_again(network: Callable[[Tensor], Tensor], frames: Tensor, logits: Tensor) -> Tensor:
+def tta_logits(network: Callable[[Tensor], Tensor], frames: Tensor, logits: Tensor) -> Tensor:
     """The logits of the ten digits, as the mean of the log probabilities of five looks; the eleventh as it was.
 
     frames: (N, 1, 28, 28), the network's input; logits: (N, 11), what it said at first. Returns (N, 11).

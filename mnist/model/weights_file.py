@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,8 +32,8 @@ def write_weights(network: DigitNetwork, calibration: Calibration) -> bytes:
         "state": {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()},
         "calibration": {
             "temperature": calibration.temperature,
-            "not_a_digit": calibration.not_a_digit,
-            "unsure": calibration.unsure,
+            "not_a_digit": calibration.non_digit_threshold,
+            "unsure": calibration.unsure_threshold,
         },
     }
     torch.save(content, buffer)
@@ -59,12 +60,12 @@ def read_weights(source: Path | str | bytes) -> tuple[DigitNetwork, Calibration]
         network.load_state_dict(state)
         calibration = Calibration(
             temperature=float(content["calibration"]["temperature"]),
-            not_a_digit=float(content["calibration"]["not_a_digit"]),
-            unsure=float(content["calibration"]["unsure"]),
+            non_digit_threshold=float(content["calibration"]["not_a_digit"]),
+            unsure_threshold=float(content["calibration"]["unsure"]),
         )
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise UnusableWeights(f"The weights do not fit the network: {error}") from error
-    numbers = [*state.values(), torch.tensor([calibration.temperature, calibration.not_a_digit, calibration.unsure])]
+    numbers = [*state.values(), torch.tensor(dataclasses.astuple(calibration))]
     if not all(torch.isfinite(tensor).all() for tensor in numbers) or not calibration.temperature > 0:
         raise UnusableWeights("The weights hold values that are not finite numbers.")
     return network.eval(), calibration

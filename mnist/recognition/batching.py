@@ -19,7 +19,7 @@ class _Ticket(Generic[Task, Result]):
         self.is_done = False
 
 
-class Coalescer(Generic[Task, Result]):
+class Batcher(Generic[Task, Result]):
     """Turns concurrent calls for one task each into few calls for many.
 
     There is no waiting for company: a caller who is alone goes straight through. Whoever gets the turn takes all that

@@ -5,20 +5,27 @@ from __future__ import annotations
 import logging
 import os
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
 
-from mnist.drawing import Drawing, StorageUnavailable, UnknownPrediction, parse_label, utc_now
+from mnist.drawing import (
+    Drawing,
+    Origin,
+    StorageUnavailable,
+    UnknownPrediction,
+    Verdict,
+    parse_label,
+    utc_now,
+)
 from mnist.metrics import ACCURACY_WINDOW, Metrics
 from mnist.model.classifier import Prediction
 from mnist.model.model_card import ModelCard
-from mnist.model.numbers import read
-from mnist.recognition.batching import Coalescer
+from mnist.model.numbers import Reading, read
+from mnist.recognition.batching import Batcher
 from mnist.store.drawings import Repository
 from mnist.vision.image_files import BadImage, as_stored, decode
 from mnist.vision.ink import BlankDrawing
@@ -68,11 +75,17 @@ class Recogniser:
         self._max_pixels = max_pixels
         self._metrics = metrics or Metrics()
         # Requests that come at once share a pass of the network, and then a transaction (benchmarks/api.py).
-        self._classify_one = Coalescer(self._classify, at_most=TOGETHER)
-        self._store_one = Coalescer(self._store_all, at_most=TOGETHER)
+        self._classify_one = Batcher(self._classify, at_most=TOGETHER)
+        self._store_one = Batcher(self._store_all, at_most=TOGETHER)
         self._hands = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="batch")
         self.now_serves(model or ModelCard(classifier.version))
+        repository.on_outage(self._metrics.count_database_error)
         self._metrics.show_accuracy(lambda: repository.accuracy(latest=ACCURACY_WINDOW))
+
+    @property
+    def repository(self) -> Repository:
+        """Where drawings are kept."""
+        return self._repository
 
     @property
     def model(self) -> ModelCard:
@@ -85,24 +98,17 @@ class Recogniser:
         self._metrics.show_model(model.version, model.trained_at)
 
     def recognise(
-        self,
-        data: bytes,
-        *,
-        source: str,
-        session_id: str | None = None,
-        grows_from: Drawing | None = None,
-        keep: bool = True,
+        self, data: bytes, origin: Origin, *, grows_from: Drawing | None = None, keep: bool = True
     ) -> Recognition:
-        """Read an encoded picture (PNG, JPEG or WebP) and store it with the answer.
+        """Read an encoded picture and store it with the answer.
 
         grows_from: the same drawing before its latest stroke, so that it stays one row.
         keep: False answers and stores nothing.
         Raises BadImage when it can't be used and BlankDrawing when there is nothing on it; nothing is stored then. A
         database that is away does not stop the answer: see `is_stored`.
         """
-        with self._metrics.time_recognition(source):
-            asked = _Asked(self._read(data, source), source, session_id)
-            found = self._classify_one(asked)
+        with self._metrics.time_recognition(origin.source):
+            found = self._classify_one(self._read(data, origin))
             if not keep:
                 return found
             if grows_from is None:
@@ -110,17 +116,14 @@ class Recogniser:
             grown = replace(found.drawing, id=grows_from.id, created_at=grows_from.created_at)
             return replace(found, drawing=grown, is_stored=self._try_to(self._repository.save, grown))
 
-    def recognise_batch(
-        self, pictures: Sequence[bytes], *, source: str, session_id: str | None = None
-    ) -> list[Recognition | None]:
+    def recognise_batch(self, pictures: Sequence[bytes], origin: Origin) -> list[Recognition | None]:
         """Read many pictures, on all cores, and store them in one transaction; None where a picture is blank.
 
         Raises BadImage, naming the picture by its place from 0, when any can't be used; nothing is stored then.
         """
-        with self._metrics.time_recognition(source):
+        with self._metrics.time_recognition(origin.source):
             parts = self._hands.map(
-                lambda first: self._look_at_some(pictures, first, source, session_id),
-                range(0, len(pictures), TOGETHER),
+                lambda first: self._look_at_some(pictures, first, origin), range(0, len(pictures), TOGETHER)
             )
             answers = [answer for part in parts for answer in part]
             found = [answer for answer in answers if answer is not None]
@@ -128,20 +131,18 @@ class Recogniser:
             stored = iter(self._store_all([each.drawing for each in found]))
             return [each and replace(each, is_stored=next(stored)) for each in answers]
 
-    def recognise_labelled(
-        self, data: bytes, label: int | str | None, *, source: str, session_id: str | None = None
-    ) -> Recognition:
+    def recognise_labelled(self, data: bytes, label: int | str | None, origin: Origin) -> Recognition:
         """Store a picture together with what a person says it is, in one transaction.
 
         Raises BadLabel, BadImage, BlankDrawing, or StorageUnavailable when it could not be stored.
         """
         true_label, true_number = parse_label(label)  # first: it costs nothing
-        with self._metrics.time_recognition(source):
-            [found] = self._classify([_Asked(self._read(data, source), source, session_id)])
+        with self._metrics.time_recognition(origin.source):
+            [found] = self._classify([self._read(data, origin)])
             drawing = replace(
                 found.drawing, true_label=true_label, true_number=true_number, labelled_at=found.drawing.created_at
             )
-            with self._storing():
+            with self._metrics.time_stage("store"):
                 self._repository.add_all([drawing])
         self._metrics.count_feedback(is_right=drawing.truth == drawing.guess)
         return replace(found, drawing=drawing, is_stored=True)
@@ -152,8 +153,8 @@ class Recogniser:
         Raises BadImage or BlankDrawing where the picture can't be read.
         """
         pixels = decode(drawing.image, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
-        picture = _Picture(as_stored(drawing.image, pixels), frame(pixels))
-        [found] = self._look_at([_Asked(picture, drawing.source, drawing.session_id)])
+        picture = _Picture(as_stored(drawing.image, pixels), frame(pixels), drawing.origin)
+        [found] = self._look_at([picture])
         kept = ("id", "created_at", "true_label", "true_number", "labelled_at")
         return replace(found.drawing, **{name: getattr(drawing, name) for name in kept})
 
@@ -168,8 +169,7 @@ class Recogniser:
         except UnknownPrediction:
             true_label, true_number = parse_label(label)
             labelled = replace(drawing, true_label=true_label, true_number=true_number, labelled_at=utc_now())
-            with self._counting_errors("correct"):
-                self._repository.save(labelled)
+            self._repository.save(labelled)
             self._metrics.count_feedback(is_right=labelled.truth == labelled.guess)
 
     def correct_by_id(self, drawing_id: uuid.UUID, label: int | str | None, *, source: str | None = None) -> None:
@@ -177,64 +177,49 @@ class Recogniser:
 
         Raises UnknownPrediction too.
         """
-        with self._counting_errors("correct"):
-            is_right = self._repository.correct(drawing_id, label, source=source)
+        is_right = self._repository.correct(drawing_id, label, source=source)
         self._metrics.count_feedback(is_right=is_right)
 
-    def recent(self, *, limit: int, session_id: str | None = None) -> list[Drawing]:
-        """The latest drawings, newest first. Raises StorageUnavailable."""
-        with self._counting_errors("read"):
-            return self._repository.recent(limit=limit, session_id=session_id)
-
-    def find(self, drawing_id: uuid.UUID) -> Drawing:
-        """Raises UnknownPrediction or StorageUnavailable."""
-        with self._counting_errors("read"):
-            return self._repository.find(drawing_id)
-
-    def delete(self, session_id: str, drawing_id: uuid.UUID | None = None) -> int:
-        """Remove somebody's drawings, or one of them, for good; returns how many. Raises StorageUnavailable."""
-        with self._counting_errors("delete"):
-            return self._repository.delete(session_id, drawing_id)
-
-    def check(self) -> None:
-        """Make sure that drawings can be stored. Raises StorageUnavailable."""
-        with self._counting_errors("read"):
-            self._repository.check()
-
-    def _read(self, data: bytes, source: str) -> _Picture:
+    def _read(self, data: bytes, origin: Origin) -> _Picture:
         with self._metrics.time_stage("preprocess"):
             pixels = decode(data, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
             try:
                 framed = frame(pixels)
             except BlankDrawing:
-                self._metrics.count_blank(source=source, version=self._model.version)
+                self._metrics.count_prediction(
+                    digit=None,
+                    verdict=Verdict.BLANK,
+                    source=origin.source,
+                    version=self._model.version,
+                    confidence=None,
+                )
                 raise
             image = as_stored(data, pixels)
-        self._metrics.observe_ink(source=source, ink_share=framed.whole.ink_share, box_share=framed.whole.canvas_share)
-        return _Picture(image, framed)
+        self._metrics.observe_ink(
+            source=origin.source, ink_share=framed.whole.ink_share, box_share=framed.whole.canvas_share
+        )
+        return _Picture(image, framed, origin)
 
-    def _look_at_some(
-        self, pictures: Sequence[bytes], first: int, source: str, session_id: str | None
-    ) -> list[Recognition | None]:
+    def _look_at_some(self, pictures: Sequence[bytes], first: int, origin: Origin) -> list[Recognition | None]:
         """What the next TOGETHER pictures of a batch say; None for a blank one."""
-        asked: list[_Asked | None] = []
+        read: list[_Picture | None] = []
         for place, data in enumerate(pictures[first : first + TOGETHER], first):
             try:
-                asked.append(_Asked(self._read(data, source), source, session_id))
+                read.append(self._read(data, origin))
             except BlankDrawing:
-                asked.append(None)
+                read.append(None)
             except BadImage as bad:
                 raise type(bad)(f"images[{place}]: {bad}") from bad
-        found = iter(self._look_at([each for each in asked if each is not None]))
-        return [None if each is None else next(found) for each in asked]
+        found = iter(self._look_at([each for each in read if each is not None]))
+        return [None if each is None else next(found) for each in read]
 
     def _store_all(self, drawings: Sequence[Drawing]) -> list[bool]:
         """One transaction for all new drawings; whether each is stored."""
         return [self._try_to(self._repository.add_all, drawings)] * len(drawings)
 
-    def _classify(self, asked: Sequence[_Asked]) -> list[Recognition]:
+    def _classify(self, pictures: Sequence[_Picture]) -> list[Recognition]:
         """One pass of the network over all pictures; counted, but not stored yet."""
-        found = self._look_at(asked)
+        found = self._look_at(pictures)
         self._count(found)
         return found
 
@@ -248,53 +233,25 @@ class Recogniser:
                 confidence=drawing.confidence,
             )
 
-    def _look_at(self, asked: Sequence[_Asked]) -> list[Recognition]:
-        if not asked:
+    def _look_at(self, pictures: Sequence[_Picture]) -> list[Recognition]:
+        if not pictures:
             return []
         with self._metrics.time_stage("inference"):
-            frames = np.concatenate([each.picture.framed.frames for each in asked])
+            frames = np.concatenate([picture.framed.frames for picture in pictures])
             predictions = iter(self._classifier.predict(frames))
-        found = []
-        for each in asked:
-            framed = each.picture.framed
-            reading = read(framed, [next(predictions) for _ in framed.frames])
-            prediction = reading.prediction
-            is_one_digit = prediction.verdict != "not_a_digit" and reading.number is None
-            drawing = Drawing(
-                image=each.picture.image,
-                source=each.source,
-                session_id=each.session_id,
-                predicted_digit=prediction.digit if is_one_digit else None,
-                predicted_number=reading.number,
-                confidence=reading.confidence,
-                probabilities=prediction.probabilities,
-                verdict=prediction.verdict,
-                model_version=prediction.model_version,
-            )
-            found.append(Recognition(drawing, prediction, framed.whole.frame, is_stored=False, digits=reading.digits))
-        return found
+        return [
+            _recognition(picture, read(picture.framed, [next(predictions) for _ in picture.framed.frames]))
+            for picture in pictures
+        ]
 
     def _try_to(self, store: Callable[[_T], None], what: _T) -> bool:
         try:
-            with self._storing():
+            with self._metrics.time_stage("store"):
                 store(what)
         except StorageUnavailable as error:
             log.warning("A drawing was not stored: %s", error)
             return False
         return True
-
-    @contextmanager
-    def _storing(self) -> Iterator[None]:
-        with self._counting_errors("store"), self._metrics.time_stage("store"):
-            yield
-
-    @contextmanager
-    def _counting_errors(self, operation: str) -> Iterator[None]:
-        try:
-            yield
-        except StorageUnavailable:
-            self._metrics.count_database_error(operation)
-            raise
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -303,12 +260,21 @@ class _Picture:
 
     image: bytes  # PNG, as it was drawn
     framed: Framed
+    origin: Origin
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Asked:
-    """A picture, and who asked what it is."""
-
-    picture: _Picture
-    source: str
-    session_id: str | None
+def _recognition(picture: _Picture, reading: Reading) -> Recognition:
+    prediction = reading.prediction
+    is_one_digit = prediction.verdict != Verdict.NOT_A_DIGIT and reading.number is None
+    drawing = Drawing(
+        image=picture.image,
+        source=picture.origin.source,
+        session_id=picture.origin.session_id,
+        predicted_digit=prediction.digit if is_one_digit else None,
+        predicted_number=reading.number,
+        confidence=reading.confidence,
+        probabilities=prediction.probabilities,
+        verdict=prediction.verdict,
+        model_version=prediction.model_version,
+    )
+    return Recognition(drawing, prediction, picture.framed.whole.frame, is_stored=False, digits=reading.digits)

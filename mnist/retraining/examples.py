@@ -16,7 +16,7 @@ import torch
 from mnist.drawing import as_text
 from mnist.model.network import DigitNetwork
 from mnist.retraining import quarantine
-from mnist.retraining.replay_data import Materials
+from mnist.retraining.replay_data import ReplayData
 from mnist.store.labels import HELD_OUT, REVOKED, ROLLED_BACK, Feedback, Labels, Mark
 from mnist.training.datasets import Labelled
 from mnist.vision.image_files import BadImage, decode
@@ -27,7 +27,7 @@ HELD_OUT_SHARE = 5  # one session in …
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class Example:
     """One digit that a label names, without its picture: a whole number is as many lessons as it has digits."""
 
     id: uuid.UUID
@@ -49,19 +49,19 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Claim:
+class ExampleSet:
     """The labels that a run read, each with its verdict; all digits of a number have the same."""
 
-    lessons: Sequence[Lesson]  # oldest first
+    examples: Sequence[Example]  # oldest first
     images: Labelled  # of every lesson, in order; those of blank ones are empty
 
     @property
     def learned(self) -> list[int]:
-        return [row for row, lesson in enumerate(self.lessons) if lesson.set_aside is None]
+        return [row for row, example in enumerate(self.examples) if example.set_aside is None]
 
     @property
     def held_out(self) -> list[int]:
-        return [row for row, lesson in enumerate(self.lessons) if lesson.set_aside == HELD_OUT]
+        return [row for row, example in enumerate(self.examples) if example.set_aside == HELD_OUT]
 
     def take(self, rows: Sequence[int]) -> Labelled:
         return self.images.take(torch.tensor(rows, dtype=torch.long))
@@ -69,17 +69,17 @@ class Claim:
     def marks(self, served: set[int]) -> tuple[list[Mark], int]:
         """What to write, and how many labels are learned that no served version had learned."""
         marks, new = [], 0
-        for lesson in _first_digits(self.lessons):
-            unlearned = lesson.set_aside is None and lesson.processed_by not in served
-            new += unlearned or (lesson.set_aside is None and lesson.was_set_aside is not None)
-            changed = lesson.set_aside != lesson.was_set_aside and not lesson.is_settled
-            if not lesson.is_processed or unlearned or changed:
-                marks.append(Mark(lesson.id, lesson.labelled_at, lesson.set_aside, lesson.is_reviewed))
+        for example in _first_digits(self.examples):
+            unlearned = example.set_aside is None and example.processed_by not in served
+            new += unlearned or (example.set_aside is None and example.was_set_aside is not None)
+            changed = example.set_aside != example.was_set_aside and not example.is_settled
+            if not example.is_processed or unlearned or changed:
+                marks.append(Mark(example.id, example.labelled_at, example.set_aside, example.is_reviewed))
         return marks, new
 
     def counts(self, new: int) -> dict[str, Any]:
         """Of labels, whatever number of digits they name."""
-        labels = _first_digits(self.lessons)
+        labels = _first_digits(self.examples)
         learned = [each for each in labels if each.set_aside is None]
         reasons = Counter(each.set_aside for each in labels if each.set_aside is not None)
         return {
@@ -93,48 +93,54 @@ class Claim:
 
     def digest(self) -> str:
         """Says which labels were learned: SHA-256 over the sorted lines "id label"."""
-        learned = [each for each in _first_digits(self.lessons) if each.set_aside is None]
+        learned = [each for each in _first_digits(self.examples) if each.set_aside is None]
         lines = sorted(f"{each.id} {each.truth}\n" for each in learned)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def study(given: Labels, base: DigitNetwork, materials: Materials, caps: quarantine.Caps, *, most_rows: int) -> Claim:
+def load_examples(
+    given: Labels, base: DigitNetwork, replay_data: ReplayData, caps: quarantine.Caps, *, most_rows: int
+) -> ExampleSet:
     """Read the feedback and decide what to believe. Memory: about 10 kB a digit, beside a few MB of pictures."""
-    lessons: list[Lesson] = []
+    examples: list[Example] = []
     frames: list[np.ndarray] = []
     for feedback in given.read(most_rows):
         shown, labels_shown, problem = _digits_of(feedback)
         frames += shown
-        lessons += [_lesson(feedback, place, label, problem) for place, label in enumerate(labels_shown)]
-    order = sorted(range(len(lessons)), key=lambda row: (lessons[row].labelled_at, lessons[row].id, lessons[row].place))
-    lessons = [lessons[row] for row in order]
-    labels = torch.tensor([lesson.label or 0 for lesson in lessons], dtype=torch.long)
+        examples += [_example(feedback, place, label, problem) for place, label in enumerate(labels_shown)]
+    order = sorted(
+        range(len(examples)), key=lambda row: (examples[row].labelled_at, examples[row].id, examples[row].place)
+    )
+    examples = [examples[row] for row in order]
+    labels = torch.tensor([example.label or 0 for example in examples], dtype=torch.long)
     pictures = np.stack([frames[row] for row in order]) if frames else np.zeros((0, 28, 28), np.uint8)
     images = Labelled(torch.from_numpy(pictures), labels)
-    open_rows = [row for row, lesson in enumerate(lessons) if lesson.set_aside is None]
+    open_rows = [row for row, example in enumerate(examples) if example.set_aside is None]
     known = Labelled(
-        torch.cat([materials.mnist.frames[:KNOWN], materials.strokes.frames]),
-        torch.cat([materials.mnist.labels[:KNOWN], materials.strokes.labels]),
+        torch.cat([replay_data.mnist.frames[:KNOWN], replay_data.strokes.frames]),
+        torch.cat([replay_data.mnist.labels[:KNOWN], replay_data.strokes.labels]),
     )
-    people = [lessons[row].person for row in open_rows]
-    verdicts = quarantine.judge(images.take(torch.tensor(open_rows, dtype=torch.long)), people, base, known, caps)
+    people = [examples[row].person for row in open_rows]
+    verdicts = quarantine.filter_labels(
+        images.take(torch.tensor(open_rows, dtype=torch.long)), people, base, known, caps
+    )
     wrong: dict[uuid.UUID, str] = {}  # a number is learned as a whole or not at all
     for row, verdict in zip(open_rows, verdicts, strict=True):
-        lesson = lessons[row]
-        if verdict is not None and not lesson.is_reviewed:  # a person's word goes above the program's
-            wrong[lesson.id] = quarantine.DISPUTED if wrong.get(lesson.id) == quarantine.DISPUTED else verdict
+        example = examples[row]
+        if verdict is not None and not example.is_reviewed:  # a person's word goes above the program's
+            wrong[example.id] = quarantine.DISPUTED if wrong.get(example.id) == quarantine.DISPUTED else verdict
     for row in open_rows:
-        lesson = lessons[row]
-        lessons[row] = replace(lesson, set_aside=wrong.get(lesson.id, HELD_OUT if is_held_out(lesson) else None))
-    return Claim(lessons, images)
+        example = examples[row]
+        examples[row] = replace(example, set_aside=wrong.get(example.id, HELD_OUT if is_held_out(example) else None))
+    return ExampleSet(examples, images)
 
 
 KNOWN = 8_000  # MNIST images among which neighbours are looked for, beside the drawn ones
 
 
-def is_held_out(lesson: Lesson) -> bool:
+def is_held_out(example: Example) -> bool:
     """Whether a label belongs to the exam: always the same people, chosen by a hash, whatever they do."""
-    return hash_of("hold-out", lesson.person or str(lesson.id)) % HELD_OUT_SHARE == 0
+    return hash_of("hold-out", example.person or str(example.id)) % HELD_OUT_SHARE == 0
 
 
 def hash_of(*words: str) -> int:
@@ -147,7 +153,7 @@ def _digits_of(feedback: Feedback) -> tuple[list[np.ndarray], list[int | None], 
     try:
         pixels = decode(feedback.image)
         if number is None:
-            problem = quarantine.NOT_A_DIGIT if feedback.true_label is None else None
+            problem = quarantine.LABELLED_NON_DIGIT if feedback.true_label is None else None
             return [prepare(pixels).frame], [feedback.true_label], problem
         parted = frame(pixels)
     except (BlankDrawing, BadImage):
@@ -158,14 +164,14 @@ def _digits_of(feedback: Feedback) -> tuple[list[np.ndarray], list[int | None], 
     return digits, [int(digit) for digit in number], None
 
 
-def _first_digits(lessons: Sequence[Lesson]) -> list[Lesson]:
+def _first_digits(examples: Sequence[Example]) -> list[Example]:
     """One lesson for each label."""
-    return [lesson for lesson in lessons if lesson.place == 0]
+    return [example for example in examples if example.place == 0]
 
 
-def _lesson(feedback: Feedback, place: int, label: int | None, problem: str | None) -> Lesson:
+def _example(feedback: Feedback, place: int, label: int | None, problem: str | None) -> Example:
     stays = feedback.set_aside if feedback.reviewed or feedback.set_aside in (ROLLED_BACK, REVOKED) else None
-    return Lesson(
+    return Example(
         id=feedback.id,
         place=place,
         person=feedback.session_id or "",  # the nameless count as one person: they could be

@@ -11,16 +11,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mnist.model.calibration import Calibration, calibrate, outlier_score
+from mnist.model.calibration import Calibration, calibrate, non_digit_score
 from mnist.model.network import DIGITS, DigitNetwork, as_input
-from mnist.retraining.replay_data import Materials
+from mnist.retraining.replay_data import ReplayData
 from mnist.training.augmentation import Augmentation, augment
 from mnist.training.datasets import Labelled
 from mnist.training.evaluation import accuracy, by_class, expected_accuracy, is_right, logits_of
 
 
 @dataclass(frozen=True, slots=True)
-class TuningRecipe:
+class FineTuningHyperparameters:
     """How far to go from the base; chosen by benchmarks/retrain.py, see docs/experiments.md."""
 
     peak_rate: float = 1e-3
@@ -29,10 +29,10 @@ class TuningRecipe:
     rounds: int = 20  # times that each label is seen …
     fewest_steps: int = 60  # … within these bounds, but once at least
     most_steps: int = 150
-    bend: float = 0.6  # of the usual augmentation
-    softness: float = 3.0  # temperature at which what the base says of a replayed image is held on to
+    augmentation_strength: float = 0.6  # of the usual augmentation
+    distillation_temperature: float = 3.0  # temperature at which what the base says of a replayed image is held on to
     # Of the way from base to tuned; validation decides how far a run goes.
-    shares: tuple[float, ...] = (0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 1.0)
+    alphas: tuple[float, ...] = (0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 1.0)
 
 
 Progress = Callable[[int, int], None]  # (step, steps) after every step
@@ -41,8 +41,8 @@ Progress = Callable[[int, int], None]  # (step, steps) after every step
 def tune(
     base: DigitNetwork,
     feedback: Labelled,
-    materials: Materials,
-    recipe: TuningRecipe,
+    replay_data: ReplayData,
+    hp: FineTuningHyperparameters,
     seed: int,
     progress: Progress | None = None,
 ) -> DigitNetwork:
@@ -61,28 +61,32 @@ def tune(
         if not isinstance(module, nn.BatchNorm2d)
         for parameter in module.parameters(recurse=False)
     ]
-    optimiser = torch.optim.AdamW(parameters, lr=recipe.peak_rate, weight_decay=0.0)
-    taught = max(1, round(recipe.batch * recipe.feedback_share))
+    optimiser = torch.optim.AdamW(parameters, lr=hp.peak_rate, weight_decay=0.0)
+    taught = max(1, round(hp.batch * hp.feedback_share))
     once = math.ceil(len(feedback) / taught)
-    steps = max(once, min(max(recipe.rounds * once, recipe.fewest_steps), recipe.most_steps))
-    doubtful = _least_sure(base, materials.mnist)
-    replay = [(materials.mnist, 0.3), (doubtful, 0.3), (materials.strokes, 0.28), (materials.outliers, 0.12)]
+    steps = max(once, min(max(hp.rounds * once, hp.fewest_steps), hp.most_steps))
+    doubtful = _least_sure(base, replay_data.mnist)
+    replay = [(replay_data.mnist, 0.3), (doubtful, 0.3), (replay_data.strokes, 0.28), (replay_data.non_digits, 0.12)]
     chances = balance(feedback.labels)
     for step in range(steps):
         for group in optimiser.param_groups:
-            group["lr"] = recipe.peak_rate * min(1.0, (step + 1) / 10) * 0.5 * (1 + math.cos(math.pi * step / steps))
+            group["lr"] = hp.peak_rate * min(1.0, (step + 1) / 10) * 0.5 * (1 + math.cos(math.pi * step / steps))
         new = feedback.take(torch.multinomial(chances, taught, replacement=True, generator=generator))
-        known = torch.cat(
-            [_some(images, round((recipe.batch - taught) * share), generator) for images, share in replay]
+        known = torch.cat([_some(images, round((hp.batch - taught) * share), generator) for images, share in replay])
+        frames = augment(
+            as_input(torch.cat([new.frames, known])),
+            Augmentation().scaled(hp.augmentation_strength),
+            generator,
         )
-        frames = augment(as_input(torch.cat([new.frames, known])), Augmentation().scaled(recipe.bend), generator)
         frames = frames.to(memory_format=torch.channels_last)
         with torch.no_grad():
-            remembered = F.softmax(base(frames[taught:]) / recipe.softness, dim=1)
+            remembered = F.softmax(base(frames[taught:]) / hp.distillation_temperature, dim=1)
         logits = network(frames)
-        kept = recipe.softness**2 * F.cross_entropy(logits[taught:] / recipe.softness, remembered)
-        loss = recipe.feedback_share * F.cross_entropy(logits[:taught], new.labels, label_smoothing=0.02)
-        loss = loss + (1 - recipe.feedback_share) * kept
+        kept = hp.distillation_temperature**2 * F.cross_entropy(
+            logits[taught:] / hp.distillation_temperature, remembered
+        )
+        loss = hp.feedback_share * F.cross_entropy(logits[:taught], new.labels, label_smoothing=0.02)
+        loss = loss + (1 - hp.feedback_share) * kept
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -107,12 +111,12 @@ def _some(images: Labelled, count: int, generator: torch.Generator) -> Tensor:
     return images.frames[torch.randint(len(images), (count,), generator=generator)]
 
 
-def interpolate(base: DigitNetwork, tuned: DigitNetwork, share: float) -> DigitNetwork:
-    """The network `share` (0..1) of the way from `base` to `tuned` (WiSE-FT, arXiv 2109.01903)."""
+def interpolate(base: DigitNetwork, tuned: DigitNetwork, alpha: float) -> DigitNetwork:
+    """The network `alpha` (0..1) of the way from `base` to `tuned` (WiSE-FT, arXiv 2109.01903)."""
     between = copy.deepcopy(base)
     ends = tuned.state_dict()
     mixed = {
-        name: torch.lerp(start, ends[name], share) if start.is_floating_point() else start
+        name: torch.lerp(start, ends[name], alpha) if start.is_floating_point() else start
         for name, start in base.state_dict().items()
     }
     between.load_state_dict(mixed)
@@ -124,38 +128,38 @@ def interpolate(base: DigitNetwork, tuned: DigitNetwork, share: float) -> DigitN
 EXPECTED_TOLERANCE = 0.0003  # of 0.0005 that it may cost: on other images chance adds to it
 MNIST_TOLERANCE, CLASS_TOLERANCE = 0.001, 0.005  # as the gate's: what it would turn down is not proposed
 STROKES_TOLERANCE = 0.004
-BLIND_SHARE = 0.3  # the most that is taken on trust, without practice drawings to say how far is good
+BLIND_ALPHA = 0.3  # the most that is taken on trust, without people's drawings to say how far is good
 
 
-def blend(
+def choose_alpha(
     base: DigitNetwork,
     tuned: DigitNetwork,
     calibration: Calibration,
-    practice: Labelled,
-    materials: Materials,
-    recipe: TuningRecipe,
-) -> tuple[DigitNetwork, float, Calibration]:
-    """The best network between `base` and `tuned`: (network, its share of tuned, its calibration).
+    validation: Labelled,
+    replay_data: ReplayData,
+    hp: FineTuningHyperparameters,
+) -> tuple[DigitNetwork, Calibration, float]:
+    """The best network between `base` and `tuned`: (network, its calibration, alpha).
 
-    Of the shares that keep what the base knows of MNIST and of drawings, that which reads most of `practice`, drawings
-    of people that were not tuned on; without practice the largest up to BLIND_SHARE. The smallest if none keeps it.
+    Of the alphas that keep what the base knows of MNIST and of drawings, it is the one that reads most of `validation`,
+    people's drawings that were not tuned on; without any, the largest up to BLIND_ALPHA; the smallest if none keeps it.
     What is kept is judged on validation images: how many are misread, and how many the network expects to misread.
     """
-    validation = (materials.mnist_validation, materials.strokes_validation)
-    labels = torch.cat([images.labels for images in validation])
+    known = (replay_data.mnist_validation, replay_data.strokes_validation)
+    labels = torch.cat([images.labels for images in known])
 
     def read(network: DigitNetwork) -> tuple[Tensor, list[float], list[float]]:
-        parts = [logits_of(network, images.frames) for images in validation]
-        mnist, strokes = (is_right(part, images.labels) for part, images in zip(parts, validation, strict=True))
+        parts = [logits_of(network, images.frames) for images in known]
+        mnist, strokes = (is_right(part, images.labels) for part, images in zip(parts, known, strict=True))
         logits = torch.cat(parts)
-        expected = expected_accuracy(calibrate(logits, labels), parts[0], validation[0].labels)
+        expected = expected_accuracy(calibrate(logits, labels), parts[0], known[0].labels)
         scores = [mnist.double().mean().item(), strokes.double().mean().item(), expected]
-        return logits, scores, by_class(mnist, validation[0].labels)
+        return logits, scores, by_class(mnist, known[0].labels)
 
     base_logits, base_scores, base_classes = read(base)
     best: tuple[float, float, DigitNetwork, Tensor] | None = None
-    for share in sorted(recipe.shares):
-        network = interpolate(base, tuned, share)
+    for alpha in sorted(hp.alphas):
+        network = interpolate(base, tuned, alpha)
         logits, scores, classes = read(network)
         keeps = (
             scores[0] >= base_scores[0] - MNIST_TOLERANCE
@@ -165,25 +169,29 @@ def blend(
         )
         if best is not None and not keeps:
             break  # further away it does not come back
-        worth = _worth(network, practice) if len(practice) else (share if share <= BLIND_SHARE else 0.0)
+        worth = _worth(network, validation) if len(validation) else (alpha if alpha <= BLIND_ALPHA else 0.0)
         if best is None or worth >= best[0]:
-            best = (worth, share, network, logits)
-    assert best is not None, "a recipe has shares"
-    _, share, network, logits = best
-    return network, share, recalibrate(calibration, base_logits, logits, labels)
+            best = (worth, alpha, network, logits)
+    assert best is not None, "there is an alpha to choose"
+    _, alpha, network, logits = best
+    return network, recalibrate(calibration, base_logits, logits, labels), alpha
 
 
-def _worth(network: DigitNetwork, practice: Labelled) -> float:
+def _worth(network: DigitNetwork, validation: Labelled) -> float:
     """Accuracy, and between equals the likelihood; a label that is wrong must not count without bounds."""
-    logits = logits_of(network, practice.frames)
-    loss = F.cross_entropy(logits, practice.labels, reduction="none").clamp(max=4).mean().item()
-    return accuracy(logits, practice.labels) - 0.01 * loss
+    logits = logits_of(network, validation.frames)
+    loss = F.cross_entropy(logits, validation.labels, reduction="none").clamp(max=4).mean().item()
+    return accuracy(logits, validation.labels) - 0.01 * loss
 
 
 def recalibrate(calibration: Calibration, before: Tensor, after: Tensor, labels: Tensor) -> Calibration:
     """The calibration for changed logits of the same (N,) digits: the temperature anew, as many refused as before."""
-    scores_before, scores_after = outlier_score(before).double(), outlier_score(after).double()
-    refused = (scores_before >= calibration.not_a_digit).double().mean().item()
+    scores_before, scores_after = non_digit_score(before).double(), non_digit_score(after).double()
+    refused = (scores_before >= calibration.non_digit_threshold).double().mean().item()
     place = 1 - max(refused, 0.002)  # of fewer than about ten drawings the scores would be too few to go by
     moved = (torch.quantile(scores_after, place) - torch.quantile(scores_before, place)).item()
-    return replace(calibrate(after, labels), not_a_digit=calibration.not_a_digit + moved, unsure=calibration.unsure)
+    return replace(
+        calibrate(after, labels),
+        non_digit_threshold=calibration.non_digit_threshold + moved,
+        unsure_threshold=calibration.unsure_threshold,
+    )

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mnist.model.calibration import Calibration, outlier_score
+from mnist.model.calibration import Calibration, non_digit_score
 from mnist.model.network import DigitNetwork
-from mnist.retraining.replay_data import Materials
+from mnist.retraining.replay_data import ReplayData
 from mnist.training.datasets import Labelled
 from mnist.training.evaluation import accuracy, by_class, calibration_error, is_right, logits_of
 
@@ -26,7 +26,7 @@ WORSE = 0.2  # chance below which "misreads as many" is no longer believed; wide
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sheet:
+class Evaluation:
     """How one network did in the exam."""
 
     mnist: float  # accuracies and shares are 0..1
@@ -53,25 +53,27 @@ class Sheet:
         }
 
 
-def examine(network: DigitNetwork, calibration: Calibration, materials: Materials, held_out: Labelled) -> Sheet:
+def evaluate(
+    network: DigitNetwork, calibration: Calibration, replay_data: ReplayData, held_out: Labelled
+) -> Evaluation:
     """Score a network on what no version was trained on."""
-    mnist, strokes = materials.mnist_validation, materials.strokes_validation
+    mnist, strokes = replay_data.mnist_validation, replay_data.strokes_validation
     mnist_logits, strokes_logits = logits_of(network, mnist.frames), logits_of(network, strokes.frames)
     logits, labels = torch.cat([mnist_logits, strokes_logits]), torch.cat([mnist.labels, strokes.labels])
     right = is_right(mnist_logits, mnist.labels)
-    scores = outlier_score(logits_of(network, materials.outliers_validation.frames))
-    return Sheet(
+    scores = non_digit_score(logits_of(network, replay_data.non_digits_validation.frames))
+    return Evaluation(
         mnist=right.double().mean().item(),
         classes=tuple(by_class(right, mnist.labels)),
         strokes=accuracy(strokes_logits, strokes.labels),
         calibration_error=calibration_error(calibration.probabilities(logits), labels),
-        refused=(outlier_score(logits) >= calibration.not_a_digit).double().mean().item(),
-        caught=(scores >= calibration.not_a_digit).double().mean().item(),
+        refused=(non_digit_score(logits) >= calibration.non_digit_threshold).double().mean().item(),
+        caught=(scores >= calibration.non_digit_threshold).double().mean().item(),
         held_out_right=read_right(network, held_out),
     )
 
 
-def objections(base: Sheet, active: Sheet, candidate: Sheet) -> list[str]:
+def failures(base: Evaluation, active: Evaluation, candidate: Evaluation) -> list[str]:
     """Why the candidate may not be served; empty: it may.
 
     Compared with the active version, so that nobody is served worse than before, and with the base that all versions
@@ -121,7 +123,7 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 5)
 
 
-def as_text(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+def compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     """Metrics of two sheets as a person reads them: "user-drawn 96.1 → 98.7 %, MNIST 99.76 → 99.75 %"."""
     parts = []
     if before["user_drawn"] is not None and after["user_drawn"] is not None:

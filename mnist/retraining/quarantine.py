@@ -17,7 +17,7 @@ from mnist.training.evaluation import features_of, logits_of
 
 # Why a label is set aside; `predictions.set_aside` holds these words.
 BLANK = "blank"  # no ink, or no longer a readable picture
-NOT_A_DIGIT = "not_a_digit"  # a person said so: nothing to learn a digit from
+LABELLED_NON_DIGIT = "not_a_digit"  # a person said so: nothing to learn a digit from
 NOT_PARTED = "not_parted"  # a number that does not fall into as many digits as it was said to have
 DUPLICATE = "duplicate"  # the same picture was labelled before
 DISPUTED = "disputed"  # quarantine: the network and its neighbours say otherwise, and nobody else agrees
@@ -44,10 +44,12 @@ class Caps:
     """How much one person, or one digit, may weigh."""
 
     per_session: int  # labels
-    per_label: int  # labels; more when the others have more, see `judge`
+    per_label: int  # labels; more when the others have more, see `filter_labels`
 
 
-def judge(given: Labelled, people: Sequence[str], base: DigitNetwork, known: Labelled, caps: Caps) -> list[str | None]:
+def filter_labels(
+    given: Labelled, people: Sequence[str], base: DigitNetwork, known: Labelled, caps: Caps
+) -> list[str | None]:
     """What is wrong with each label; None: believed.
 
     given: drawings with the digits 0..9 that people said they are, oldest first; people: who said it, one for each.
@@ -122,7 +124,7 @@ def _disputed(
             disputed[rows[(doubtful & (support < SUPPORTERS_SHARE)) | (opponents >= OPPONENTS)]] = True
             if torch.equal(before, disputed):
                 break
-        found = _mob(disputed | of_mob, who, chosen)
+        found = _coordinated(disputed | of_mob, who, chosen)
         more = rows[found[who[rows]] & ~of_mob[rows]]
         if len(more) == 0:
             break
@@ -130,7 +132,7 @@ def _disputed(
     return torch.nonzero(disputed | of_mob).flatten().tolist()
 
 
-def _mob(disputed: Tensor, who: Tensor, considered: Tensor) -> Tensor:
+def _coordinated(disputed: Tensor, who: Tensor, considered: Tensor) -> Tensor:
     """(people,) bool: most of whose labels are disputed, where that is so of most people; disputed, …: (N,)."""
     people = int(who.max()) + 1
     given, found = (torch.bincount(who[each], minlength=people) for each in (considered, disputed))

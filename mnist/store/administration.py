@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select, update
 
 from mnist.drawing import Drawing, UnknownPrediction, parse_label, utc_now
 from mnist.store.drawings import as_drawing, in_portions, insert_all
-from mnist.store.session import Storage, change
+from mnist.store.session import Storage, by_id, change
 from mnist.store.tables import TO_REVIEW, PredictionRow
 
 CHUNK = 500  # drawings that one statement names
@@ -81,8 +81,7 @@ class Administration(Storage):
         """In this order, as far as they still exist."""
         with self._session() as session:
             rows = session.scalars(select(PredictionRow).where(PredictionRow.id.in_(ids)))
-            found = {row.id: as_drawing(row) for row in rows}
-        return [found[each] for each in ids if each in found]
+            return by_id(ids, map(as_drawing, rows))
 
     def add_new(self, drawings: Sequence[Drawing]) -> int:
         """Store those that are not there yet, in one transaction. Returns how many were new."""

@@ -27,14 +27,14 @@ class Repository(Storage):
 
         A label that is already there stays; use `correct` to change it.
         """
-        with self._connection() as connection:
+        with self._connection("store") as connection:
             if connection.execute(_GROW, {"drawing": drawing.id, **_values(drawing, _GROWING)}).rowcount == 0:
                 connection.execute(_NEW, as_values(drawing))
 
     def add_all(self, drawings: Sequence[Drawing]) -> None:
         """Store new drawings in one transaction: all of them, or none."""
         if drawings:
-            with self._connection() as connection:
+            with self._connection("store") as connection:
                 insert_all(connection, drawings)
 
     def correct(self, drawing_id: uuid.UUID, label: int | str | None, *, source: str | None = None) -> bool:
@@ -52,7 +52,7 @@ class Repository(Storage):
             .values(true_label=true_label, true_number=true_number, labelled_at=utc_now())
         )
         guess = select(PredictionRow.predicted_digit, PredictionRow.predicted_number)
-        with self._session() as session:
+        with self._session("correct") as session:
             is_labelled = change(session, labelled) == 1
             guessed = session.execute(guess.where(*meant)).one_or_none()
         if guessed is None:
@@ -85,7 +85,7 @@ class Repository(Storage):
         mine = delete(PredictionRow).where(PredictionRow.session_id == session_id)
         if drawing_id is not None:
             mine = mine.where(PredictionRow.id == drawing_id)
-        with self._session() as session:
+        with self._session("delete") as session:
             return change(session, mine)
 
     def accuracy(self, *, latest: int) -> list[Accuracy]:
@@ -102,7 +102,7 @@ class Repository(Storage):
         )
         right = func.count(case((window.c.is_right, 1)))
         counted = select(window.c.model_version, func.count(), right).group_by(window.c.model_version)
-        with self._session() as session:
+        with self._session(operation=None) as session:  # the metrics, which ask, count it themselves
             return [Accuracy(*row) for row in session.execute(counted)]
 
     def check(self) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, func, not_, select, tuple_
 
 from mnist.drawing import Drawing, as_text
 from mnist.store.drawings import IS_RIGHT, as_drawing
-from mnist.store.session import Storage
+from mnist.store.session import Storage, by_id
 from mnist.store.tables import PredictionRow
 
 SEARCHED = 10_000  # drawings that one page looks through: a filter that nothing matches costs 5 ms, not a minute
@@ -28,7 +28,7 @@ class Wanted:
     session_id: str | None = None  # None: everybody's
     state: str = "any"  # or "unlabelled", "right", "wrong"
     digit: int | None = None  # read as this digit
-    verdict: str | None = None  # "digit", "unsure" or "not_a_digit"
+    verdict: str | None = None  # one of Verdict
     source: str | None = None
     version: int | None = None  # of the network that read it
     since: datetime | None = None
@@ -101,8 +101,7 @@ class History(Storage):
         """The first of these drawings, in this order, as far as they still exist."""
         wanted = select(PredictionRow).where(PredictionRow.id.in_(ids[:most]))
         with self._session() as session:
-            found = {row.id: as_drawing(row) for row in session.scalars(wanted)}
-        return [found[each] for each in ids[:most] if each in found]
+            return by_id(ids[:most], map(as_drawing, session.scalars(wanted)))
 
     def labelled_by(self, session_id: str) -> set[uuid.UUID]:
         """Which drawings a session has labelled; the latest LATEST_LABELS of its drawings are looked at."""

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from mnist.drawing import UnknownPrediction
 from mnist.store.drawings import in_portions
-from mnist.store.session import Storage, change
+from mnist.store.session import Storage, by_id, change
 from mnist.store.tables import ModelRow, PredictionRow
 
 CHUNK = 500  # rows that one statement names
@@ -105,8 +105,8 @@ class Labels(Storage):
     def _some(self, ids: Sequence[uuid.UUID]) -> list[Feedback]:
         """In this order, as far as they still exist."""
         with self._session() as session:
-            found = {row.id: Feedback(*row) for row in session.execute(_FEEDBACK.where(PredictionRow.id.in_(ids)))}
-        return [found[each] for each in ids if each in found]
+            rows = session.execute(_FEEDBACK.where(PredictionRow.id.in_(ids)))
+            return by_id(ids, (Feedback(*row) for row in rows))
 
     def mark(self, marks: Sequence[Mark]) -> None:
         """Mark what no candidate was made of: every label was set aside or held out."""

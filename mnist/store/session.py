@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from sqlalchemy import Connection, CursorResult, Delete, Engine, Select, Update, tuple_
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -29,20 +30,26 @@ class Storage:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._tables_ready = False
+        self._count_outage: Callable[[str], None] = lambda operation: None
+
+    def on_outage(self, count: Callable[[str], None]) -> None:
+        """Have `count` called with the operation ("store", "correct", "read" or "delete") that the database refused."""
+        self._count_outage = count
 
     @contextmanager
-    def _session(self) -> Iterator[Session]:
+    def _session(self, operation: str | None = "read") -> Iterator[Session]:
         """One transaction: committed at the end, rolled back on any error.
 
+        operation: what an outage counts as; None: as nothing.
         Raises StorageUnavailable when the database can't do its part, IntegrityError when it refuses the data.
         """
-        with self._telling_what_is_wrong(), Session(self._engine) as session, session.begin():
+        with self._telling_what_is_wrong(operation), Session(self._engine) as session, session.begin():
             yield session
 
     @contextmanager
-    def _connection(self) -> Iterator[Connection]:
+    def _connection(self, operation: str) -> Iterator[Connection]:
         """As `_session`, for tables rather than objects: a stroke is stored in 0.4 ms of processor time so, not 1.4."""
-        with self._telling_what_is_wrong(), self._engine.begin() as connection:
+        with self._telling_what_is_wrong(operation), self._engine.begin() as connection:
             yield connection
 
     def _in_turn(self, wanted: Select[Any], *key: Any, backwards: bool = False) -> Iterator[Any]:
@@ -62,7 +69,7 @@ class Storage:
             next_ones = wanted.where(tuple_(*key) < last if backwards else tuple_(*key) > last)
 
     @contextmanager
-    def _telling_what_is_wrong(self) -> Iterator[None]:
+    def _telling_what_is_wrong(self, operation: str | None) -> Iterator[None]:
         try:
             if not self._tables_ready:
                 create_tables(self._engine)
@@ -72,12 +79,32 @@ class Storage:
         except IntegrityError:  # the caller's data is at fault, not the database
             raise
         except UnusableSchema as error:
+            self._count(operation)
             raise StorageUnavailable(str(error)) from error
         except (SQLAlchemyError, OSError) as error:
             self._tables_ready = False
+            self._count(operation)
             raise unavailable(self._engine, error) from error
+
+    def _count(self, operation: str | None) -> None:
+        if operation is not None:
+            self._count_outage(operation)
 
 
 def change(session: Session, statement: Update | Delete) -> int:
     """Run an update or delete; returns how many rows it changed."""
     return cast("CursorResult[Any]", session.execute(statement)).rowcount
+
+
+class _HasId(Protocol):
+    @property
+    def id(self) -> uuid.UUID: ...
+
+
+_Row = TypeVar("_Row", bound=_HasId)
+
+
+def by_id(ids: Sequence[uuid.UUID], found: Iterable[_Row]) -> list[_Row]:
+    """What was found, in the order of `ids`; a row that is gone meanwhile is left out."""
+    rows = {row.id: row for row in found}
+    return [rows[each] for each in ids if each in rows]

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mnist.model.calibration import Calibration, outlier_score
+from mnist.model.calibration import Calibration, non_digit_score
 from mnist.model.network import DIGITS, as_input
 
 
@@ -70,8 +70,8 @@ class Scores:
 def score(logits: Tensor, labels: Tensor, calibration: Calibration) -> Scores:
     """logits: (N, 11) of digits; labels: (N,) 0..9."""
     probabilities = calibration.probabilities(logits)
-    refused = outlier_score(logits) >= calibration.not_a_digit
-    unsure = (probabilities.amax(dim=1) < calibration.unsure) & ~refused
+    refused = non_digit_score(logits) >= calibration.non_digit_threshold
+    unsure = (probabilities.amax(dim=1) < calibration.unsure_threshold) & ~refused
     return Scores(
         accuracy=accuracy(logits, labels),
         calibration_error=calibration_error(probabilities, labels),

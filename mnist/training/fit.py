@@ -28,7 +28,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class Hyperparameters:
     """How to fit; the defaults train the shipped network from scratch."""
 
     epochs: int = 30
@@ -53,7 +53,7 @@ Progress = Callable[[int, int, float | None], None]  # (step, steps, loss) after
 def fit(
     network: Network,
     sources: Sequence[Source],
-    recipe: Recipe,
+    hp: Hyperparameters,
     seed: int,
     device: torch.device,
     progress: Progress | None = None,
@@ -64,32 +64,32 @@ def fit(
     """
     generator = torch.Generator().manual_seed(seed)
     network = network.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average))
+    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(hp.average))
     decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
     undecayed = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
     optimiser = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": undecayed, "weight_decay": 0.0}],
-        lr=recipe.peak_rate,
+        [{"params": decayed, "weight_decay": hp.weight_decay}, {"params": undecayed, "weight_decay": 0.0}],
+        lr=hp.peak_rate,
         betas=(0.9, 0.99),
     )
     images, labels, orders = _pool(sources)
-    steps = recipe.epochs * math.ceil(sum(source.per_epoch for source in sources) / recipe.batch)
-    half = torch.autocast(device.type, torch.bfloat16, enabled=recipe.half and computes_in_half(device))
+    steps = hp.epochs * math.ceil(sum(source.per_epoch for source in sources) / hp.batch)
+    half = torch.autocast(device.type, torch.bfloat16, enabled=hp.half and computes_in_half(device))
     step = 0
     started = time.perf_counter()
-    for _ in range(recipe.epochs):
-        for rows in _epoch(orders, recipe.batch, generator):
-            done = max(step / steps, (time.perf_counter() - started) / (60 * recipe.minutes))
+    for _ in range(hp.epochs):
+        for rows in _epoch(orders, hp.batch, generator):
+            done = max(step / steps, (time.perf_counter() - started) / (60 * hp.minutes))
             if done >= 1:
                 break
             for group in optimiser.param_groups:
-                group["lr"] = recipe.peak_rate * _one_cycle(done, recipe.warm_up)
-            strength = 1 - (1 - recipe.gentle_end) * max(0.0, done - 0.5) * 2
-            frames = augment(as_input(images[rows]), recipe.augmentation.scaled(strength), generator)
+                group["lr"] = hp.peak_rate * _one_cycle(done, hp.warm_up)
+            strength = 1 - (1 - hp.gentle_end) * max(0.0, done - 0.5) * 2
+            frames = augment(as_input(images[rows]), hp.augmentation.scaled(strength), generator)
             frames = frames.to(device, memory_format=torch.channels_last)
             with half:
                 logits = network(frames)
-            loss = F.cross_entropy(logits.float(), labels[rows].to(device), label_smoothing=recipe.label_smoothing)
+            loss = F.cross_entropy(logits.float(), labels[rows].to(device), label_smoothing=hp.label_smoothing)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -98,7 +98,7 @@ def fit(
             if progress is not None:
                 progress(step, steps, loss.item() if step % 20 == 0 else None)
     result = cast(Network, copy.deepcopy(averaged.module))
-    mild = recipe.augmentation.scaled(recipe.gentle_end)
+    mild = hp.augmentation.scaled(hp.gentle_end)
     _measure_statistics(result, images, orders, mild, generator, device)
     return result.eval()
 

@@ -7,47 +7,47 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from mnist.model.calibration import Calibration, calibrate, outlier_score
+from mnist.model.calibration import Calibration, calibrate, non_digit_score
 from mnist.model.network import DigitNetwork
 from mnist.training.datasets import Labelled, split
 from mnist.training.evaluation import Scores, area_under_roc, logits_of, score
-from mnist.training.fit import Progress, Recipe, Source, fit
-from mnist.training.handwriting.non_digits import held_out_kinds, outliers, training_kinds
+from mnist.training.fit import Hyperparameters, Progress, Source, fit
+from mnist.training.handwriting.non_digits import held_out_kinds, non_digits, training_kinds
 from mnist.training.handwriting.strokes import Drawn, digits, held_out_styles, training_styles
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TrainingPlan:
     """What the shipped network is trained on; docs/model.md says why."""
 
-    recipe: Recipe = field(default_factory=Recipe)
+    hp: Hyperparameters = field(default_factory=Hyperparameters)
     widths: tuple[int, int, int] = (24, 56, 80)
     strokes: int = 200_000  # drawings in the pool of stroke-drawn digits …
-    outliers: int = 60_000  # … and of things that are no digit
+    non_digits: int = 60_000  # … and of things that are no digit
     strokes_per_epoch: int = 48_000
-    outliers_per_epoch: int = 15_000
+    non_digits_per_epoch: int = 15_000
     trained_styles: int = 8_000  # for validation, as are …
     held_out_styles: int = 12_000
     held_out_kinds: int = 6_000
 
-    def with_epochs(self, epochs: int) -> Plan:
+    def with_epochs(self, epochs: int) -> TrainingPlan:
         """The same with another number of epochs; fewer have as many drawings fewer: one takes less than a minute."""
-        share = min(1.0, epochs / self.recipe.epochs)
-        strokes, outliers = int(self.strokes * share), int(self.outliers * share)
+        share = min(1.0, epochs / self.hp.epochs)
+        strokes, non_digits = int(self.strokes * share), int(self.non_digits * share)
         checked = max(share, 0.1)  # of what validates
-        recipe = replace(
-            self.recipe,
+        hp = replace(
+            self.hp,
             epochs=epochs,
-            batch=self.recipe.batch if epochs > 3 else self.recipe.batch // 2,  # more steps, where there are few
-            average=1 - (1 - self.recipe.average) / share,  # over the same share of the run, not over its beginning
+            batch=self.hp.batch if epochs > 3 else self.hp.batch // 2,  # more steps, where there are few
+            average=1 - (1 - self.hp.average) / share,  # over the same share of the run, not over its beginning
         )
         return replace(
             self,
-            recipe=recipe,
+            hp=hp,
             strokes=strokes,
-            outliers=outliers,
+            non_digits=non_digits,
             strokes_per_epoch=min(strokes, self.strokes_per_epoch),
-            outliers_per_epoch=min(outliers, self.outliers_per_epoch),
+            non_digits_per_epoch=min(non_digits, self.non_digits_per_epoch),
             trained_styles=int(self.trained_styles * checked),
             held_out_styles=int(self.held_out_styles * checked),
             held_out_kinds=int(self.held_out_kinds * checked),
@@ -55,7 +55,7 @@ class Plan:
 
     @property
     def drawings(self) -> int:
-        return self.strokes + self.outliers + self.trained_styles + self.held_out_styles + self.held_out_kinds
+        return self.strokes + self.non_digits + self.trained_styles + self.held_out_styles + self.held_out_kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ class Trained:
     calibration: Calibration
     seconds: float
     validation: dict[str, Scores]  # by name of the set
-    outlier_auroc: float  # held-out kinds against held-out styles
-    outliers_caught: float  # share of held-out kinds called "not a digit"
+    non_digit_auroc: float  # held-out kinds against held-out styles
+    non_digits_caught: float  # share of held-out kinds called "not a digit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Drawings:
     """What the generator contributes: pools to train on, and styles and kinds that training never sees."""
 
     strokes: Labelled
-    outliers: Labelled
+    non_digits: Labelled
     trained_styles: Labelled  # other drawings in the styles of training
     held_out_styles: Labelled
     held_out_kinds: Labelled
@@ -82,20 +82,25 @@ class Drawings:
 DRAWINGS_SEED = 20_000  # the drawings are the same whatever seed trains, so that seeds compare
 
 
-def make_drawings(plan: Plan, workers: int, progress: Drawn | None = None) -> Drawings:
+def make_drawings(plan: TrainingPlan, workers: int, progress: Drawn | None = None) -> Drawings:
     """Draw everything that training and its validation need, in `workers` processes (about 800 drawings/s each)."""
     seed = DRAWINGS_SEED
     return Drawings(
         strokes=digits(plan.strokes, seed, training_styles(), workers, progress),
-        outliers=outliers(plan.outliers, seed + 1, training_kinds(), workers, progress),
+        non_digits=non_digits(plan.non_digits, seed + 1, training_kinds(), workers, progress),
         trained_styles=digits(plan.trained_styles, seed + 2, training_styles(), workers, progress),
         held_out_styles=digits(plan.held_out_styles, seed + 3, held_out_styles(), workers, progress),
-        held_out_kinds=outliers(plan.held_out_kinds, seed + 4, held_out_kinds(), workers, progress),
+        held_out_kinds=non_digits(plan.held_out_kinds, seed + 4, held_out_kinds(), workers, progress),
     )
 
 
 def train(
-    mnist: Labelled, drawings: Drawings, plan: Plan, seed: int, device: torch.device, progress: Progress | None = None
+    mnist: Labelled,
+    drawings: Drawings,
+    plan: TrainingPlan,
+    seed: int,
+    device: torch.device,
+    progress: Progress | None = None,
 ) -> Trained:
     """Train from scratch on MNIST's training images and the drawings, calibrate, and score on what was held back.
 
@@ -107,9 +112,9 @@ def train(
     sources = [
         Source(learned, len(learned)),
         Source(drawings.strokes, plan.strokes_per_epoch),
-        Source(drawings.outliers, plan.outliers_per_epoch),
+        Source(drawings.non_digits, plan.non_digits_per_epoch),
     ]
-    network = fit(DigitNetwork(plan.widths), sources, plan.recipe, seed, device, progress)
+    network = fit(DigitNetwork(plan.widths), sources, plan.hp, seed, device, progress)
     sets = {
         "mnist_validation": held_back,
         "trained_styles": drawings.trained_styles,
@@ -120,12 +125,12 @@ def train(
         torch.cat([logits["mnist_validation"], logits["trained_styles"]]),
         torch.cat([held_back.labels, drawings.trained_styles.labels]),
     )
-    outlier_scores = outlier_score(logits_of(network, drawings.held_out_kinds.frames, device))
+    non_digit_scores = non_digit_score(logits_of(network, drawings.held_out_kinds.frames, device))
     return Trained(
         network=network,
         calibration=calibration,
         seconds=time.perf_counter() - started,
         validation={name: score(logits[name], sets[name].labels, calibration) for name in sets},
-        outlier_auroc=area_under_roc(outlier_score(logits["held_out_styles"]), outlier_scores),
-        outliers_caught=(outlier_scores >= calibration.not_a_digit).double().mean().item(),
+        non_digit_auroc=area_under_roc(non_digit_score(logits["held_out_styles"]), non_digit_scores),
+        non_digits_caught=(non_digit_scores >= calibration.non_digit_threshold).double().mean().item(),
     )

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 import streamlit as st
 
 from mnist import services
-from mnist.drawing import MAX_NUMBER, AlreadyProcessed, Drawing, StorageUnavailable
+from mnist.drawing import MAX_NUMBER, AlreadyProcessed, Drawing, Origin, StorageUnavailable, Verdict
 from mnist.recognition.recogniser import Recognition
 from mnist.ui import gallery, label_buttons, visitor
 from mnist.ui.probabilities import as_percent, probability_bars
@@ -28,8 +28,7 @@ def read(visit: visitor.Visit, data: bytes, *, source: str) -> None:
     try:
         found = services.recogniser().recognise(
             data,
-            source=source,
-            session_id=visitor.session_id(),
+            Origin(source, visitor.session_id()),
             grows_from=_before(visit) if source == "canvas" else None,
             keep=visitor.keeps(),
         )
@@ -43,7 +42,7 @@ def read(visit: visitor.Visit, data: bytes, *, source: str) -> None:
 def take_up(visit: visitor.Visit, picture: bytes | None) -> None:
     """What is on the canvas of a browser that comes back to a new session goes on as the drawing that it was."""
     try:
-        latest = services.recogniser().recent(limit=1, session_id=visitor.session_id())
+        latest = services.repository().recent(limit=1, session_id=visitor.session_id())
     except StorageUnavailable:
         return
     visit.taken_up = next((each for each in latest if each.image == picture), None)
@@ -91,7 +90,7 @@ def show(visit: visitor.Visit, start_over: Callable[[], None]) -> None:
             )
         _show_labels(visit, found, start_over)
     # Which digit it is, supposing that it is one, says nothing about several, and about none.
-    has_bars = not found.digits and found.prediction.verdict != "not_a_digit"
+    has_bars = not found.digits and found.prediction.verdict != Verdict.NOT_A_DIGIT
     bars = probability_bars(found.prediction.probabilities) if has_bars else ""
     frame = gallery.data_url(encode_png(found.frame))
     each = "; of a number, each digit by itself" if found.digits else ""
@@ -110,13 +109,13 @@ def _show_headline(found: Recognition) -> None:
         text += f"<small>{each}</small>"
         if len(found.digits) == MAX_NUMBER:
             text += f"<small>At most {MAX_NUMBER} digits are read.</small>"
-    elif prediction.verdict == "not_a_digit":
+    elif prediction.verdict == Verdict.NOT_A_DIGIT:
         shown = "?"
         text = (
             "This does not look like a digit."
             "<small>If it is one, tap which. Digits side by side need a little room between them.</small>"
         )
-    if prediction.verdict == "unsure":
+    if prediction.verdict == Verdict.UNSURE:
         text += "<small>I am not certain. Which one is it?</small>"
     st.html(
         f'<div class="answer" role="status" aria-live="polite"><span class="{kind}">{shown}</span>'
@@ -143,7 +142,7 @@ def _show_labels(visit: visitor.Visit, found: Recognition, start_over: Callable[
                 args=(visit, found.drawing, start_over, label),
             )
     label_buttons.ask("No? Tap what it is:" if is_sure else "Tap what it is:", _label, visit, found.drawing, start_over)
-    if found.prediction.verdict != "digit":
+    if found.prediction.verdict != Verdict.DIGIT:
         _ask_for_number(visit, found, start_over)
 
 
@@ -154,7 +153,7 @@ def _likely(found: Recognition) -> tuple[int | str | None, ...]:
     """
     if found.drawing.predicted_number is not None:
         return (found.drawing.predicted_number,)
-    return (None,) if found.prediction.verdict == "not_a_digit" else found.prediction.candidates
+    return (None,) if found.prediction.verdict == Verdict.NOT_A_DIGIT else found.prediction.candidates
 
 
 def _ask_for_number(visit: visitor.Visit, found: Recognition, start_over: Callable[[], None]) -> None:
@@ -167,7 +166,7 @@ def _ask_for_number(visit: visitor.Visit, found: Recognition, start_over: Callab
 
 def _a(label: int | str | None) -> str:
     if label is None:
-        return label_buttons.NOT_A_DIGIT
+        return label_buttons.NON_DIGIT_TEXT
     return str(label) if isinstance(label, str) else f"a{'n' if label == 8 else ''} {label}"
 
 
@@ -183,13 +182,13 @@ def _label(visit: visitor.Visit, drawing: Drawing, start_over: Callable[[], None
     else:
         visit.unsent = others
         start_over()
-        visit.thanks = f"Thank you! Stored as {label_buttons.as_text(label)}."
+        visit.thanks = f"Thank you! Stored as {label_buttons.worded(label)}."
 
 
 def _show_unsent(visit: visitor.Visit, start_over: Callable[[], None] | None) -> None:
     if not (unsent := visit.unsent):
         return
-    said = ", ".join(f"“{label_buttons.as_text(each.label)}”" for each in unsent)
+    said = ", ".join(f"“{label_buttons.worded(each.label)}”" for each in unsent)
     what = f"Your correction {said} is" if len(unsent) == 1 else f"Your corrections {said} are"
     waits = "it waits" if len(unsent) == 1 else "they wait"
     with st.container(horizontal=True, vertical_alignment="center", key="unsent"):
@@ -216,7 +215,7 @@ def _send_again(visit: visitor.Visit, start_over: Callable[[], None] | None) -> 
     visit.unsent = visit.unsent[len(sent) :]
     if not sent:
         return
-    thanks = f"Thank you! Stored as {', '.join(label_buttons.as_text(each.label) for each in sent)}."
+    thanks = f"Thank you! Stored as {', '.join(label_buttons.worded(each.label) for each in sent)}."
     found = visit.recognition
     is_of_it = found is not None and found.drawing.id in {each.drawing.id for each in sent}
     if start_over is not None and is_of_it:

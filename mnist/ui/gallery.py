@@ -64,7 +64,7 @@ def described(drawing: Drawing) -> str:
 
 
 def truth_of(drawing: Drawing) -> str:
-    return escape(label_buttons.as_text(drawing.truth))
+    return escape(label_buttons.worded(drawing.truth))
 
 
 def how_sure(drawing: Drawing) -> str:

@@ -12,12 +12,12 @@ from mnist.drawing import BadLabel, parse_label
 from mnist.store.administration import MANY
 from mnist.ui.session_state import memory
 
-NOT_A_DIGIT = "not a digit"
+NON_DIGIT_TEXT = "not a digit"
 _KEY = "labels"
 
 
 @dataclass(slots=True)
-class _Asked:
+class _Answered:
     is_answered: bool = False
 
 
@@ -27,8 +27,8 @@ def ask(question: str, label: Callable[..., None], *facts: Any) -> None:
     The choice is 0–9, or None for "not a digit".
     """
     # Not a button each: every element is a message of its own, at every stroke.
-    choices = (*map(str, range(10)), NOT_A_DIGIT)
-    asked = memory(_Asked)
+    choices = (*map(str, range(10)), NON_DIGIT_TEXT)
+    asked = memory(_Answered)
     if asked.is_answered:
         st.session_state[_KEY] = None  # what a picture is can be said again, and the next picture is another one
         asked.is_answered = False
@@ -47,9 +47,9 @@ def take_number(typed: str, label: Callable[..., None], *facts: Any) -> None:
         st.rerun()
 
 
-def as_text(label: int | str | None) -> str:
+def worded(label: int | str | None) -> str:
     """How a label reads in a sentence."""
-    return NOT_A_DIGIT if label is None else str(label)
+    return NON_DIGIT_TEXT if label is None else str(label)
 
 
 def how_many(number: int) -> str:
@@ -57,7 +57,7 @@ def how_many(number: int) -> str:
     return f"{number:,}{' or more' if number == MANY else ''}"
 
 
-def _chosen(asked: _Asked, label: Callable[..., None], *facts: Any) -> None:
+def _chosen(asked: _Answered, label: Callable[..., None], *facts: Any) -> None:
     choice = st.session_state.to_dict()[_KEY]  # not st.session_state[_KEY], which another event can cut short
     asked.is_answered = True
-    label(*facts, None if choice == NOT_A_DIGIT else int(choice))
+    label(*facts, None if choice == NON_DIGIT_TEXT else int(choice))

@@ -30,7 +30,9 @@ from tests.support.server import running_app
 def classifier() -> Classifier:
     """Never trained: these tests are about the way to the network and back, not about what it says."""
     torch.manual_seed(3)
-    return Classifier(DigitNetwork(), Calibration(temperature=1.0, not_a_digit=1e9, unsure=0.0), version=3)
+    return Classifier(
+        DigitNetwork(), Calibration(temperature=1.0, non_digit_threshold=1e9, unsure_threshold=0.0), version=3
+    )
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mnist.model.calibration import Calibration, calibrate, outlier_score
+from mnist.model.calibration import Calibration, calibrate, non_digit_score
 from mnist.training.evaluation import area_under_roc, calibration_error
 
 
@@ -29,7 +29,7 @@ def test_the_temperature_is_found_and_makes_confidence_true(temperature):
 def test_overconfidence_shows_in_the_calibration_error():
     logits, labels = drawn_from(2.5)
 
-    raw = Calibration(temperature=1.0, not_a_digit=0.0, unsure=0.5).probabilities(logits)
+    raw = Calibration(temperature=1.0, non_digit_threshold=0.0, unsure_threshold=0.5).probabilities(logits)
 
     assert calibration_error(raw, labels) > 0.1
 
@@ -40,17 +40,17 @@ def test_few_digits_lie_above_the_refusal_threshold():
 
     calibration = calibrate(logits, labels)
 
-    assert 0 < (outlier_score(logits) >= calibration.not_a_digit).double().mean().item() < 0.01
+    assert 0 < (non_digit_score(logits) >= calibration.non_digit_threshold).double().mean().item() < 0.01
 
 
 def test_one_drawing_is_read_as_many_are():
-    calibration = Calibration(temperature=1.7, not_a_digit=0.0, unsure=0.5)
+    calibration = Calibration(temperature=1.7, non_digit_threshold=0.0, unsure_threshold=0.5)
     logits = torch.randn(50, 11, generator=torch.Generator().manual_seed(3)) * 30
 
     rows = [calibration.read(row) for row in logits.tolist()]
 
     assert torch.allclose(torch.tensor([odds for odds, _ in rows]).double(), calibration.probabilities(logits))
-    assert torch.allclose(torch.tensor([score for _, score in rows]), outlier_score(logits), atol=1e-4)
+    assert torch.allclose(torch.tensor([score for _, score in rows]), non_digit_score(logits), atol=1e-4)
 
 
 def test_the_outlier_score_is_the_log_odds_of_the_eleventh_class():
@@ -58,7 +58,7 @@ def test_the_outlier_score_is_the_log_odds_of_the_eleventh_class():
 
     share = torch.softmax(logits, dim=1)[:, 10]
 
-    assert torch.allclose(outlier_score(logits), torch.log(share / (1 - share)), atol=1e-5)
+    assert torch.allclose(non_digit_score(logits), torch.log(share / (1 - share)), atol=1e-5)
 
 
 def test_area_under_the_curve():

@@ -14,10 +14,10 @@ from mnist.model.calibration import Calibration
 from mnist.model.classifier import Classifier, Prediction, freeze, too_wide
 from mnist.model.network import DigitNetwork, as_input, parameter_count
 from mnist.model.weights_file import SHIPPED_WEIGHTS, UnusableWeights, read_weights, write_weights
-from mnist.training.handwriting.non_digits import held_out_kinds, outliers
+from mnist.training.handwriting.non_digits import held_out_kinds, non_digits
 from mnist.training.handwriting.strokes import digits, held_out_styles, training_styles
 
-PLAIN = Calibration(temperature=1.0, not_a_digit=0.0, unsure=0.8)
+PLAIN = Calibration(temperature=1.0, non_digit_threshold=0.0, unsure_threshold=0.8)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_it_reads_digits_drawn_in_styles_it_was_never_trained_on(shipped):
 
 
 def test_it_refuses_what_is_no_digit_of_kinds_it_was_never_trained_on(shipped):
-    drawn = outliers(500, seed=902, kinds=held_out_kinds())
+    drawn = non_digits(500, seed=902, kinds=held_out_kinds())
 
     verdicts = [prediction.verdict for prediction in shipped.predict(drawn.frames.numpy())]
 
@@ -108,17 +108,17 @@ def test_digit_confidence_and_candidates():
     assert make({7: 0.98, 1: 0.02}, "digit").confidence == 0.98
 
 
-def test_a_confidence_below_the_threshold_is_unsure_and_a_high_outlier_score_is_refused():
+def test_a_confidence_below_the_threshold_is_unsure_and_a_high_non_digit_score_is_refused():
     network = DigitNetwork((4, 6, 8))
     torch.nn.init.zeros_(network.layers.head.weight)
     blank_looking = np.zeros((1, 28, 28), np.uint8)
 
-    def verdict(digit_logit: float, outlier_logit: float) -> str:
+    def verdict(digit_logit: float, non_digit_logit: float) -> str:
         with torch.no_grad():
             network.layers.head.bias.fill_(-10)
             network.layers.head.bias[3] = digit_logit
             network.layers.head.bias[4] = 0
-            network.layers.head.bias[10] = outlier_logit
+            network.layers.head.bias[10] = non_digit_logit
         return Classifier(network, PLAIN, 1).predict(blank_looking)[0].verdict
 
     assert verdict(5, -5) == "digit"
@@ -129,16 +129,18 @@ def test_a_confidence_below_the_threshold_is_unsure_and_a_high_outlier_score_is_
 def test_only_what_is_unsure_is_looked_at_again(monkeypatch):
     frames = np.random.default_rng(7).integers(0, 120, (40, 28, 28), dtype=np.uint8)
     network, _ = read_weights(small_weights())
-    once = [answer.probabilities for answer in Classifier(network, replace(PLAIN, unsure=0.0), 1).predict(frames)]
+    once = [
+        answer.probabilities for answer in Classifier(network, replace(PLAIN, unsure_threshold=0.0), 1).predict(frames)
+    ]
     limit = sorted(max(each) for each in once)[20]
     asked = []
 
-    def look_again(network, seen, logits):
+    def tta_logits(network, seen, logits):
         asked.append(len(seen))
         return torch.eye(11)[torch.full((len(seen),), 3)] * 100
 
-    monkeypatch.setattr("mnist.model.classifier.look_again", look_again)
-    answers = Classifier(network, replace(PLAIN, unsure=limit), 1).predict(frames)
+    monkeypatch.setattr("mnist.model.classifier.tta_logits", tta_logits)
+    answers = Classifier(network, replace(PLAIN, unsure_threshold=limit), 1).predict(frames)
 
     was_unsure = [max(each) < limit for each in once]
     assert asked == [20]
@@ -237,7 +239,9 @@ def test_a_network_larger_than_any_of_ours_is_refused_before_it_is_read():
     network = DigitNetwork((256, 256, 256))
 
     with pytest.raises(UnusableWeights, match="bytes"):
-        read_weights(write_weights(network, Calibration(temperature=1.0, not_a_digit=5.0, unsure=0.8)))
+        read_weights(
+            write_weights(network, Calibration(temperature=1.0, non_digit_threshold=5.0, unsure_threshold=0.8))
+        )
 
 
 def test_weights_that_are_not_finite_are_refused():

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import torch
 
-from mnist.model.tta import look_again
+from mnist.model.tta import tta_logits
 
 
 class Eyes:
@@ -33,7 +33,7 @@ def slant(frame: torch.Tensor) -> float:
 def test_it_looks_at_the_frame_turned_to_both_sides_and_smaller_and_larger():
     network = Eyes(torch.zeros(4, 11))
 
-    look_again(network, bar(), torch.zeros(1, 11))
+    tta_logits(network, bar(), torch.zeros(1, 11))
 
     views = [view[0] for view in network.shown]
     assert np.allclose([slant(view) for view in views], [-8, 8, 0, 0], atol=0.5)
@@ -45,7 +45,7 @@ def test_what_it_says_is_the_mean_log_probability_of_all_looks_and_the_eleventh_
     generator = torch.Generator().manual_seed(1)
     first, others = torch.randn(2, 11, generator=generator), torch.randn(8, 11, generator=generator)
 
-    found = look_again(Eyes(others), bar().expand(2, 1, 28, 28), first)
+    found = tta_logits(Eyes(others), bar().expand(2, 1, 28, 28), first)
 
     for row in range(2):
         looks = [first[row], *(others[row + 2 * view] for view in range(4))]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from sqlalchemy import URL, create_engine, text
 
-from mnist.drawing import StorageUnavailable
+from mnist.drawing import Origin, StorageUnavailable
 from mnist.model.calibration import Calibration
 from mnist.model.classifier import Classifier
 from mnist.model.network import DigitNetwork
@@ -32,7 +32,7 @@ def weights(answer: int) -> bytes:
     with torch.no_grad():
         network.layers.head.weight.zero_()
         network.layers.head.bias.copy_(torch.eye(11)[answer] * 9)
-    return write_weights(network, Calibration(temperature=1.0, not_a_digit=5.0, unsure=0.8))
+    return write_weights(network, Calibration(temperature=1.0, non_digit_threshold=5.0, unsure_threshold=0.8))
 
 
 @pytest.fixture
@@ -192,12 +192,12 @@ def test_every_drawing_is_stored_with_the_version_that_read_it(registry, make, d
     classifier.follow(recogniser.now_serves)
     [picture] = drawings(1, 70, 7)
 
-    recogniser.recognise(picture, source="canvas", session_id="a visitor")
+    recogniser.recognise(picture, Origin("canvas", "a visitor"))
     registry.promote(weights(7), {}, parent=1, replaces=1, marks=[])
     classifier.refresh()
-    recogniser.recognise(picture, source="canvas", session_id="a visitor")
+    recogniser.recognise(picture, Origin("canvas", "a visitor"))
 
-    read = [(drawing.predicted_digit, drawing.model_version) for drawing in recogniser.recent(limit=2)]
+    read = [(drawing.predicted_digit, drawing.model_version) for drawing in recogniser.repository.recent(limit=2)]
     assert read == [(7, 2), (0, 1)]
     assert recogniser.model.version == 2
     engine.dispose()
@@ -242,7 +242,7 @@ def _saved(content: object) -> bytes:
 
 def _not_finite() -> bytes:
     network = DigitNetwork((4, 4, 4))
-    return write_weights(network, Calibration(temperature=1.0, not_a_digit=float("nan"), unsure=0.8))
+    return write_weights(network, Calibration(temperature=1.0, non_digit_threshold=float("nan"), unsure_threshold=0.8))
 
 
 def test_a_version_that_is_exchanged_while_it_is_read_never_answers_under_anothers_name(

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mnist.recognition.batching import Coalescer
+from mnist.recognition.batching import Batcher
 
 
 def test_one_caller_goes_straight_through():
@@ -16,7 +16,7 @@ def test_one_caller_goes_straight_through():
         asked.append(list(tasks))
         return [2 * task for task in tasks]
 
-    assert Coalescer(double, at_most=8)(21) == 42
+    assert Batcher(double, at_most=8)(21) == 42
     assert asked == [[21]]
 
 
@@ -29,7 +29,7 @@ def test_callers_who_come_meanwhile_share_the_next_turn_and_get_their_own_result
             may_go_on.wait(10)
         return [2 * task for task in tasks]
 
-    together = Coalescer(double, at_most=4)
+    together = Batcher(double, at_most=4)
     with ThreadPoolExecutor(10) as pool:
         first = pool.submit(together, 0)
         while not sizes:
@@ -51,7 +51,7 @@ def test_what_can_not_be_done_fails_for_its_own_caller_only():
         time.sleep(0.005)
         return [1 / task for task in tasks]
 
-    together = Coalescer(invert, at_most=8)
+    together = Batcher(invert, at_most=8)
     with ThreadPoolExecutor(8) as pool:
         calls = {number: pool.submit(together, number) for number in (1, 2, 0, 4, 5, 8)}
 
@@ -67,7 +67,7 @@ def test_many_threads_lose_and_repeat_nothing():
         done.extend(tasks)
         return list(tasks)
 
-    together = Coalescer(remember, at_most=5)
+    together = Batcher(remember, at_most=5)
     with ThreadPoolExecutor(16) as pool:
         assert list(pool.map(together, range(2_000))) == list(range(2_000))
     assert sorted(done) == list(range(2_000))

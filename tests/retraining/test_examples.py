@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mnist.retraining.examples import Claim, Lesson, hash_of, is_held_out
+from mnist.retraining.examples import ExampleSet, Lesson, hash_of, is_held_out
 from mnist.retraining.quarantine import Caps
 from mnist.retraining.run import Shipped, rehearse, retrain
 from tests.support import lessons
@@ -20,15 +20,15 @@ def database_url(sqlite_url):
     return sqlite_url
 
 
-def claimed(engine, limits=lessons.LIMITS) -> Claim:
+def claimed(engine, limits=lessons.LIMITS) -> ExampleSet:
     shipped = Shipped(lessons.shipped(), {})
-    return rehearse(engine, shipped, lessons.materials, limits, Silent())[1]
+    return rehearse(engine, shipped, lessons.replay_data, limits, Silent())[1]
 
 
-def verdicts(claim: Claim) -> dict[str, set[str | None]]:
+def verdicts(examples: ExampleSet) -> dict[str, set[str | None]]:
     """By person."""
     found = defaultdict(set)
-    for lesson in claim.lessons:
+    for lesson in examples.lessons:
         found[lesson.person].add(lesson.set_aside)
     return found
 
@@ -64,17 +64,17 @@ def test_what_is_held_out_or_practised_on_is_never_tuned_on(engine, repository, 
         seen["tuned"] = {frame.tobytes() for frame in feedback.frames.numpy()}
         return base
 
-    def blend(base, tuned, calibration, practice, *rest):
+    def choose_alpha(base, tuned, calibration, practice, *rest):
         seen["practice"] = {frame.tobytes() for frame in practice.frames.numpy()}
-        return base, 0.0, calibration
+        return base, calibration, 0.0
 
     monkeypatch.setattr("mnist.retraining.run.tune", tune)
-    monkeypatch.setattr("mnist.retraining.run.blend", blend)
-    claim = claimed(engine)
-    held_out = {frame.tobytes() for frame in claim.take(claim.held_out).frames.numpy()}
+    monkeypatch.setattr("mnist.retraining.run.choose_alpha", choose_alpha)
+    examples = claimed(engine)
+    held_out = {frame.tobytes() for frame in examples.take(examples.held_out).frames.numpy()}
 
     retrain(
-        engine, Shipped(lessons.shipped(), {}), lessons.materials, lessons.LIMITS, Silent()
+        engine, Shipped(lessons.shipped(), {}), lessons.replay_data, lessons.LIMITS, Silent()
     )  # candidate and base are one and the same: rejected
 
     assert held_out
@@ -82,7 +82,7 @@ def test_what_is_held_out_or_practised_on_is_never_tuned_on(engine, repository, 
     assert seen["tuned"]
     assert not held_out & (seen["tuned"] | seen["practice"])
     assert not seen["practice"] & seen["tuned"]
-    assert len(seen["practice"] | seen["tuned"]) == len(claim.learned)
+    assert len(seen["practice"] | seen["tuned"]) == len(examples.learned)
 
 
 def test_wrong_labels_do_not_sit_in_the_exam(engine, repository):
@@ -90,10 +90,10 @@ def test_wrong_labels_do_not_sit_in_the_exam(engine, repository):
     give(repository, wrong, lessons.wrong_labels(wrong), [OF_THE_EXAM] * 10)
     give(repository, drawings(5, 45, 1), [1] * 5, [OF_THE_EXAM] * 5)
 
-    claim = claimed(engine)
+    examples = claimed(engine)
 
-    assert [lesson.set_aside for lesson in claim.lessons[:10]] == ["disputed"] * 10
-    assert claim.lessons[-1].set_aside == "held_out"
+    assert [lesson.set_aside for lesson in examples.lessons[:10]] == ["disputed"] * 10
+    assert examples.lessons[-1].set_aside == "held_out"
 
 
 def test_the_caps_of_the_settings_hold(engine, repository):
@@ -102,7 +102,7 @@ def test_the_caps_of_the_settings_hold(engine, repository):
     limits = replace(lessons.LIMITS, caps=Caps(per_session=3, per_label=5))
 
     rehearsed = claimed(engine, limits)
-    run = retrain(engine, Shipped(lessons.shipped(), {}), lessons.materials, limits, Silent(), lessons.RECIPE)
+    run = retrain(engine, Shipped(lessons.shipped(), {}), lessons.replay_data, limits, Silent(), lessons.RECIPE)
 
     assert verdicts(rehearsed)["eager"] == {None, "session_cap"}
     assert rehearsed.counts(0)["set_aside"]["session_cap"] == run.set_aside["session_cap"] == 5
@@ -120,7 +120,7 @@ def test_a_number_of_which_one_digit_is_disputed_is_disputed_whatever_else_is_wr
     engine, repository, monkeypatch, found
 ):
     give(repository, [lessons.side_by_side(*drawings(1, 47, 0), *drawings(1, 48, 1))], ["01"], ["a visitor"])
-    monkeypatch.setattr("mnist.retraining.quarantine.judge", lambda *_: list(found))
+    monkeypatch.setattr("mnist.retraining.quarantine.filter_labels", lambda *_: list(found))
 
     assert [lesson.set_aside for lesson in claimed(engine).lessons] == ["disputed"] * 2
 
@@ -130,8 +130,8 @@ def test_a_number_of_which_one_digit_is_disputed_is_disputed_whatever_else_is_wr
 ])  # fmt: skip
 def test_what_a_person_decided_is_not_written_over(was, reviewed, written):
     judged = Lesson(uuid.UUID(int=1), 0, "a visitor", 7, "7", lessons.NOON, 2, True, was, reviewed, "session_cap")
-    claim = Claim([judged], lessons.frames([], 0))
+    examples = ExampleSet([judged], lessons.frames([], 0))
 
-    marks, new = claim.marks({2})
+    marks, new = examples.marks({2})
 
     assert (len(marks), new) == (written, 0)

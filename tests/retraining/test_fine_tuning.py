@@ -6,13 +6,20 @@ import pytest
 import torch
 from torch import nn
 
-from mnist.retraining.fine_tuning import TuningRecipe, balance, blend, interpolate, recalibrate, tune
+from mnist.retraining.fine_tuning import (
+    FineTuningHyperparameters,
+    balance,
+    choose_alpha,
+    interpolate,
+    recalibrate,
+    tune,
+)
 from mnist.retraining.gate import read_right
-from mnist.retraining.replay_data import gather
+from mnist.retraining.replay_data import load_replay_data
 from mnist.training.datasets import Labelled
 from mnist.training.evaluation import expected_accuracy, features_of, logits_of
 from tests.support import lessons
-from tests.support.lessons import CALIBRATION, RECIPE, base, frames, materials, sevens
+from tests.support.lessons import CALIBRATION, RECIPE, base, frames, replay_data, sevens
 
 
 def accuracy(network, images: Labelled) -> float:
@@ -21,7 +28,7 @@ def accuracy(network, images: Labelled) -> float:
 
 @pytest.fixture(scope="module")
 def tuned():
-    return tune(base(), frames(sevens(40), 7), materials(), RECIPE, seed=0)
+    return tune(base(), frames(sevens(40), 7), replay_data(), RECIPE, seed=0)
 
 
 def test_it_learns_what_people_drew_and_keeps_what_it_knew(tuned):
@@ -29,14 +36,20 @@ def test_it_learns_what_people_drew_and_keeps_what_it_knew(tuned):
 
     assert accuracy(base(), unseen) < 0.2
     assert accuracy(tuned, unseen) > 0.7
-    assert accuracy(tuned, materials().mnist_validation) > accuracy(base(), materials().mnist_validation) - 0.15
+    assert accuracy(tuned, replay_data().mnist_validation) > accuracy(base(), replay_data().mnist_validation) - 0.15
 
 
 def test_what_the_base_says_of_what_it_knew_is_held_on_to_also_of_unlikely_digits():
-    def strayed(softness: float) -> float:
+    def strayed(distillation_temperature: float) -> float:
         """How far, on average, the differences between its ten answers have moved on images that it knew."""
-        network = tune(base(), frames(sevens(40), 7), materials(), replace(RECIPE, softness=softness), seed=0)
-        before, after = (logits_of(each, materials().mnist_validation.frames)[:, :10] for each in (base(), network))
+        network = tune(
+            base(),
+            frames(sevens(40), 7),
+            replay_data(),
+            replace(RECIPE, distillation_temperature=distillation_temperature),
+            seed=0,
+        )
+        before, after = (logits_of(each, replay_data().mnist_validation.frames)[:, :10] for each in (base(), network))
         moved = (after - after.mean(dim=1, keepdim=True)) - (before - before.mean(dim=1, keepdim=True))
         return moved.abs().mean().item()
 
@@ -45,7 +58,7 @@ def test_what_the_base_says_of_what_it_knew_is_held_on_to_also_of_unlikely_digit
 
 def test_batch_norm_stays_as_it_is_and_the_base_too(tuned):
     before = {name: tensor.clone() for name, tensor in base().state_dict().items()}
-    tune(base(), frames(sevens(10), 7), materials(), RECIPE, seed=1)
+    tune(base(), frames(sevens(10), 7), replay_data(), RECIPE, seed=1)
 
     norms = [name for name, module in base().named_modules() if isinstance(module, nn.BatchNorm2d)]
     for name, tensor in base().state_dict().items():
@@ -56,17 +69,26 @@ def test_batch_norm_stays_as_it_is_and_the_base_too(tuned):
 
 
 def test_the_seed_decides_the_weights(tuned):
-    again = tune(base(), frames(sevens(40), 7), materials(), RECIPE, seed=0)
+    again = tune(base(), frames(sevens(40), 7), replay_data(), RECIPE, seed=0)
 
     assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in tuned.state_dict().items())
 
 
 def test_few_labels_are_not_repeated_without_end_and_many_are_all_seen():
     steps = []
-    recipe = TuningRecipe(batch=16, feedback_share=0.375, rounds=2, fewest_steps=3, most_steps=5, shares=(1.0,))
+    hp = FineTuningHyperparameters(
+        batch=16, feedback_share=0.375, rounds=2, fewest_steps=3, most_steps=5, alphas=(1.0,)
+    )
     for count in (1, 12, 40):
         done = []
-        tune(base(), frames(sevens(40)[:count], 7), materials(), recipe, 0, lambda step, of, done=done: done.append(of))
+        tune(
+            base(),
+            frames(sevens(40)[:count], 7),
+            replay_data(),
+            hp,
+            0,
+            lambda step, of, done=done: done.append(of),
+        )
         steps.append(done[-1])
 
     assert steps == [3, 4, 7]
@@ -81,7 +103,7 @@ def test_interpolation_goes_from_one_end_to_the_other(tuned):
     assert torch.allclose(interpolate(base(), tuned, 0.5).state_dict()[name], (ends[0] + ends[1]) / 2)
 
 
-def test_practice_drawings_choose_the_mix(monkeypatch):
+def test_peoples_drawings_that_were_not_tuned_on_choose_alpha(monkeypatch):
     lessons.widen(monkeypatch)
     learned = interpolate(base(), base(), 0.0)
     with torch.no_grad():
@@ -89,7 +111,9 @@ def test_practice_drawings_choose_the_mix(monkeypatch):
 
     def chosen(digit: int) -> float:
         practice = frames(sevens(20), 7) if digit == 7 else frames(lessons.drawings(20, 60, digit), digit)
-        return blend(base(), learned, CALIBRATION, practice, materials(), TuningRecipe(shares=(0.0, 1.0)))[1]
+        return choose_alpha(
+            base(), learned, CALIBRATION, practice, replay_data(), FineTuningHyperparameters(alphas=(0.0, 1.0))
+        )[2]
 
     assert (chosen(7), chosen(0)) == (1.0, 0.0)
 
@@ -99,12 +123,17 @@ def test_a_mix_that_forgets_is_not_chosen():
     with torch.no_grad():
         forgetful.layers.head.bias.copy_(torch.eye(11)[7] * 50)  # says 7 to everything
 
-    network, share, _ = blend(
-        base(), forgetful, CALIBRATION, frames(sevens(20), 7), materials(), TuningRecipe(shares=(0.0, 1.0))
+    network, _, alpha = choose_alpha(
+        base(),
+        forgetful,
+        CALIBRATION,
+        frames(sevens(20), 7),
+        replay_data(),
+        FineTuningHyperparameters(alphas=(0.0, 1.0)),
     )
 
-    assert share == 0.0
-    assert accuracy(network, materials().mnist_validation) == accuracy(base(), materials().mnist_validation)
+    assert alpha == 0.0
+    assert accuracy(network, replay_data().mnist_validation) == accuracy(base(), replay_data().mnist_validation)
 
 
 def test_a_mix_that_expects_to_misread_more_of_what_it_knew_is_not_chosen(monkeypatch):
@@ -115,7 +144,9 @@ def test_a_mix_that_expects_to_misread_more_of_what_it_knew_is_not_chosen(monkey
 
     def chosen() -> float:
         practice = frames(lessons.drawings(20, 60, 0), 0)
-        return blend(base(), slipping, CALIBRATION, practice, materials(), TuningRecipe(shares=(0.0, 1.0)))[1]
+        return choose_alpha(
+            base(), slipping, CALIBRATION, practice, replay_data(), FineTuningHyperparameters(alphas=(0.0, 1.0))
+        )[2]
 
     assert chosen() == 1.0
     monkeypatch.setattr("mnist.retraining.fine_tuning.EXPECTED_TOLERANCE", 0.0005)
@@ -129,17 +160,19 @@ def test_expected_accuracy_is_the_mean_chance_of_the_right_digit():
     assert expected_accuracy(replace(CALIBRATION, temperature=2.0), logits, torch.tensor([3, 5])) == pytest.approx(0.3)
 
 
-def test_without_practice_only_a_part_of_the_way_is_gone():
-    _, share, _ = blend(base(), base(), CALIBRATION, frames([], 7), materials(), TuningRecipe(shares=(0.2, 0.3, 1.0)))
+def test_without_validation_drawings_only_a_part_of_the_way_is_gone():
+    _, _, alpha = choose_alpha(
+        base(), base(), CALIBRATION, frames([], 7), replay_data(), FineTuningHyperparameters(alphas=(0.2, 0.3, 1.0))
+    )
 
-    assert share == 0.3
+    assert alpha == 0.3
 
 
 def test_as_many_digits_are_refused_after_recalibration_as_before():
     torch.manual_seed(1)
     before = torch.randn(4_000, 11)
     labels = before[:, :10].argmax(1)
-    calibration = type(CALIBRATION)(temperature=1.0, not_a_digit=0.0, unsure=0.8)
+    calibration = type(CALIBRATION)(temperature=1.0, non_digit_threshold=0.0, unsure_threshold=0.8)
     after = before.clone()
     after[:, 10] += 2.0
 
@@ -148,8 +181,8 @@ def test_as_many_digits_are_refused_after_recalibration_as_before():
     def refused(logits, threshold):
         return (logits[:, 10] - torch.logsumexp(logits[:, :10], 1) >= threshold).double().mean().item()
 
-    assert refused(after, calibration.not_a_digit) > refused(before, 0.0) + 0.02
-    assert refused(after, moved.not_a_digit) == pytest.approx(refused(before, 0.0), abs=0.002)
+    assert refused(after, calibration.non_digit_threshold) > refused(before, 0.0) + 0.02
+    assert refused(after, moved.non_digit_threshold) == pytest.approx(refused(before, 0.0), abs=0.002)
 
 
 def test_a_rare_digit_is_drawn_more_often_than_its_share():
@@ -160,7 +193,7 @@ def test_a_rare_digit_is_drawn_more_often_than_its_share():
 
 
 def test_features_have_unit_length():
-    features = features_of(base(), materials().mnist.frames[:7])
+    features = features_of(base(), replay_data().mnist.frames[:7])
 
     assert features.shape[0] == 7
     assert torch.allclose(features.norm(dim=1), torch.ones(7))
@@ -170,9 +203,9 @@ def test_what_is_held_back_from_training_is_not_replayed(monkeypatch, tmp_path):
     marked = Labelled(torch.zeros(5_200, 28, 28, dtype=torch.uint8), torch.arange(5_200))
     monkeypatch.setattr("mnist.retraining.replay_data.load_mnist", lambda folder, train: marked)
 
-    gathered = gather(tmp_path, mnist=150, drawings=40)
+    gathered = load_replay_data(tmp_path, mnist=150, drawings=40)
 
     assert len(gathered.mnist) == 150
     assert not set(gathered.mnist.labels.tolist()) & set(gathered.mnist_validation.labels.tolist())
-    assert [len(gathered.strokes), len(gathered.outliers), len(gathered.strokes_validation)] == [16, 8, 12]
+    assert [len(gathered.strokes), len(gathered.non_digits), len(gathered.strokes_validation)] == [16, 8, 12]
     assert not torch.equal(gathered.strokes.frames[:12], gathered.strokes_validation.frames)

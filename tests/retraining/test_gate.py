@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from mnist.model.calibration import Calibration
-from mnist.retraining.gate import Sheet, as_text, chance_of, examine, objections
-from mnist.retraining.replay_data import Materials
+from mnist.retraining.gate import Evaluation, chance_of, compared, evaluate, failures
+from mnist.retraining.replay_data import ReplayData
 from mnist.training.datasets import Labelled
 from tests.support import lessons
 
-BASE = Sheet(
+BASE = Evaluation(
     mnist=0.997,
     classes=(0.997,) * 10,
     strokes=0.98,
@@ -22,7 +22,7 @@ BASE = Sheet(
 )
 
 
-def with_held_out(lost: int, won: int, of: int = 100) -> Sheet:
+def with_held_out(lost: int, won: int, of: int = 100) -> Evaluation:
     """As BASE on `of` held-out labels, of which a tenth are misread, except that `lost` and `won` answers changed."""
     right = torch.tensor([True] * (of - of // 10) + [False] * (of // 10))
     right[:lost] = False
@@ -31,13 +31,13 @@ def with_held_out(lost: int, won: int, of: int = 100) -> Sheet:
 
 
 def test_what_changes_nothing_may_be_served():
-    assert objections(BASE, BASE, BASE) == []
+    assert failures(BASE, BASE, BASE) == []
 
 
 def test_a_better_one_may_be_served():
     better = replace(with_held_out(lost=1, won=8), mnist=0.998, calibration_error=0.002, caught=0.95)
 
-    assert objections(BASE, BASE, better) == []
+    assert failures(BASE, BASE, better) == []
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_better_one_may_be_served():
     ],
 )
 def test_a_loss_beyond_its_tolerance_is_named(change, name):
-    [said] = objections(BASE, BASE, replace(BASE, **change))
+    [said] = failures(BASE, BASE, replace(BASE, **change))
 
     assert name in said
 
@@ -67,7 +67,7 @@ def test_a_loss_beyond_its_tolerance_is_named(change, name):
     ],
 )
 def test_a_loss_within_its_tolerance_passes(change):
-    assert objections(BASE, BASE, replace(BASE, **change)) == []
+    assert failures(BASE, BASE, replace(BASE, **change)) == []
 
 
 @pytest.mark.parametrize(
@@ -83,37 +83,37 @@ def test_a_loss_within_its_tolerance_passes(change):
 def test_small_losses_do_not_add_up_because_the_base_is_compared_too(slipped, further):
     slipped, further = replace(BASE, **slipped), replace(BASE, **further)
 
-    assert objections(BASE, BASE, slipped) == []
-    assert objections(slipped, slipped, further) == []
-    assert objections(BASE, slipped, further)
-    assert objections(slipped, BASE, further)
+    assert failures(BASE, BASE, slipped) == []
+    assert failures(slipped, slipped, further) == []
+    assert failures(BASE, slipped, further)
+    assert failures(slipped, BASE, further)
 
 
 def test_held_out_feedback_is_compared_with_the_version_that_serves():
     learned = with_held_out(lost=0, won=8)
 
-    assert objections(BASE, learned, BASE)
-    assert objections(learned, BASE, BASE) == []
+    assert failures(BASE, learned, BASE)
+    assert failures(learned, BASE, BASE) == []
 
 
 @pytest.mark.parametrize(
     ("lost", "won", "may"), [(0, 0, True), (1, 0, True), (3, 0, False), (5, 5, True), (9, 2, False)]
 )
 def test_with_enough_held_out_feedback_the_paired_test_decides(lost, won, may):
-    assert (objections(BASE, BASE, with_held_out(lost, won)) == []) == may
+    assert (failures(BASE, BASE, with_held_out(lost, won)) == []) == may
 
 
 @pytest.mark.parametrize(("lost", "won", "may"), [(0, 0, True), (1, 0, False), (1, 1, True), (0, 1, True)])
 def test_with_little_held_out_feedback_no_more_may_be_misread(lost, won, may):
     active = with_held_out(0, 0, of=90)
 
-    assert (objections(active, active, with_held_out(lost, won, of=90)) == []) == may
+    assert (failures(active, active, with_held_out(lost, won, of=90)) == []) == may
 
 
 def test_without_held_out_feedback_the_rest_decides():
     none = replace(BASE, held_out_right=torch.zeros(0, dtype=torch.bool))
 
-    assert objections(none, none, none) == []
+    assert failures(none, none, none) == []
     assert none.user_drawn is None
 
 
@@ -126,13 +126,13 @@ def test_the_paired_test_is_exact():
 def test_a_person_reads_what_was_gained_and_lost():
     before, after = BASE.as_metrics(), replace(BASE, mnist=0.9969).as_metrics()
 
-    assert as_text(before, after) == "user-drawn 90.0 → 90.0 %, MNIST 99.70 → 99.69 %"
+    assert compared(before, after) == "user-drawn 90.0 → 90.0 %, MNIST 99.70 → 99.69 %"
 
 
 def test_an_exam_scores_a_real_network():
-    materials = lessons.materials()
+    replay_data = lessons.replay_data()
     network = lessons.base()
-    sheet = examine(network, lessons.CALIBRATION, materials, lessons.frames(lessons.sevens(10), 7))
+    sheet = evaluate(network, lessons.CALIBRATION, replay_data, lessons.frames(lessons.sevens(10), 7))
 
     assert sheet.mnist > 0.8
     assert len(sheet.classes) == 10
@@ -157,10 +157,13 @@ def test_refusals_and_calibration_are_of_mnist_and_strokes_together_and_catches_
     monkeypatch.setattr("mnist.retraining.gate.logits_of", answered)
     mnist, strokes = shown(-3, 5, -3, -3, labels=(0, 0, 0, 7)), shown(5, -3, 5, -3, labels=(0, 0, 3, 3))
     none = shown()
-    materials = Materials(none, none, none, mnist, strokes, shown(6, -1, 5, 6, 3))
+    replay_data = ReplayData(none, none, none, mnist, strokes, shown(6, -1, 5, 6, 3))
 
-    sheet = examine(
-        None, Calibration(temperature=1.0, not_a_digit=4.0, unsure=0.8), materials, shown(0, 0, labels=(0, 1))
+    sheet = evaluate(
+        None,
+        Calibration(temperature=1.0, non_digit_threshold=4.0, unsure_threshold=0.8),
+        replay_data,
+        shown(0, 0, labels=(0, 1)),
     )
 
     assert (sheet.mnist, sheet.strokes, sheet.user_drawn) == (0.75, 0.5, 0.5)

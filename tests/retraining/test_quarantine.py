@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mnist.retraining.gate import read_right
-from mnist.retraining.quarantine import Caps, judge
+from mnist.retraining.quarantine import Caps, filter_labels
 from mnist.training.datasets import Labelled
 from mnist.training.evaluation import logits_of
 from tests.support import lessons
@@ -19,7 +19,7 @@ CAPS = Caps(per_session=100, per_label=100)
 
 
 def verdicts(given: Labelled, people: list[str], caps: Caps = CAPS) -> list[str | None]:
-    return judge(given, people, lessons.base(), lessons.materials().mnist, caps)
+    return filter_labels(given, people, lessons.base(), lessons.replay_data().mnist, caps)
 
 
 def together(*parts: Labelled) -> Labelled:
@@ -61,10 +61,10 @@ def test_a_correction_that_nobody_shares_is_quarantined():
 
 
 def test_a_correction_that_known_images_bear_out_needs_nobodys_support():
-    one, known = doubtful_seven(), together(lessons.materials().mnist, frames(sevens(60, seed=6), 7))
+    one, known = doubtful_seven(), together(lessons.replay_data().mnist, frames(sevens(60, seed=6), 7))
 
-    assert judge(one, ["a visitor"], lessons.base(), lessons.materials().mnist, CAPS) == ["disputed"]
-    assert judge(one, ["a visitor"], lessons.base(), known, CAPS) == [None]
+    assert filter_labels(one, ["a visitor"], lessons.base(), lessons.replay_data().mnist, CAPS) == ["disputed"]
+    assert filter_labels(one, ["a visitor"], lessons.base(), known, CAPS) == [None]
 
 
 def test_a_label_that_repeats_the_networks_mistake_is_quarantined_where_the_others_correct_it():
@@ -264,7 +264,7 @@ def made_up(monkeypatch):
     monkeypatch.setattr("mnist.retraining.quarantine.logits_of", answered)
     monkeypatch.setattr("mnist.retraining.quarantine.features_of", side_by_side)
     known = told([(9, 0.99)] * 10)
-    return lambda given, people: judge(given, people, None, known, CAPS)
+    return lambda given, people: filter_labels(given, people, None, known, CAPS)
 
 
 @pytest.mark.parametrize(("belief", "verdict"), [(0.96, "disputed"), (0.98, None)])

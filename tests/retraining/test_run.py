@@ -39,9 +39,9 @@ class House:
         self.labels = Labels(self.engine)
         self.shipped = Shipped(lessons.shipped(), {})
 
-    def run(self, tell=None, gather=lessons.materials):
+    def run(self, tell=None, load_replay_data=lessons.replay_data):
         tell = tell or Silent()
-        return retrain(self.engine, self.shipped, gather, lessons.LIMITS, tell, lessons.RECIPE)
+        return retrain(self.engine, self.shipped, load_replay_data, lessons.LIMITS, tell, lessons.RECIPE)
 
     def active(self):
         return self.registry.active().version
@@ -99,10 +99,10 @@ def test_there_is_nothing_to_do_with_few_labels_or_none_and_mnist_is_not_asked_f
     def no_mnist():
         raise AssertionError("MNIST was loaded for nothing")
 
-    assert house.run(gather=no_mnist).outcome == "nothing_to_do"
+    assert house.run(load_replay_data=no_mnist).outcome == "nothing_to_do"
     give(house.repository, sevens(4), [7] * 4, visitors(4))
 
-    outcome = house.run(gather=no_mnist)
+    outcome = house.run(load_replay_data=no_mnist)
 
     assert (outcome.outcome, house.active()) == ("nothing_to_do", 1)
     assert "4 new labels" in outcome.summary
@@ -143,7 +143,7 @@ def test_only_wrong_labels_change_nothing_but_their_mark(house):
 def test_a_rejected_candidates_labels_are_learned_by_the_next_version(sqlite_house, monkeypatch):
     give(sqlite_house.repository, sevens(40), [7] * 40, visitors(40))
     with monkeypatch.context() as patch:
-        patch.setattr("mnist.retraining.gate.objections", lambda *sheets: ["MNIST falls"])
+        patch.setattr("mnist.retraining.gate.failures", lambda *sheets: ["MNIST falls"])
         assert sqlite_house.run().outcome == "rejected"
     give(sqlite_house.repository, sevens(20, seed=8), [7] * 20, visitors(20))
 
@@ -184,12 +184,12 @@ def test_a_persons_review_goes_above_the_programs_doubt(sqlite_house):
     assert {why for _, _, why in sqlite_house.standing()} == {"disputed"}
 
     sqlite_house.labels.review(odd, accept=True)
-    _, claim = rehearse(sqlite_house.engine, sqlite_house.shipped, lessons.materials, lessons.LIMITS, Silent())
+    _, examples = rehearse(sqlite_house.engine, sqlite_house.shipped, lessons.replay_data, lessons.LIMITS, Silent())
 
-    standing = {lesson.id: lesson.set_aside for lesson in claim.lessons}
+    standing = {lesson.id: lesson.set_aside for lesson in examples.lessons}
     assert standing[odd] is None
     assert {standing[each] for each in ids[1:]} == {"disputed"}
-    marks, new = claim.marks({1})
+    marks, new = examples.marks({1})
     assert ([mark.id for mark in marks], new) == ([odd], 1)
 
 
@@ -209,11 +209,11 @@ def test_a_label_that_an_administrator_changed_is_learned_once_and_waits_no_long
     [after] = [each for each in house.labels.read(100) if each.id == anew]
     assert (after.is_processed, after.processed_by, after.set_aside) == (True, outcome.version, None)
     assert (after.true_label, after.reviewed, house.labels.waiting()) == (1, True, 0)
-    _, claim = rehearse(house.engine, house.shipped, lessons.materials, lessons.LIMITS, Silent())
-    assert anew in {claim.lessons[row].id for row in claim.learned}
+    _, examples = rehearse(house.engine, house.shipped, lessons.replay_data, lessons.LIMITS, Silent())
+    assert anew in {examples.lessons[row].id for row in examples.learned}
     served = {version.version for version in house.registry.versions() if version.status != "rejected"}
     if outcome.outcome == "promoted":
-        assert claim.marks(served) == ([], 0)
+        assert examples.marks(served) == ([], 0)
 
 
 def test_blank_pictures_and_what_is_no_digit_are_left_out(sqlite_house):
@@ -255,23 +255,25 @@ def test_a_number_is_believed_as_a_whole_or_not_at_all(sqlite_house):
     ids = give(sqlite_house.repository, pairs, labels, ["vandal", "vandal", *visitors(28)])
 
     sqlite_house.registry.seed(b"an earlier release, which a run would not start from", {})
-    outcome, claim = rehearse(sqlite_house.engine, sqlite_house.shipped, lessons.materials, lessons.LIMITS, Silent())
+    outcome, examples = rehearse(
+        sqlite_house.engine, sqlite_house.shipped, lessons.replay_data, lessons.LIMITS, Silent()
+    )
 
-    standing = {lesson.id: set() for lesson in claim.lessons}
-    for lesson in claim.lessons:
+    standing = {lesson.id: set() for lesson in examples.lessons}
+    for lesson in examples.lessons:
         standing[lesson.id].add(lesson.set_aside)
     assert [standing[each] for each in ids[:4]] == [{"disputed"}, {"disputed"}, {"not_parted"}, {"not_parted"}]
     assert all(len(verdicts) == 1 for verdicts in standing.values())
-    assert claim.take(claim.learned).labels.tolist() == [0, 1] * outcome.rows
-    assert len(claim.marks({1})[0]) == 30
+    assert examples.take(examples.learned).labels.tolist() == [0, 1] * outcome.rows
+    assert len(examples.marks({1})[0]) == 30
 
 
 def test_a_rehearsal_changes_nothing(house):
     give(house.repository, sevens(20), [7] * 20, visitors(20))
 
-    outcome, claim = rehearse(house.engine, house.shipped, lessons.materials, lessons.LIMITS, Silent())
+    outcome, examples = rehearse(house.engine, house.shipped, lessons.replay_data, lessons.LIMITS, Silent())
 
-    assert (outcome.outcome, outcome.rows) == ("dry_run", len(claim.learned))
+    assert (outcome.outcome, outcome.rows) == ("dry_run", len(examples.learned))
     assert outcome.rows > 5
     assert house.registry.versions() == []
     assert set(house.standing()) == {(False, None, None)}
@@ -287,7 +289,7 @@ def test_a_second_run_is_turned_away(house):
 
 def taught(house) -> int:
     """A version that has learned sevens becomes active, without a label in the database."""
-    tuned = tune(lessons.base(), lessons.frames(sevens(40), 7), lessons.materials(), lessons.RECIPE, seed=0)
+    tuned = tune(lessons.base(), lessons.frames(sevens(40), 7), lessons.replay_data(), lessons.RECIPE, seed=0)
     return house.registry.promote(write_weights(tuned, lessons.CALIBRATION), {}, parent=1, replaces=1, marks=[])
 
 
@@ -322,7 +324,7 @@ def test_a_run_starts_from_the_base_and_is_compared_with_the_active_version(sqli
 def test_a_new_release_is_taught_everything_again_without_new_labels(sqlite_house, monkeypatch):
     give(sqlite_house.repository, sevens(40), [7] * 40, visitors(40))
     assert sqlite_house.run().version == 2
-    monkeypatch.setattr("mnist.retraining.gate.objections", lambda *sheets: [])
+    monkeypatch.setattr("mnist.retraining.gate.failures", lambda *sheets: [])
     sqlite_house.shipped = Shipped(write_weights(lessons.base(), replace(lessons.CALIBRATION, unsure=0.7)), {})
 
     outcome = sqlite_house.run()
@@ -350,7 +352,7 @@ from sqlalchemy.orm import Session
 from mnist.store.engine import connect
 from mnist.retraining.run import Shipped, retrain
 from mnist.model.network import DigitNetwork
-from tests import lessons
+from tests.support import lessons
 
 torch.set_num_threads(1)
 url, moment, weights = sys.argv[1:]
@@ -359,11 +361,11 @@ engine = connect(make_url(url))
 tell = lessons.Silent(**{moment: die})
 if moment in ("before_commit", "after_commit"):
     tell = lessons.Silent(storing=lambda: event.listen(Session, moment, die))
-drawn, others = lessons.digits(60, 1, lessons.training_styles()), lessons.outliers(20, 2, lessons.training_kinds())
-materials = lessons.Materials(drawn, drawn, others, drawn, drawn, others)
+drawn, others = lessons.digits(60, 1, lessons.training_styles()), lessons.non_digits(20, 2, lessons.training_kinds())
+replay_data = lessons.ReplayData(drawn, drawn, others, drawn, drawn, others)
 shipped = Shipped(open(weights, "rb").read(), {})
-recipe = lessons.TuningRecipe(batch=32, fewest_steps=3, most_steps=3, shares=(1.0,))
-retrain(engine, shipped, lambda: materials, lessons.LIMITS, tell, recipe)
+hp = lessons.FineTuningHyperparameters(batch=32, fewest_steps=3, most_steps=3, alphas=(1.0,))
+retrain(engine, shipped, lambda: replay_data, lessons.LIMITS, tell, hp)
 """
 
 

@@ -16,16 +16,16 @@ from mnist.model.calibration import Calibration
 from mnist.model.network import DigitNetwork
 from mnist.model.weights_file import write_weights
 from mnist.retraining import fine_tuning, gate
-from mnist.retraining.fine_tuning import TuningRecipe
+from mnist.retraining.fine_tuning import FineTuningHyperparameters
 from mnist.retraining.quarantine import Caps
-from mnist.retraining.replay_data import Materials
+from mnist.retraining.replay_data import ReplayData
 from mnist.retraining.run import Limits
 from mnist.store.drawings import Repository
 from mnist.training.augmentation import Augmentation
 from mnist.training.datasets import Labelled
 from mnist.training.evaluation import logits_of
-from mnist.training.fit import Recipe, Source, fit
-from mnist.training.handwriting.non_digits import outliers, training_kinds
+from mnist.training.fit import Hyperparameters, Source, fit
+from mnist.training.handwriting.non_digits import non_digits, training_kinds
 from mnist.training.handwriting.strokes import deform, digits, draw, training_styles, write
 from mnist.vision.image_files import decode, encode_png
 from mnist.vision.ink import BlankDrawing, find_ink
@@ -33,18 +33,24 @@ from mnist.vision.prepare import prepare
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LIMITS = Limits(min_feedback=5, caps=Caps(per_session=100, per_label=100), most_rows=10_000)
-RECIPE = TuningRecipe(
-    peak_rate=4e-3, batch=96, feedback_share=0.2, fewest_steps=80, most_steps=80, bend=0.3, shares=(1.0,)
+RECIPE = FineTuningHyperparameters(
+    peak_rate=4e-3,
+    batch=96,
+    feedback_share=0.2,
+    fewest_steps=80,
+    most_steps=80,
+    augmentation_strength=0.3,
+    alphas=(1.0,),
 )
 USUAL = [style for style in training_styles() if style.weight > 1]  # so that another rare one changes nothing here
 NO_SEVENS = [style for style in USUAL if style.digit != 7]
 
 
 @functools.cache
-def materials() -> Materials:
+def replay_data() -> ReplayData:
     drawn = digits(800, 31, NO_SEVENS)
-    held_back, others = digits(200, 32, NO_SEVENS), outliers(80, 33, training_kinds())
-    return Materials(drawn, drawn, others, held_back, held_back, others)
+    held_back, others = digits(200, 32, NO_SEVENS), non_digits(80, 33, training_kinds())
+    return ReplayData(drawn, drawn, others, held_back, held_back, others)
 
 
 @functools.cache
@@ -52,15 +58,17 @@ def base() -> DigitNetwork:
     """Reads no 7, and finds one possible: so does about every third seed, and another when the styles change."""
     torch.manual_seed(1)
     mild = Augmentation().scaled(0.2)
-    recipe = Recipe(epochs=7, batch=64, peak_rate=1e-2, average=0.95, augmentation=mild, half=False)  # on any machine
+    hp = Hyperparameters(
+        epochs=7, batch=64, peak_rate=1e-2, average=0.95, augmentation=mild, half=False
+    )  # on any machine
     few = digits(3, 41, [style for style in USUAL if style.digit == 7][1:])  # so that 7s are possible
-    sources = [Source(materials().mnist, 800), Source(materials().outliers, 80), Source(few, len(few))]
-    network = fit(DigitNetwork((6, 10, 16)), sources, recipe, 1, torch.device("cpu"))
+    sources = [Source(replay_data().mnist, 800), Source(replay_data().non_digits, 80), Source(few, len(few))]
+    network = fit(DigitNetwork((6, 10, 16)), sources, hp, 1, torch.device("cpu"))
     assert isinstance(network, DigitNetwork)
     return network
 
 
-CALIBRATION = Calibration(temperature=1.0, not_a_digit=4.0, unsure=0.8)
+CALIBRATION = Calibration(temperature=1.0, non_digit_threshold=4.0, unsure_threshold=0.8)
 
 
 def shipped() -> bytes:

@@ -9,22 +9,22 @@ from mnist.model.network import DigitNetwork
 from mnist.training.augmentation import Augmentation
 from mnist.training.datasets import Labelled
 from mnist.training.evaluation import accuracy, logits_of
-from mnist.training.fit import Recipe, Source, fit
-from mnist.training.from_scratch import Drawings, Plan, make_drawings, train
-from mnist.training.handwriting.non_digits import outliers, training_kinds
+from mnist.training.fit import Hyperparameters, Source, fit
+from mnist.training.from_scratch import Drawings, TrainingPlan, make_drawings, train
+from mnist.training.handwriting.non_digits import non_digits, training_kinds
 from mnist.training.handwriting.strokes import digits, training_styles
 
 CPU = torch.device("cpu")
 SMALL = (8, 12, 16)
-QUICK = Recipe(epochs=4, batch=64, peak_rate=1e-2, average=0.97, augmentation=Augmentation().scaled(0.3))
+QUICK = Hyperparameters(epochs=4, batch=64, peak_rate=1e-2, average=0.97, augmentation=Augmentation().scaled(0.3))
 
-LITTLE = Plan(
-    recipe=QUICK,
+LITTLE = TrainingPlan(
+    hp=QUICK,
     widths=SMALL,
     strokes=300,
-    outliers=100,
+    non_digits=100,
     strokes_per_epoch=300,
-    outliers_per_epoch=100,
+    non_digits_per_epoch=100,
     trained_styles=50,
     held_out_styles=60,
     held_out_kinds=40,
@@ -36,9 +36,9 @@ def drawn() -> Labelled:
     return digits(2_000, seed=11, styles=training_styles())
 
 
-def learn(drawn: Labelled, seed: int, recipe: Recipe = QUICK) -> torch.nn.Module:
+def learn(drawn: Labelled, seed: int, hp: Hyperparameters = QUICK) -> torch.nn.Module:
     torch.manual_seed(seed)
-    return fit(DigitNetwork(SMALL), [Source(drawn, len(drawn))], recipe, seed, CPU)
+    return fit(DigitNetwork(SMALL), [Source(drawn, len(drawn))], hp, seed, CPU)
 
 
 @pytest.mark.parametrize("half", [True, False], ids=["bfloat16 where it is faster", "float32"])
@@ -99,7 +99,7 @@ def test_the_average_has_batch_norm_statistics_of_its_own(drawn):
 
 
 def test_training_from_scratch_reports_every_held_back_set(drawn):
-    plan = dataclasses.replace(LITTLE, recipe=dataclasses.replace(QUICK, epochs=1))
+    plan = dataclasses.replace(LITTLE, hp=dataclasses.replace(QUICK, epochs=1))
     told = []
     drawings = make_drawings(plan, workers=1, progress=told.append)
     stand_in = Labelled(drawn.frames.repeat(3, 1, 1), drawn.labels.repeat(3))  # for MNIST's training images
@@ -117,41 +117,46 @@ def test_training_from_scratch_reports_every_held_back_set(drawn):
 
 
 def test_non_digits_are_told_from_digits_after_a_little_training(drawn):
-    others = outliers(1_000, seed=13, kinds=training_kinds())
+    others = non_digits(1_000, seed=13, kinds=training_kinds())
     torch.manual_seed(0)
     network = fit(DigitNetwork(SMALL), [Source(drawn, 2_000), Source(others, 1_000)], QUICK, 0, CPU)
 
-    says_none = logits_of(network, outliers(200, seed=14, kinds=training_kinds()).frames).argmax(1) == 10
+    says_none = logits_of(network, non_digits(200, seed=14, kinds=training_kinds()).frames).argmax(1) == 10
     says_none_of_digits = logits_of(network, drawn.frames[:400]).argmax(1) == 10
 
     assert says_none.double().mean() > says_none_of_digits.double().mean() + 0.3
 
 
 def test_drawings_to_train_on_and_to_validate_with_are_different(drawn):
-    plan = Plan(strokes=40, outliers=10, trained_styles=40, held_out_styles=10, held_out_kinds=10)
+    plan = TrainingPlan(strokes=40, non_digits=10, trained_styles=40, held_out_styles=10, held_out_kinds=10)
     drawings: Drawings = make_drawings(plan, workers=1)
 
     assert not torch.equal(drawings.strokes.frames, drawings.trained_styles.frames)
 
 
 def test_fewer_epochs_are_the_same_plan_in_little():
-    plan = Plan(recipe=Recipe(epochs=10, average=0.99), strokes=1_000, strokes_per_epoch=300, held_out_kinds=600)
+    plan = TrainingPlan(
+        hp=Hyperparameters(epochs=10, average=0.99),
+        strokes=1_000,
+        strokes_per_epoch=300,
+        held_out_kinds=600,
+    )
 
     one = plan.with_epochs(1)
 
-    assert (one.recipe.epochs, one.strokes, one.strokes_per_epoch, one.held_out_kinds) == (1, 100, 100, 60)
-    assert one.recipe.average == pytest.approx(0.9)  # over a tenth of the steps: else it would be of the beginning
+    assert (one.hp.epochs, one.strokes, one.strokes_per_epoch, one.held_out_kinds) == (1, 100, 100, 60)
+    assert one.hp.average == pytest.approx(0.9)  # over a tenth of the steps: else it would be of the beginning
     assert (plan.with_epochs(5).strokes, plan.with_epochs(5).strokes_per_epoch) == (500, 300)
     assert plan.with_epochs(10) == plan
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 29, 30, 31, 100])
 def test_the_average_of_a_short_run_forgets_where_it_began(epochs):
-    plan = Plan().with_epochs(epochs)
-    steps = epochs * (55_000 + plan.strokes_per_epoch + plan.outliers_per_epoch) / plan.recipe.batch
+    plan = TrainingPlan().with_epochs(epochs)
+    steps = epochs * (55_000 + plan.strokes_per_epoch + plan.non_digits_per_epoch) / plan.hp.batch
 
-    assert plan.recipe.average**steps < 1e-6
-    assert 0.9 < plan.recipe.average <= 0.998
+    assert plan.hp.average**steps < 1e-6
+    assert 0.9 < plan.hp.average <= 0.998
 
 
 def test_a_time_limit_ends_the_cycle_early_with_a_network(drawn):

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from mnist.model.network import NOT_A_DIGIT
-from mnist.training.handwriting.non_digits import FAMILY_WEIGHTS, KINDS, held_out_kinds, outliers, training_kinds
+from mnist.model.network import NON_DIGIT
+from mnist.training.handwriting.non_digits import FAMILY_WEIGHTS, KINDS, held_out_kinds, non_digits, training_kinds
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_every_kind_can_be_drawn(kind):
-    drawn = outliers(3, seed=2, kinds=[kind])
+    drawn = non_digits(3, seed=2, kinds=[kind])
 
     assert (drawn.frames.flatten(1).amax(dim=1) > 0).all()
 
@@ -27,11 +27,11 @@ def test_names_are_unique_because_worker_processes_find_kinds_by_name():
 
 
 def test_all_are_labelled_as_no_digit_and_the_seed_decides_them():
-    drawn, again = outliers(40, seed=3, kinds=training_kinds()), outliers(40, seed=3, kinds=training_kinds())
+    drawn, again = non_digits(40, seed=3, kinds=training_kinds()), non_digits(40, seed=3, kinds=training_kinds())
 
-    assert (drawn.labels == NOT_A_DIGIT).all()
+    assert (drawn.labels == NON_DIGIT).all()
     assert torch.equal(drawn.frames, again.frames)
-    assert not torch.equal(drawn.frames, outliers(40, seed=4, kinds=training_kinds()).frames)
+    assert not torch.equal(drawn.frames, non_digits(40, seed=4, kinds=training_kinds()).frames)
 
 
 def test_several_digits_stand_side_by_side():

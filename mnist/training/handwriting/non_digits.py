@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mnist.model.network import NOT_A_DIGIT
+from mnist.model.network import NON_DIGIT
 from mnist.training.datasets import Labelled
 from mnist.training.handwriting.digit_styles import STYLES, Style
 from mnist.training.handwriting.pen import Line, draw
@@ -35,7 +35,7 @@ class Kind:
         """Pen lines of one drawing, deformed as a person's would be."""
         if self.hand is not None:
             return self.hand(rng)
-        return deform(write(Style(NOT_A_DIGIT, self.name, self.shapes), rng), rng, tame=0.8)
+        return deform(write(Style(NON_DIGIT, self.name, self.shapes), rng), rng, tame=0.8)
 
 
 def _walk(points: int, smooth: bool) -> Hand:
@@ -43,7 +43,7 @@ def _walk(points: int, smooth: bool) -> Hand:
         count = int(rng.integers(points, points * 3))
         where = rng.uniform(0, 100, (count, 2)) * [rng.uniform(0.5, 1.6), 1]
         shape = " ".join(f"{x:.0f},{y:.0f}{'' if smooth else '!'}" for x, y in where)
-        return write(Style(NOT_A_DIGIT, "walk", (shape,)), rng)
+        return write(Style(NON_DIGIT, "walk", (shape,)), rng)
 
     return hand
 
@@ -70,7 +70,7 @@ def _zigzag(upright: bool) -> Hand:
         down = np.where(np.arange(count) % 2, 0, 100) + rng.normal(0, 12, count)
         where = np.stack([across, down] if upright else [down, across], axis=1)
         shape = " ".join(f"{x:.0f},{y:.0f}{'!' if rng.random() < 0.6 else ''}" for x, y in where)
-        return deform(write(Style(NOT_A_DIGIT, "zigzag", (shape,)), rng), rng)
+        return deform(write(Style(NON_DIGIT, "zigzag", (shape,)), rng), rng)
 
     return hand
 
@@ -343,7 +343,7 @@ def draw_outlier(rng: np.random.Generator, kinds: Sequence[Kind]) -> tuple[np.nd
     weights = np.array([FAMILY_WEIGHTS[family] for family in present])
     family = present[int(rng.choice(len(present), p=weights / weights.sum()))]
     choices = [kind for kind in kinds if kind.family == family]
-    return draw(choices[int(rng.integers(len(choices)))].lines(rng), rng), NOT_A_DIGIT
+    return draw(choices[int(rng.integers(len(choices)))].lines(rng), rng), NON_DIGIT
 
 
 def training_kinds() -> list[Kind]:
@@ -354,7 +354,7 @@ def held_out_kinds() -> list[Kind]:
     return [kind for kind in KINDS if kind.held_out]
 
 
-class _Outliers:
+class _NonDigits:
     """A drawer for worker processes: functions inside kinds can't be pickled, so it carries their names."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
@@ -364,6 +364,8 @@ class _Outliers:
         return draw_outlier(rng, [kind for kind in KINDS if kind.name in self.names])
 
 
-def outliers(count: int, seed: int, kinds: Sequence[Kind], workers: int = 1, progress: Drawn | None = None) -> Labelled:
+def non_digits(
+    count: int, seed: int, kinds: Sequence[Kind], workers: int = 1, progress: Drawn | None = None
+) -> Labelled:
     """`count` frames of non-digits, labelled NOT_A_DIGIT; the same for the same seed, whatever `workers` is."""
-    return many(count, seed, _Outliers(tuple(kind.name for kind in kinds)), workers, progress)
+    return many(count, seed, _NonDigits(tuple(kind.name for kind in kinds)), workers, progress)

@@ -133,7 +133,7 @@ def _decide(desk: Desk, drawing: Drawing, accept: bool) -> None:
         desk.problem = f"Not stored: {error}"
     else:
         said = "kept" if accept else "discarded"
-        desk.decided = f"The label “{label_buttons.as_text(drawing.truth)}” of the drawing before is {said}."
+        desk.decided = f"The label “{label_buttons.worded(drawing.truth)}” of the drawing before is {said}."
 
 
 # --- export and import

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from mnist import services
-from mnist.drawing import MAX_NUMBER, AlreadyProcessed, Drawing, StorageUnavailable, UnknownPrediction
+from mnist.drawing import MAX_NUMBER, AlreadyProcessed, Drawing, StorageUnavailable, UnknownPrediction, Verdict
 from mnist.ui import admin_session, gallery, label_buttons, visitor
 from mnist.ui.probabilities import probability_bars
 from mnist.ui.session_state import memory
@@ -28,7 +28,7 @@ def show(name: str) -> None:
     """name: the drawing's id, as somebody's address bar has it."""
     st.button("All drawings", icon=":material/arrow_back:", type="tertiary", on_click=_leave)
     try:
-        drawing = services.recogniser().find(uuid.UUID(name))
+        drawing = services.repository().find(uuid.UUID(name))
     except (ValueError, UnknownPrediction):
         st.error("There is no such drawing. It may have been deleted.", icon=":material/search_off:")
         return
@@ -71,7 +71,7 @@ def _show_actions(drawing: Drawing, is_administrator: bool) -> None:
     again = asked.read_again
     if again is not None and again.id == drawing.id:
         st.info(
-            f"Version {again.model_version} reads it as **{label_buttons.as_text(again.guess)}**"
+            f"Version {again.model_version} reads it as **{label_buttons.worded(again.guess)}**"
             f"{f', {gallery.how_sure(again)}' if again.guess else ''}. The original reading is kept."
         )
     if asked.problem:
@@ -80,7 +80,7 @@ def _show_actions(drawing: Drawing, is_administrator: bool) -> None:
 
 
 def _ask_for_number(asked: Asked, drawing: Drawing, is_administrator: bool) -> None:
-    if drawing.verdict == "digit" and drawing.predicted_number is None and drawing.true_number is None:
+    if drawing.verdict == Verdict.DIGIT and drawing.predicted_number is None and drawing.true_number is None:
         return
     with st.form("number", border=False):
         typed = st.text_input("Or a number of several digits", value=drawing.truth or "", max_chars=MAX_NUMBER)
@@ -111,7 +111,7 @@ def _delete(asked: Asked, visit: visitor.Visit, drawing: Drawing, session_id: st
         if session_id is None:
             services.administration().delete([drawing.id])
         else:
-            services.recogniser().delete(session_id, drawing.id)
+            services.repository().delete(session_id, drawing.id)
     except StorageUnavailable as error:
         asked.problem = f"Not deleted: {error}"
     else:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from mnist import services
-from mnist.drawing import Drawing, StorageUnavailable
+from mnist.drawing import Drawing, StorageUnavailable, Verdict
 from mnist.store.history import SEARCHED, Place, Wanted
 from mnist.ui import admin_session, gallery, visitor
 from mnist.ui.session_state import memory
@@ -20,7 +20,7 @@ from mnist.ui.views.drawing import show as show_drawing
 
 PAGE = 24
 STATES = {"any": "All", "unlabelled": "Not labelled", "right": "Right", "wrong": "Wrong"}
-VERDICTS = {"digit": "sure", "unsure": "unsure", "not_a_digit": "not a digit"}
+VERDICTS = {Verdict.DIGIT: "sure", Verdict.UNSURE: "unsure", Verdict.NOT_A_DIGIT: "not a digit"}
 SOURCES = ("canvas", "upload", "camera", "api")
 
 
@@ -216,7 +216,7 @@ def _offer_to_delete_all(book: Book) -> None:
 
 def _delete_all(book: Book, visit: visitor.Visit, session_id: str) -> None:
     try:
-        count = services.recogniser().delete(session_id)
+        count = services.repository().delete(session_id)
     except StorageUnavailable:
         book.deleted = "Nothing was deleted: the database can’t be reached. Try again later."
         return

@@ -59,7 +59,7 @@ def _show_latest() -> None:
     """The visitor's own, each with what the network read and what the person said."""
     st.subheader("Your latest drawings", anchor=False, divider="gray")
     try:
-        drawings = services.recogniser().recent(limit=LATEST, session_id=visitor.session_id())
+        drawings = services.repository().recent(limit=LATEST, session_id=visitor.session_id())
     except StorageUnavailable:
         st.info("The list can’t be shown: the database can’t be reached.", icon=":material/cloud_off:")
         return
