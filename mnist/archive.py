@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO
 
-from mnist.drawing import MAX_SESSION, BadLabel, Drawing, parse_label
+from mnist.drawing import MAX_SESSION, BadLabel, Drawing, parse_label, plural
 from mnist.store.drawings import in_portions
 from mnist.vision.image_files import BadImage
 from mnist.vision.ink import BlankDrawing
@@ -56,8 +56,8 @@ class Imported:
     @property
     def summary(self) -> str:
         """One line for a person."""
-        text = f"{self.added} drawing{'' if self.added == 1 else 's'} added"
-        text += f", {self.known} {'was' if self.known == 1 else 'were'} here already"
+        text = f"{plural(self.added, 'drawing')} added"
+        text += f", {plural(self.known, 'was', 'were')} here already"
         return f"{text}, {self.refused} could not be used: {'; '.join(self.reasons)}" if self.refused else text
 
 

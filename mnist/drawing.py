@@ -109,6 +109,11 @@ def parse_label(label: int | str | None) -> tuple[int | None, str | None]:
     raise BadLabel(f"The label is {shown[:60]}; it must be a digit from 0 to 9, or null for “not a digit”.")
 
 
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """1, "label" → "1 label"; 2, "label" → "2 labels"; 2, "was", "were" → "2 were"."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def as_text(digit: int | None, number: str | None) -> str | None:
     """A digit or a whole number, as text; None for neither."""
     if number is not None:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from mnist.drawing import Verdict
 from mnist.model.calibration import Calibration
@@ -150,9 +151,9 @@ def _fold(block: nn.Sequential) -> None:
     assert isinstance(norm, nn.BatchNorm2d)
     assert norm.running_var is not None
     assert norm.running_mean is not None
-    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    if norms[0] > 1 and not (scale > 0).all():
+    if norms[0] > 1 and not (norm.weight > 0).all():
         return  # the largest of a map does not stay the largest when its sign is turned
-    convolution.weight.data = convolution.weight * scale[:, None, None, None]
-    convolution.bias = nn.Parameter(norm.bias - norm.running_mean * scale, requires_grad=False)
+    convolution.weight, convolution.bias = fuse_conv_bn_weights(
+        convolution.weight, convolution.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+    )
     block[norms[0]] = nn.Identity()

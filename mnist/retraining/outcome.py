@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from mnist.drawing import plural
 from mnist.retraining import gate
 
 OutcomeName = Literal["promoted", "rejected", "nothing_to_do", "dry_run"]
@@ -34,9 +35,9 @@ class Outcome:
     @property
     def summary(self) -> str:
         """One line for a person."""
-        taught = counted(self.rows, "correction")
+        taught = plural(self.rows, "correction")
         taught += f" ({self.numbers} of whole numbers)" if self.numbers else ""
-        taught += f" from {counted(self.people, 'person', 'people')}"
+        taught += f" from {plural(self.people, 'person', 'people')}"
         taught += f", {sum(self.set_aside.values())} set aside"
         if self.outcome == "nothing_to_do":
             return f"nothing to do: {'; '.join(self.why)}"
@@ -45,8 +46,3 @@ class Outcome:
             return f"dry run: {taught}{f' ({reasons})' if reasons else ''}, {self.held_out} held out for the exam"
         end = "promoted" if self.outcome == "promoted" else f"rejected: {'; '.join(self.why)}"
         return f"v{self.version}: {taught}; {gate.compared(self.before, self.after)}; {end}."
-
-
-def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """1, "label" → "1 label"; 2, "label" → "2 labels"."""
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"

@@ -10,13 +10,14 @@ from typing import Any, Protocol
 
 from sqlalchemy import Engine
 
+from mnist.drawing import plural
 from mnist.model.calibration import Calibration
 from mnist.model.network import DigitNetwork
 from mnist.model.weights_file import UnusableWeights, read_weights, write_weights
 from mnist.retraining import gate, quarantine
 from mnist.retraining.examples import ExampleSet, hash_of, load_examples
 from mnist.retraining.fine_tuning import FineTuningHyperparameters, choose_alpha, tune
-from mnist.retraining.outcome import Outcome, counted
+from mnist.retraining.outcome import Outcome
 from mnist.retraining.replay_data import ReplayData
 from mnist.store.labels import Labels, Mark
 from mnist.store.locks import run_lock
@@ -73,7 +74,7 @@ def retrain(
         lineup = _line_up(registry)
         waiting = labels.waiting()
         if waiting < limits.min_feedback and not lineup.is_new_base:
-            few = f"{counted(waiting, 'new label')}, and a run needs {limits.min_feedback}"
+            few = f"{plural(waiting, 'new label')}, and a run needs {limits.min_feedback}"
             return Outcome("nothing_to_do", why=[few])
         tell.stage("gathering what the network knows")
         replay_data = load_replay_data()
@@ -85,7 +86,7 @@ def retrain(
         if (new == 0 or not example_set.learned) and not lineup.is_new_base:
             labels.mark(marks)
             return Outcome(
-                "nothing_to_do", **counts, why=[f"none of {counted(waiting, 'new label')} is to be learned from"]
+                "nothing_to_do", **counts, why=[f"none of {plural(waiting, 'new label')} is to be learned from"]
             )
         tell.stage("learning")
         candidate = _make_candidate(base, example_set, replay_data, hp, lineup.versions[0].version, tell)
@@ -177,8 +178,8 @@ def _store(
         "share_of_tuned": candidate.alpha,
         "gained": exam.gained,
         "labels": digest,
-        "trained_from": f"version {base} and {counted(outcome.rows, 'label')} by "
-        f"{counted(outcome.people, 'person', 'people')}: retrain.py",
+        "trained_from": f"version {base} and {plural(outcome.rows, 'label')} by "
+        f"{plural(outcome.people, 'person', 'people')}: retrain.py",
     }
     weights = write_weights(candidate.network, candidate.calibration)
     read_weights(weights)  # what can't be read back is never stored

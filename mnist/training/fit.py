@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeVar, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from mnist.model.network import as_input
 from mnist.training.augmentation import Augmentation, augment
 from mnist.training.datasets import Labelled
+
+STATISTICS_BATCHES = 41  # of 500 images
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,6 @@ class Hyperparameters:
     )
     gentle_end: float = 0.3  # the augmentation shrinks to this share towards the end
     half: bool = True  # multiply bfloat16 where the device does that faster; another device then gives other weights
-    minutes: float = math.inf  # on a slow machine the cycle is shortened so that it ends in time; costs repeatability
 
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -76,12 +77,9 @@ def fit(
     steps = hp.epochs * math.ceil(sum(source.per_epoch for source in sources) / hp.batch)
     half = torch.autocast(device.type, torch.bfloat16, enabled=hp.half and computes_in_half(device))
     step = 0
-    started = time.perf_counter()
     for _ in range(hp.epochs):
         for rows in _epoch(orders, hp.batch, generator):
-            done = max(step / steps, (time.perf_counter() - started) / (60 * hp.minutes))
-            if done >= 1:
-                break
+            done = step / steps
             for group in optimiser.param_groups:
                 group["lr"] = hp.peak_rate * _one_cycle(done, hp.warm_up)
             strength = 1 - (1 - hp.gentle_end) * max(0.0, done - 0.5) * 2
@@ -99,7 +97,9 @@ def fit(
                 progress(step, steps, loss.item() if step % 20 == 0 else None)
     result = cast(Network, copy.deepcopy(averaged.module))
     mild = hp.augmentation.scaled(hp.gentle_end)
-    _measure_statistics(result, images, orders, mild, generator, device)
+    # The running statistics belong to other weights: those of the average are measured over about 20,000 images.
+    bent = (augment(as_input(images[rows]), mild, generator) for rows in _epoch(orders, 500, generator))
+    update_bn((each.to(memory_format=torch.channels_last) for each in islice(bent, STATISTICS_BATCHES)), result, device)
     return result.eval()
 
 
@@ -138,25 +138,3 @@ def _epoch(orders: list[tuple[int, int, int]], batch: int, generator: torch.Gene
         chosen.append(rows + first)
     rows = torch.cat(chosen)
     yield from rows[torch.randperm(len(rows), generator=generator)].split(batch)
-
-
-def _measure_statistics(
-    network: nn.Module,
-    images: Tensor,
-    orders: list[tuple[int, int, int]],
-    how: Augmentation,
-    generator: torch.Generator,
-    device: torch.device,
-) -> None:
-    """Batch-norm statistics of the averaged weights over about 20,000 images: the running ones belong to others."""
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.reset_running_stats()
-            module.momentum = None  # a plain mean over all batches
-    network.train()
-    with torch.no_grad():
-        for number, rows in enumerate(_epoch(orders, 500, generator)):
-            frames = augment(as_input(images[rows]), how, generator)
-            network(frames.to(device, memory_format=torch.channels_last))
-            if number == 40:
-                break

@@ -13,6 +13,7 @@ from mnist import services
 from mnist.drawing import MAX_NUMBER, AlreadyProcessed, Drawing, Origin, StorageUnavailable, Verdict
 from mnist.recognition.recogniser import Recognition
 from mnist.ui import gallery, label_buttons, visitor
+from mnist.ui.notices import AWAY
 from mnist.ui.probabilities import as_percent, probability_bars
 from mnist.vision.image_files import BadImage, encode_png
 from mnist.vision.ink import BlankDrawing
@@ -86,7 +87,7 @@ def show(visit: visitor.Visit, start_over: Callable[[], None]) -> None:
         if not found.is_stored:
             st.warning(
                 "The database can’t be reached, so this drawing was **not stored**. The answer works all the same.",
-                icon=":material/cloud_off:",
+                icon=AWAY,
             )
         _show_labels(visit, found, start_over)
     # Which digit it is, supposing that it is one, says nothing about several, and about none.
@@ -194,7 +195,7 @@ def _show_unsent(visit: visitor.Visit, start_over: Callable[[], None] | None) ->
     with st.container(horizontal=True, vertical_alignment="center", key="unsent"):
         st.error(
             f"The database can’t be reached. {what} **not stored yet**; {waits} here.",
-            icon=":material/cloud_off:",
+            icon=AWAY,
         )
         st.button(
             "Send again", icon=":material/refresh:", type="primary", on_click=_send_again, args=(visit, start_over)

@@ -1,4 +1,4 @@
-"""The headers that tell a browser what no page of this application needs; behind Caddy and without it."""
+"""The headers that tell a browser what no page of this application needs, with a proxy in front or without one."""
 
 from __future__ import annotations
 

@@ -157,15 +157,3 @@ def test_the_average_of_a_short_run_forgets_where_it_began(epochs):
 
     assert plan.hp.average**steps < 1e-6
     assert 0.9 < plan.hp.average <= 0.998
-
-
-def test_a_time_limit_ends_the_cycle_early_with_a_network(drawn):
-    steps = []
-    hurried = dataclasses.replace(QUICK, epochs=10_000, minutes=0.02)
-
-    def tell(step: int, total: int, loss: float | None) -> None:
-        steps.append((step, total))
-
-    fit(DigitNetwork(SMALL), [Source(drawn, 640)], hurried, 0, CPU, tell)
-
-    assert 0 < len(steps) < steps[0][1]

@@ -14,6 +14,7 @@ from mnist.drawing import Drawing, StorageUnavailable, UnknownPrediction
 from mnist.recognition.recogniser import Recogniser
 from mnist.ui import gallery, label_buttons
 from mnist.ui.admin_session import AdminSession, admin_session, is_signed_in
+from mnist.ui.notices import show_outage
 from mnist.ui.session_state import memory
 from mnist.web.sign_in import TooManyAttempts
 
@@ -79,7 +80,7 @@ def _show_review(desk: Desk) -> None:
         waiting = services.administration().waiting_for_review()
         drawings = services.administration().to_review(limit=1)
     except StorageUnavailable:
-        st.info("The disputed labels can’t be shown: the database can’t be reached.", icon=":material/cloud_off:")
+        show_outage("The disputed labels can’t be shown")
         return
     if desk.decided:
         st.caption(desk.decided)

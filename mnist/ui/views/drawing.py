@@ -10,6 +10,7 @@ import streamlit as st
 from mnist import services
 from mnist.drawing import MAX_NUMBER, AlreadyProcessed, Drawing, StorageUnavailable, UnknownPrediction, Verdict
 from mnist.ui import admin_session, gallery, label_buttons, visitor
+from mnist.ui.notices import show_outage
 from mnist.ui.probabilities import probability_bars
 from mnist.ui.session_state import memory
 from mnist.vision.image_files import BadImage
@@ -33,7 +34,7 @@ def show(name: str) -> None:
         st.error("There is no such drawing. It may have been deleted.", icon=":material/search_off:")
         return
     except StorageUnavailable:
-        st.info("The drawing can’t be shown: the database can’t be reached.", icon=":material/cloud_off:")
+        show_outage("The drawing can’t be shown")
         return
     st.title("A drawing", anchor=False)
     left, right = st.columns([46, 54], gap="medium")

@@ -15,6 +15,7 @@ from mnist import services
 from mnist.drawing import Drawing, StorageUnavailable, Verdict
 from mnist.store.history import SEARCHED, Place, Wanted
 from mnist.ui import admin_session, gallery, visitor
+from mnist.ui.notices import show_outage
 from mnist.ui.session_state import memory
 from mnist.ui.views.drawing import show as show_drawing
 
@@ -47,7 +48,7 @@ def show() -> None:
     try:
         page = services.history().page(wanted, limit=PAGE, before=pages[-1])
     except StorageUnavailable:
-        st.info("The list can’t be shown: the database can’t be reached.", icon=":material/cloud_off:")
+        show_outage("The list can’t be shown")
         return
     if page.drawings:
         if admin_session.is_signed_in():

@@ -19,6 +19,7 @@ from mnist.ui.charts import (
     days_chart,
     reliability_chart,
 )
+from mnist.ui.notices import show_outage
 from mnist.ui.probabilities import counted
 from mnist.ui.session_state import memory
 
@@ -39,7 +40,7 @@ def show() -> None:
         days = services.history().drawings_a_day()
         labels = services.history().labels()
     except StorageUnavailable:
-        st.info("There is nothing to show: the database can’t be reached.", icon=":material/cloud_off:")
+        show_outage("There is nothing to show")
         return
     if not days:
         st.info("Nothing yet. As soon as people draw, this page shows how much, and how well it is read.")
@@ -153,7 +154,7 @@ def _show_drawings(labels: Sequence[Label], empty: str, *, key: str) -> None:
             ids = [each for each in ids if each in own]
         drawings = services.history().some(ids, most=SHOWN)
     except StorageUnavailable:
-        st.info("The drawings can’t be shown: the database can’t be reached.", icon=":material/cloud_off:")
+        show_outage("The drawings can’t be shown")
         return
     if not drawings:
         st.caption(f"{empty} Other people’s drawings are shown to the administrator only.")

@@ -14,6 +14,7 @@ from mnist.store.administration import MANY
 from mnist.store.model_registry import NoSuchVersion, Version
 from mnist.ui import admin_session, label_buttons
 from mnist.ui.charts import versions_chart
+from mnist.ui.notices import show_outage
 from mnist.ui.probabilities import counted
 from mnist.ui.session_state import memory
 
@@ -33,7 +34,7 @@ def show() -> None:
     try:
         versions = services.registry().versions()
     except StorageUnavailable:
-        st.info("The versions can’t be shown: the database can’t be reached.", icon=":material/cloud_off:")
+        show_outage("The versions can’t be shown")
         return
     if not versions:
         st.info("No version is in the database yet; the first start puts the shipped one there.")

@@ -7,6 +7,7 @@ import streamlit as st
 from mnist import services
 from mnist.drawing import StorageUnavailable
 from mnist.ui import admin_session, draw, gallery, upload, visitor
+from mnist.ui.notices import show_outage
 
 LATEST = 12  # drawings that the page lists
 WAYS_IN = {"Draw": draw.show, "Upload": upload.show_upload, "Camera": upload.show_camera}
@@ -61,7 +62,7 @@ def _show_latest() -> None:
     try:
         drawings = services.repository().recent(limit=LATEST, session_id=visitor.session_id())
     except StorageUnavailable:
-        st.info("The list can’t be shown: the database can’t be reached.", icon=":material/cloud_off:")
+        show_outage("The list can’t be shown")
         return
     if not drawings:
         st.caption(
