@@ -5,67 +5,29 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-House = dict[str, str]  # "mnist.vision.ink" → its source
-PATHS = sorted((ROOT / "mnist").rglob("*.py"))
-COMMANDS = ("app", "train", "retrain")
-
-
-def house() -> House:
-    """Every module of ours but the migrations, which Alembic runs by itself."""
-    paths = [path for path in PATHS if "migrations" not in path.parts] + [ROOT / f"{name}.py" for name in COMMANDS]
-    return {_module(path): path.read_text() for path in paths}
-
-
-def _module(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
-def _room(module: str) -> str:
-    """The package of mnist/ that a module is in, or the file itself: "vision", "drawing", "app"."""
-    parts = module.split(".")
-    return parts[1] if parts[0] == "mnist" and len(parts) > 1 else parts[0]
-
-
-def _imports(source: str) -> Iterator[str]:
-    """Everything that a module imports, at any depth of it; a name imported from a module as "module.name"."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def _ours(source: str) -> set[str]:
-    """The rooms that a module imports from."""
-    return {_room(name) for name in _imports(source) if name.split(".")[0] in ("mnist", *COMMANDS)}
-
-
-def _others(source: str) -> set[str]:
-    """The packages from elsewhere that a module imports."""
-    names = {name.split(".")[0] for name in _imports(source)}
-    return names - {"mnist", *COMMANDS} - sys.stdlib_module_names
+from docs.packages import FLOORS, PICTURE, picture
+from tests.support.house import PATHS, ROOT, House, arrows, house, imports, packages_of, room, rooms_of
 
 
 def _breaches(of: House, rooms: set[str], *, ours: set[str], others: set[str] | None = None) -> list[str]:
     """What modules of these rooms import beside their own room, `ours` and, unless it is None, `others`."""
     found = []
     for module, source in of.items():
-        if (room := _room(module)) in rooms:
-            found += [f"{module} imports {name}" for name in sorted(_ours(source) - ours - {room, "mnist"})]
+        if room(module) in rooms:
+            more = rooms_of(source) - ours - {room(module), "mnist"}
+            found += [f"{module} imports {name}" for name in sorted(more)]
             if others is not None:
-                found += [f"{module} imports {name}" for name in sorted(_others(source) - others)]
+                found += [f"{module} imports {name}" for name in sorted(packages_of(source) - others)]
     return found
 
 
 def _only_in(of: House, package: str, places: Callable[[str], bool]) -> list[str]:
     """Modules that import a package and are in none of its places."""
-    return [module for module, source in of.items() if package in _others(source) and not places(module)]
+    return [module for module, source in of.items() if package in packages_of(source) and not places(module)]
 
 
 def vision_knows_numpy_opencv_and_pillow_only(of: House) -> list[str]:
@@ -78,7 +40,7 @@ def the_model_knows_vision_and_torch(of: House) -> list[str]:
 
 def training_knows_the_model_and_alone_torchvision(of: House) -> list[str]:
     return _breaches(of, {"training"}, ours={"model", "vision"}) + _only_in(
-        of, "torchvision", lambda module: _room(module) == "training"
+        of, "torchvision", lambda module: room(module) == "training"
     )
 
 
@@ -98,20 +60,20 @@ def recognition_knows_vision_the_model_and_the_store(of: House) -> list[str]:
 
 def retraining_knows_what_lies_below_it_and_sql_only_as_an_engine(of: House) -> list[str]:
     below = {"training", "model", "vision", "store", "drawing", "settings"}
-    sql = {name for name in _imports("\n".join(_sources(of, "retraining"))) if name.startswith("sqlalchemy")}
+    sql = {name for name in imports("\n".join(_sources(of, "retraining"))) if name.startswith("sqlalchemy")}
     return (
         _breaches(of, {"retraining"}, ours=below)
         + sorted(sql - {"sqlalchemy.Engine"})
         + [
             module
             for module, source in of.items()
-            if _room(module) == "retraining" and module != "mnist.retraining.run" and "sqlalchemy" in _others(source)
+            if room(module) == "retraining" and module != "mnist.retraining.run" and "sqlalchemy" in packages_of(source)
         ]
     )
 
 
-def _sources(of: House, room: str) -> list[str]:
-    return [source for module, source in of.items() if _room(module) == room]
+def _sources(of: House, name: str) -> list[str]:
+    return [source for module, source in of.items() if room(module) == name]
 
 
 def the_web_knows_starlette_and_the_api_knows_recognition(of: House) -> list[str]:
@@ -122,9 +84,9 @@ def the_web_knows_starlette_and_the_api_knows_recognition(of: House) -> list[str
 
 
 def streamlit_stays_in_the_page_whose_views_do_not_know_each_other(of: House) -> list[str]:
-    found = _only_in(of, "streamlit", lambda module: _room(module) in ("ui", "app"))
+    found = _only_in(of, "streamlit", lambda module: room(module) in ("ui", "app"))
     for module, source in of.items():
-        views = {name.split(".")[3] for name in _imports(source) if name.startswith("mnist.ui.views.")}
+        views = {name.split(".")[3] for name in imports(source) if name.startswith("mnist.ui.views.")}
         views -= {module.split(".")[-1]}
         is_excepted = module == "mnist.ui.views.history" and views == {"drawing"}
         if views and module != "mnist.ui.main" and not is_excepted:
@@ -135,10 +97,10 @@ def streamlit_stays_in_the_page_whose_views_do_not_know_each_other(of: House) ->
 def nobody_knows_what_stands_above(of: House) -> list[str]:
     knows = {"app": set(), "ui": {"app"}, "api": {"app"}, "services": {"ui", "app", "transfer"}}
     return [
-        f"{module} imports {room}"
+        f"{module} imports {above}"
         for module, source in of.items()
-        for room in sorted(_ours(source) & knows.keys())
-        if _room(module) not in {room, *knows[room]}
+        for above in sorted(rooms_of(source) & knows.keys())
+        if room(module) not in {above, *knows[above]}
     ]
 
 
@@ -254,6 +216,18 @@ TABLES_OF_DATA = {"digit_styles.py"}
 def test_no_file_is_longer_than_three_hundred_lines(path):
     if path.name not in TABLES_OF_DATA:
         assert len(path.read_text().splitlines()) <= 300
+
+
+def test_the_picture_of_the_packages_is_the_one_that_the_imports_give():
+    assert PICTURE.read_text() == picture(arrows(house())), "make it anew: python -m docs.packages"
+
+
+def test_no_arrow_between_packages_points_upwards():
+    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
+    found = arrows(house())
+
+    assert floor.keys() == found.keys() - {"mnist"}
+    assert [(above, below) for above in floor for below in found[above] if floor[above] >= floor[below]] == []
 
 
 def test_at_most_eight_files_stand_beside_the_packages():

@@ -16,7 +16,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DisconnectionError, IntegrityError
 
-from mnist.store.timeouts import BUSY_SECONDS, CONNECT_SECONDS, limit_waiting
+from mnist.store.locks import BUSY_SECONDS
+from mnist.store.timeouts import CONNECT_SECONDS, limit_waiting
 
 _MYSQL_CHECK_FAILED = (4025, 3819)  # MariaDB's number and MySQL's
 

@@ -17,6 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from mnist.drawing import StorageUnavailable
 from mnist.store.outages import unavailable
 
+BUSY_SECONDS = 5  # how long a writer waits for another one's lock in SQLite
+MYSQL_LOCK_SECONDS = 60  # how long a named lock of MySQL is waited for
 _CREATE_LOCK = 0x6D6E697374  # "mnist"
 
 
@@ -30,7 +32,7 @@ def lock_schema(connection: Connection) -> None:
         take_mysql_lock(connection, "tables")
 
 
-def take_mysql_lock(connection: Connection, name: str, *, wait: int = 60) -> None:
+def take_mysql_lock(connection: Connection, name: str, *, wait: int = MYSQL_LOCK_SECONDS) -> None:
     """Take a named lock of this database; it ends with the connection, which is not put back into the pool.
 
     wait: s. Raises TimeoutError when another connection has it that long.

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-BUSY_SECONDS = 5  # how long a writer waits for another one's lock
 CONNECT_SECONDS = 3  # a person waits for the page meanwhile
 ANSWER_SECONDS = 10  # without a byte; the slowest statement of the page takes a tenth of it on a million drawings
 _is_patient: ContextVar[bool] = ContextVar("is_patient", default=False)

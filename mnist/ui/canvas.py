@@ -14,7 +14,10 @@ import streamlit as st
 import streamlit_drawable_canvas
 from streamlit_drawable_canvas import CanvasResult, st_canvas
 
-__all__ = ["CanvasResult", "st_canvas"]
+__all__ = ["BRUSH", "SIDE", "CanvasResult", "st_canvas"]
+
+SIDE = 300  # px; wider canvases scroll on phones
+BRUSH = 18  # px; MNIST's strokes are about as thick for their height
 
 # The package has no option for it, and no style of ours reaches in there: so it is registered once more, as it does it
 # itself, with one rule and a name in its markup. It was registered before on purpose: no warning.

@@ -8,10 +8,7 @@ from typing import Any
 import streamlit as st
 
 from mnist.ui import answer, visitor
-from mnist.ui.canvas import CanvasResult, st_canvas
-
-SIDE = 300  # px; wider canvases scroll on phones
-BRUSH = 18  # px; MNIST's strokes are about as thick for their height
+from mnist.ui.canvas import BRUSH, SIDE, CanvasResult, st_canvas
 
 
 @st.fragment

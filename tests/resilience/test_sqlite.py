@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import URL, create_engine
 
 from mnist.drawing import Origin, StorageUnavailable
-from mnist.store import tables
 from tests.resilience.conftest import Visitors, filled, rows
 from tests.support.pictures import seven
 
@@ -33,7 +32,7 @@ def stored_in(url: URL) -> set[object]:
 
 
 def test_while_another_program_writes_it_is_told_in_time_and_reading_goes_on(url, recognising, monkeypatch):
-    monkeypatch.setattr(tables, "BUSY_SECONDS", 1)
+    monkeypatch.setattr("mnist.store.engine.BUSY_SECONDS", 1)
     recogniser = recognising(url)
     first = recogniser.recognise(seven(), Origin("api", "me"))
     other = sqlite3.connect(str(url.database), isolation_level=None)
