@@ -33,7 +33,7 @@ def command(sqlite_url, tmp_path, monkeypatch, capsys):
     weights.write_bytes(lessons.shipped())
     monkeypatch.setenv("DATABASE_URL", sqlite_url.render_as_string())
     monkeypatch.setattr(retrain, "SHIPPED_WEIGHTS", weights)
-    monkeypatch.setattr(retrain, "gather", lambda folder: lessons.replay_data())
+    monkeypatch.setattr(retrain, "load_replay_data", lambda folder: lessons.replay_data())
     monkeypatch.setattr(retrain, "be_modest", lambda threads: None)
     monkeypatch.setattr(logging, "basicConfig", lambda **options: None)
     monkeypatch.setattr("mnist.retraining.run.FineTuningHyperparameters", lambda: lessons.RECIPE)
@@ -147,7 +147,7 @@ def test_without_mnist_nothing_is_changed(command, repository, sqlite_url, monke
     from mnist.training.datasets import torchvision_datasets
 
     monkeypatch.setattr(torchvision_datasets().MNIST, "mirrors", ["http://127.0.0.1:9/"])
-    monkeypatch.setattr(retrain, "gather", load_replay_data)
+    monkeypatch.setattr(retrain, "load_replay_data", load_replay_data)
     monkeypatch.setenv("MNIST_DIR", str(tmp_path / "nothing"))
     give(repository, sevens(20), [7] * 20, visitors(20))
 
@@ -200,7 +200,7 @@ def heeds_interruptions() -> Iterator[None]:
 @pytest.mark.usefixtures("heeds_interruptions")
 def test_interrupting_it_is_no_stack_trace(command, repository, monkeypatch):
     give(repository, sevens(20), [7] * 20, visitors(20))
-    monkeypatch.setattr(retrain, "gather", lambda folder: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(retrain, "load_replay_data", lambda folder: signal.raise_signal(signal.SIGINT))
 
     code, _, err = command()
 
@@ -228,7 +228,7 @@ def test_whatever_happens_a_machine_reads_one_object_of_the_same_shape(command, 
         ([], None, "promoted"),
         (["--rollback"], None, "rolled_back"),
     ):
-        monkeypatch.setattr(retrain, "gather", fail(error) if error else load_replay_data)
+        monkeypatch.setattr(retrain, "load_replay_data", fail(error) if error else load_replay_data)
         code, out, _ = command(*arguments, "--json")
 
         said = json.loads(out)

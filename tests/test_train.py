@@ -20,7 +20,7 @@ def command(tmp_path, monkeypatch, capsys):
     drawn = digits(600, seed=21, styles=training_styles())
     whole = Labelled(drawn.frames.repeat(10, 1, 1), drawn.labels.repeat(10))  # 5,000 are held back
     monkeypatch.setattr(train, "load_mnist", lambda folder, *, train: whole if train else drawn)
-    monkeypatch.setattr(train, "Plan", lambda: LITTLE)
+    monkeypatch.setattr(train, "TrainingPlan", lambda: LITTLE)
     monkeypatch.setattr(train, "TRIAL", tmp_path / "data" / "trial.pt")
     monkeypatch.setattr(train, "SHIPPED_WEIGHTS", tmp_path / "weights" / "digits.pt")
 

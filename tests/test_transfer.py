@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from mnist import services, transfer
-from mnist.archive import BadArchive, read_archive, take_over, write_archive
+from mnist.archive import TABLE, BadArchive, read_archive, take_over, write_archive
 from mnist.drawing import Drawing, StorageUnavailable
 from mnist.store import timeouts
 from mnist.store.administration import Administration
@@ -35,7 +35,7 @@ def rewritten(archive: io.BytesIO, change: Callable[[str], str]) -> io.BytesIO:
     with zipfile.ZipFile(archive) as old, zipfile.ZipFile(result, "w") as new:
         for name in old.namelist():
             data = old.read(name)
-            new.writestr(name, change(data.decode()) if name == transfer.TABLE else data)
+            new.writestr(name, change(data.decode()) if name == TABLE else data)
     return result
 
 
@@ -82,12 +82,12 @@ def test_an_archive_keeps_people_apart_and_gives_nobody_their_key():
     assert people[0] == people[1] != people[2]
     assert people[3] is None
     with zipfile.ZipFile(archive) as zipped:
-        assert "a visitor" not in zipped.read(transfer.TABLE).decode()
+        assert "a visitor" not in zipped.read(TABLE).decode()
 
 
 def test_the_table_tells_what_was_read_for_whoever_studies_it():
     with zipfile.ZipFile(archive_of(labelled())) as zipped:
-        [row] = csv.DictReader(io.StringIO(zipped.read(transfer.TABLE).decode()))
+        [row] = csv.DictReader(io.StringIO(zipped.read(TABLE).decode()))
         picture = zipped.read(row["file"])
 
     assert (row["label"], row["read_as"], row["confidence"], row["model_version"]) == ("7", "1", "0.970000", "3")
@@ -183,7 +183,7 @@ def test_a_table_that_a_spreadsheet_saved_is_read():
 
 
 def test_a_picture_over_the_limit_is_not_unpacked(monkeypatch):
-    monkeypatch.setattr(transfer, "MOST_BYTES", 10)
+    monkeypatch.setattr("mnist.archive.MOST_BYTES", 10)
 
     [reason] = read_archive(archive_of(labelled()))
 
@@ -201,7 +201,7 @@ def test_another_file_is_refused_with_a_word_on_what_is_meant(content):
     elif content == "no text":
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w") as archive:
-            archive.writestr(transfer.TABLE, b"\xff\xfe\x00")
+            archive.writestr(TABLE, b"\xff\xfe\x00")
         content = content.getvalue()
 
     with pytest.raises(BadArchive, match=r"export wrote|can.t be read"):

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse
 
 from mnist.api.request_log import RequestLog, write_requests
 from mnist.api.routes import router
+from mnist.api.schemas import BatchBody, LabelBody, LabelledPictureBody, PictureBody
 from mnist.api.security import AccessControl
 from mnist.api.uploads import Uploads
 from mnist.drawing import AlreadyProcessed, BadLabel, StorageUnavailable, UnknownPrediction
@@ -142,7 +143,7 @@ def _with_request_bodies(make_document: Callable[[], dict[str, Any]]) -> Callabl
     def document() -> dict[str, Any]:
         made = make_document()
         schemas = made["components"]["schemas"]
-        for shape in (schemas.PictureBody, schemas.LabelledPictureBody, schemas.BatchBody, schemas.LabelBody):
+        for shape in (PictureBody, LabelledPictureBody, BatchBody, LabelBody):
             described = shape.model_json_schema(ref_template="#/components/schemas/{model}")
             described.pop("$defs", None)
             schemas.setdefault(shape.__name__, described)

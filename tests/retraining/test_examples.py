@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mnist.retraining.examples import ExampleSet, Lesson, hash_of, is_held_out
+from mnist.retraining.examples import Example, ExampleSet, hash_of, is_held_out
 from mnist.retraining.quarantine import Caps
 from mnist.retraining.run import Shipped, rehearse, retrain
 from tests.support import lessons
@@ -28,8 +28,8 @@ def claimed(engine, limits=lessons.LIMITS) -> ExampleSet:
 def verdicts(examples: ExampleSet) -> dict[str, set[str | None]]:
     """By person."""
     found = defaultdict(set)
-    for lesson in examples.lessons:
-        found[lesson.person].add(lesson.set_aside)
+    for example in examples.examples:
+        found[example.person].add(example.set_aside)
     return found
 
 
@@ -49,7 +49,7 @@ def test_a_fifth_of_the_people_is_held_out_with_all_that_they_draw(engine, repos
 
 def test_of_labels_without_a_name_each_is_drawn_for_the_exam_by_itself():
     nameless = [
-        Lesson(uuid.UUID(int=n), 0, "", 7, "7", lessons.NOON, None, False, None, False, None) for n in range(200)
+        Example(uuid.UUID(int=n), 0, "", 7, "7", lessons.NOON, None, False, None, False, None) for n in range(200)
     ]
 
     assert 20 <= sum(map(is_held_out, nameless)) <= 60
@@ -92,8 +92,8 @@ def test_wrong_labels_do_not_sit_in_the_exam(engine, repository):
 
     examples = claimed(engine)
 
-    assert [lesson.set_aside for lesson in examples.lessons[:10]] == ["disputed"] * 10
-    assert examples.lessons[-1].set_aside == "held_out"
+    assert [example.set_aside for example in examples.examples[:10]] == ["disputed"] * 10
+    assert examples.examples[-1].set_aside == "held_out"
 
 
 def test_the_caps_of_the_settings_hold(engine, repository):
@@ -122,14 +122,14 @@ def test_a_number_of_which_one_digit_is_disputed_is_disputed_whatever_else_is_wr
     give(repository, [lessons.side_by_side(*drawings(1, 47, 0), *drawings(1, 48, 1))], ["01"], ["a visitor"])
     monkeypatch.setattr("mnist.retraining.quarantine.filter_labels", lambda *_: list(found))
 
-    assert [lesson.set_aside for lesson in claimed(engine).lessons] == ["disputed"] * 2
+    assert [example.set_aside for example in claimed(engine).examples] == ["disputed"] * 2
 
 
 @pytest.mark.parametrize(("was", "reviewed", "written"), [
     ("rolled_back", False, 0), ("revoked", False, 0), (None, True, 0), (None, False, 1), ("disputed", False, 1),
 ])  # fmt: skip
 def test_what_a_person_decided_is_not_written_over(was, reviewed, written):
-    judged = Lesson(uuid.UUID(int=1), 0, "a visitor", 7, "7", lessons.NOON, 2, True, was, reviewed, "session_cap")
+    judged = Example(uuid.UUID(int=1), 0, "a visitor", 7, "7", lessons.NOON, 2, True, was, reviewed, "session_cap")
     examples = ExampleSet([judged], lessons.frames([], 0))
 
     marks, new = examples.marks({2})

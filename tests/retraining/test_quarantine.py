@@ -209,7 +209,7 @@ import re
 from pathlib import Path
 import torch
 from mnist.training.datasets import Labelled
-from mnist.retraining.quarantine import Caps, judge
+from mnist.retraining.quarantine import Caps, filter_labels
 
 def peak():  # ru_maxrss would start from the parent's
     return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
@@ -219,9 +219,9 @@ torch.manual_seed(0)
 base = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 11)).eval()
 given = Labelled(torch.randint(256, (10_000, 28, 28), dtype=torch.uint8), torch.randint(10, (10_000,)))
 known, caps = given.take(torch.arange(100)), Caps(10**6, 10**6)
-judge(known, ["somebody"] * 100, base, known, caps)
+filter_labels(known, ["somebody"] * 100, base, known, caps)
 before = peak()
-judge(given, [str(row // 60) for row in range(10_000)], base, known, caps)
+filter_labels(given, [str(row // 60) for row in range(10_000)], base, known, caps)
 print(peak() - before)
 """
 

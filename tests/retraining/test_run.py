@@ -186,7 +186,7 @@ def test_a_persons_review_goes_above_the_programs_doubt(sqlite_house):
     sqlite_house.labels.review(odd, accept=True)
     _, examples = rehearse(sqlite_house.engine, sqlite_house.shipped, lessons.replay_data, lessons.LIMITS, Silent())
 
-    standing = {lesson.id: lesson.set_aside for lesson in examples.lessons}
+    standing = {example.id: example.set_aside for example in examples.examples}
     assert standing[odd] is None
     assert {standing[each] for each in ids[1:]} == {"disputed"}
     marks, new = examples.marks({1})
@@ -210,7 +210,7 @@ def test_a_label_that_an_administrator_changed_is_learned_once_and_waits_no_long
     assert (after.is_processed, after.processed_by, after.set_aside) == (True, outcome.version, None)
     assert (after.true_label, after.reviewed, house.labels.waiting()) == (1, True, 0)
     _, examples = rehearse(house.engine, house.shipped, lessons.replay_data, lessons.LIMITS, Silent())
-    assert anew in {examples.lessons[row].id for row in examples.learned}
+    assert anew in {examples.examples[row].id for row in examples.learned}
     served = {version.version for version in house.registry.versions() if version.status != "rejected"}
     if outcome.outcome == "promoted":
         assert examples.marks(served) == ([], 0)
@@ -259,9 +259,9 @@ def test_a_number_is_believed_as_a_whole_or_not_at_all(sqlite_house):
         sqlite_house.engine, sqlite_house.shipped, lessons.replay_data, lessons.LIMITS, Silent()
     )
 
-    standing = {lesson.id: set() for lesson in examples.lessons}
-    for lesson in examples.lessons:
-        standing[lesson.id].add(lesson.set_aside)
+    standing = {example.id: set() for example in examples.examples}
+    for example in examples.examples:
+        standing[example.id].add(example.set_aside)
     assert [standing[each] for each in ids[:4]] == [{"disputed"}, {"disputed"}, {"not_parted"}, {"not_parted"}]
     assert all(len(verdicts) == 1 for verdicts in standing.values())
     assert examples.take(examples.learned).labels.tolist() == [0, 1] * outcome.rows
@@ -325,7 +325,9 @@ def test_a_new_release_is_taught_everything_again_without_new_labels(sqlite_hous
     give(sqlite_house.repository, sevens(40), [7] * 40, visitors(40))
     assert sqlite_house.run().version == 2
     monkeypatch.setattr("mnist.retraining.gate.failures", lambda *sheets: [])
-    sqlite_house.shipped = Shipped(write_weights(lessons.base(), replace(lessons.CALIBRATION, unsure=0.7)), {})
+    sqlite_house.shipped = Shipped(
+        write_weights(lessons.base(), replace(lessons.CALIBRATION, unsure_threshold=0.7)), {}
+    )
 
     outcome = sqlite_house.run()
 

@@ -112,7 +112,7 @@ def test_a_drawing_whose_label_waits_stays_as_it_was(monkeypatch, waits):
     visit = Visit(recognition=SimpleNamespace(drawing=before), unsent=[Unsent(before, 7)] if waits else [])
     monkeypatch.setattr("mnist.ui.visitor.session_id", lambda: "me")
     monkeypatch.setattr("mnist.ui.visitor.keeps", lambda: True)
-    recogniser = SimpleNamespace(recognise=lambda _, **how: asked.update(how))
+    recogniser = SimpleNamespace(recognise=lambda *_, **how: asked.update(how))
     monkeypatch.setattr("mnist.services.recogniser", lambda: recogniser)
 
     answer.read(visit, b"one more stroke", source="canvas")
@@ -174,7 +174,7 @@ def test_what_is_deleted_for_good_can_not_be_sent_again(monkeypatch, no_state):
     gone, kept = drawing(), drawing()
     visit = Visit(unsent=[Unsent(gone, 7), Unsent(kept, 8)])
     monkeypatch.setattr("streamlit.query_params", {})
-    monkeypatch.setattr("mnist.services.recogniser", lambda: SimpleNamespace(delete=lambda *_: 1))
+    monkeypatch.setattr("mnist.services.repository", lambda: SimpleNamespace(delete=lambda *_: 1))
 
     drawing_view._delete(drawing_view.Asked(), visit, gone, "me")
     assert [each.drawing for each in visit.unsent] == [kept]

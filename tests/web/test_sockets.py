@@ -10,7 +10,7 @@ from mnist.web.sockets import FULL, answer_without_delay
 ROOT = Path(__file__).resolve().parent.parent.parent
 FILL = """
 import asyncio, resource, socket, sys, time
-from mnist import sockets
+from mnist.web import sockets
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
 sockets.allow_many_connections()
