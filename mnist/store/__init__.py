@@ -1,1 +1,1 @@
-"""The database: tables, locks and waits, and what the application asks of it in its own words."""
+"""The database: its tables, locks and timeouts, and every query that the application runs."""

@@ -1,4 +1,4 @@
-"""What only an administrator asks of the database: change anybody's label, delete, review, carry labels elsewhere."""
+"""Queries that only an administrator may run: relabel, delete, review, export and import drawings."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from mnist.store.drawings import as_drawing, in_portions, insert_all
 from mnist.store.session import Storage, by_id, change
 from mnist.store.tables import TO_REVIEW, PredictionRow
 
-CHUNK = 500  # drawings that one statement names
-MANY = 1_000
+CHUNK = 500  # drawings per SELECT … IN (ids)
+MANY = 1_000  # counts for display stop here: the page then says "1,000 or more"
 
 
 class Administration(Storage):
-    """Every method raises StorageUnavailable when the database can't do its part."""
+    """The administrator's access to everybody's drawings.
+
+    Every method raises StorageUnavailable when the database can't be used.
+    """
 
     def relabel(self, drawing_id: uuid.UUID, label: int | str | None) -> None:
-        """Say what a drawing is, above everybody's word; the next retraining learns it, whatever was learned before.
+        """Set a drawing's label, overriding everybody else's; the next retraining learns it even if it learned another.
 
         label: 0–9, a string of digits for a whole number, or None for "not a digit".
         Raises BadLabel or UnknownPrediction.
@@ -45,18 +48,18 @@ class Administration(Storage):
                 raise UnknownPrediction(f"There is no drawing {drawing_id}.")
 
     def delete(self, ids: Sequence[uuid.UUID]) -> int:
-        """Remove drawings for good. Returns how many there were."""
+        """Delete drawings permanently; returns how many existed."""
         with self._session() as session:
             return change(session, delete(PredictionRow).where(PredictionRow.id.in_(ids)))
 
     def waiting_for_review(self) -> int:
-        """Labels that a retraining disputed and nobody has decided about yet; counted up to MANY."""
+        """Number of labels that a retraining disputed and no administrator has reviewed; counting stops at MANY."""
         disputed = select(PredictionRow.labelled_at).where(TO_REVIEW).limit(MANY).subquery()
         with self._session() as session:
             return session.scalar(select(func.count()).select_from(disputed)) or 0
 
     def to_review(self, *, limit: int) -> list[Drawing]:
-        """The disputed ones, the latest label first."""
+        """Drawings whose label is disputed and not yet reviewed, latest label first."""
         latest = (
             select(PredictionRow)
             .where(TO_REVIEW)
@@ -67,24 +70,24 @@ class Administration(Storage):
             return [as_drawing(row) for row in session.scalars(latest)]
 
     def labelled(self) -> Iterator[Drawing]:
-        """Every labelled drawing, oldest label first, a portion of the pictures in memory at a time."""
-        for portion in in_portions(self._places(), lambda place: place.size, most=CHUNK):
-            yield from self._some([place.id for place in portion])
+        """Every labelled drawing, oldest label first; only one portion of the pictures is in memory at a time."""
+        for portion in in_portions(self._keys(), lambda key: key.size, most=CHUNK):
+            yield from self._fetch([key.id for key in portion])
 
-    def _places(self) -> Iterator[Any]:
-        """Which drawings have a label, and how large their pictures are."""
+    def _keys(self) -> Iterator[Any]:
+        """Rows (labelled_at, id, size) of all labelled drawings; size: bytes of the picture."""
         row = PredictionRow
-        places = select(row.labelled_at, row.id, func.length(row.image).label("size"))
-        return self._in_turn(places.where(row.labelled_at.is_not(None)), row.labelled_at, row.id)
+        keys = select(row.labelled_at, row.id, func.length(row.image).label("size"))
+        return self._paged(keys.where(row.labelled_at.is_not(None)), row.labelled_at, row.id)
 
-    def _some(self, ids: Sequence[uuid.UUID]) -> list[Drawing]:
-        """In this order, as far as they still exist."""
+    def _fetch(self, ids: Sequence[uuid.UUID]) -> list[Drawing]:
+        """The drawings that still exist, in the order of `ids`."""
         with self._session() as session:
             rows = session.scalars(select(PredictionRow).where(PredictionRow.id.in_(ids)))
             return by_id(ids, map(as_drawing, rows))
 
     def add_new(self, drawings: Sequence[Drawing]) -> int:
-        """Store those that are not there yet, in one transaction. Returns how many were new."""
+        """Store the drawings whose id is not in the table yet, in one transaction; returns how many were new."""
         with self._session() as session:
             ids = [drawing.id for drawing in drawings]
             known = set(session.scalars(select(PredictionRow.id).where(PredictionRow.id.in_(ids))))

@@ -1,4 +1,4 @@
-"""What the application asks of the database, in its own words."""
+"""Storing, labelling, finding and deleting drawings."""
 
 from __future__ import annotations
 
@@ -12,49 +12,50 @@ from mnist.drawing import Accuracy, AlreadyProcessed, Drawing, UnknownPrediction
 from mnist.store.session import Storage, change
 from mnist.store.tables import PredictionRow
 
-PORTION = 4 * 2**20  # bytes of pictures that are held or sent at once: a drawing has a few kB, a photo nearly 2 MB
+PORTION = 4 * 2**20  # bytes of pictures held or sent at once: a drawing has a few kB, a photo nearly 2 MB
 _T = TypeVar("_T")
 
 
 class Repository(Storage):
-    """Drawings and their labels in any database that SQLAlchemy speaks to.
+    """Drawings and their labels, in SQLite, PostgreSQL, MySQL or MariaDB.
 
-    Every method raises StorageUnavailable when the database can't do its part.
+    Every method raises StorageUnavailable when the database can't be used.
     """
 
     def save(self, drawing: Drawing) -> None:
-        """Store a drawing, or what it has become since: one row a drawing, however many strokes.
+        """Insert a drawing, or update its row after another stroke; one row per drawing, however many strokes.
 
-        A label that is already there stays; use `correct` to change it.
+        An existing label is kept; use `correct` to change it.
         """
         with self._connection("store") as connection:
-            if connection.execute(_GROW, {"drawing": drawing.id, **_values(drawing, _GROWING)}).rowcount == 0:
-                connection.execute(_NEW, as_values(drawing))
+            if connection.execute(_UPDATE, {"drawing": drawing.id, **_values(drawing, _UPDATED_COLUMNS)}).rowcount == 0:
+                connection.execute(_INSERT, as_values(drawing))
 
     def add_all(self, drawings: Sequence[Drawing]) -> None:
-        """Store new drawings in one transaction: all of them, or none."""
+        """Store new drawings in one transaction: all or none."""
         if drawings:
             with self._connection("store") as connection:
                 insert_all(connection, drawings)
 
     def correct(self, drawing_id: uuid.UUID, label: int | str | None, *, source: str | None = None) -> bool:
-        """Say what a stored drawing is: 0–9, a string of digits for a whole number, None for "not a digit".
+        """Set a drawing's label; returns whether the network had predicted the same.
 
-        A later label replaces an earlier one until a retraining has processed it, or an administrator has decided.
-        source: only a drawing that came so. Returns whether the network had read it so. Raises BadLabel,
-        UnknownPrediction or AlreadyProcessed.
+        A new label replaces the previous one until a retraining has processed it or an administrator has reviewed it.
+        label: 0–9, a string of digits for a whole number, or None for "not a digit".
+        source: when given, only a drawing from this source is found.
+        Raises BadLabel, UnknownPrediction or AlreadyProcessed.
         """
         true_label, true_number = parse_label(label)
-        meant = [PredictionRow.id == drawing_id] + ([] if source is None else [PredictionRow.source == source])
+        target = [PredictionRow.id == drawing_id] + ([] if source is None else [PredictionRow.source == source])
         labelled = (
             update(PredictionRow)
-            .where(*meant, PredictionRow.feedback_processed.is_(False), PredictionRow.reviewed.is_(False))
+            .where(*target, PredictionRow.feedback_processed.is_(False), PredictionRow.reviewed.is_(False))
             .values(true_label=true_label, true_number=true_number, labelled_at=utc_now())
         )
         guess = select(PredictionRow.predicted_digit, PredictionRow.predicted_number)
         with self._session("correct") as session:
             is_labelled = change(session, labelled) == 1
-            guessed = session.execute(guess.where(*meant)).one_or_none()
+            guessed = session.execute(guess.where(*target)).one_or_none()
         if guessed is None:
             raise UnknownPrediction(f"There is no drawing {drawing_id}.")
         if not is_labelled:
@@ -65,7 +66,7 @@ class Repository(Storage):
         return tuple(guessed) == (true_label, true_number)
 
     def find(self, drawing_id: uuid.UUID) -> Drawing:
-        """Raises UnknownPrediction."""
+        """The drawing with this id. Raises UnknownPrediction."""
         with self._session() as session:
             row = session.get(PredictionRow, drawing_id)
             if row is None:
@@ -73,7 +74,7 @@ class Repository(Storage):
             return as_drawing(row)
 
     def recent(self, *, limit: int, session_id: str | None = None) -> list[Drawing]:
-        """The latest drawings, newest first; of one session when it is named."""
+        """The latest drawings, newest first; only one session's if `session_id` is given."""
         wanted = select(PredictionRow).order_by(PredictionRow.created_at.desc(), PredictionRow.id.desc()).limit(limit)
         if session_id is not None:
             wanted = wanted.where(PredictionRow.session_id == session_id)
@@ -81,15 +82,15 @@ class Repository(Storage):
             return [as_drawing(row) for row in session.scalars(wanted)]
 
     def delete(self, session_id: str, drawing_id: uuid.UUID | None = None) -> int:
-        """Remove a session's drawings, or one of them, for good. Returns how many there were."""
-        mine = delete(PredictionRow).where(PredictionRow.session_id == session_id)
+        """Permanently delete all drawings of a session, or only one of them; returns how many were deleted."""
+        statement = delete(PredictionRow).where(PredictionRow.session_id == session_id)
         if drawing_id is not None:
-            mine = mine.where(PredictionRow.id == drawing_id)
+            statement = statement.where(PredictionRow.id == drawing_id)
         with self._session("delete") as session:
-            return change(session, mine)
+            return change(session, statement)
 
     def accuracy(self, *, latest: int) -> list[Accuracy]:
-        """How the network did on the latest labelled drawings: one row a model version that read any of them."""
+        """Accuracy on the `latest` labelled drawings, one entry per model version that read any of them."""
         window = (
             select(
                 PredictionRow.model_version,
@@ -102,22 +103,22 @@ class Repository(Storage):
         )
         right = func.count(case((window.c.is_right, 1)))
         counted = select(window.c.model_version, func.count(), right).group_by(window.c.model_version)
-        with self._session(operation=None) as session:  # the metrics, which ask, count it themselves
+        with self._session(operation=None) as session:  # the metrics, its only caller, count the outage themselves
             return [Accuracy(*row) for row in session.execute(counted)]
 
     def check(self) -> None:
-        """Make sure that the database answers and has its tables."""
+        """Raise StorageUnavailable unless the database answers and has its tables."""
         with self._session() as session:
             session.execute(select(PredictionRow.id).limit(1))
 
 
-# Of a labelled row: "not a digit" is right where no digit was read.
+# Meaningful only for labelled rows: the label "not a digit" agrees with a prediction of no digit.
 IS_RIGHT = and_(
     PredictionRow.predicted_digit.is_not_distinct_from(PredictionRow.true_label),
     PredictionRow.predicted_number.is_not_distinct_from(PredictionRow.true_number),
 )
 _COLUMNS = tuple(Drawing.__dataclass_fields__)
-_GROWING = (  # what another stroke changes
+_UPDATED_COLUMNS = (  # what another stroke changes
     "image",
     "predicted_digit",
     "confidence",
@@ -127,26 +128,26 @@ _GROWING = (  # what another stroke changes
     "predicted_number",
 )
 _TABLE = cast(Table, PredictionRow.__table__)
-_NEW = insert(_TABLE)
-_GROW = update(_TABLE).where(_TABLE.c.id == bindparam("drawing"))
+_INSERT = insert(_TABLE)
+_UPDATE = update(_TABLE).where(_TABLE.c.id == bindparam("drawing"))
 
 
 def insert_all(connection: Connection, drawings: Iterable[Drawing]) -> None:
-    """Add rows, in as many statements as their pictures need: PostgreSQL's client holds eight times what it sends."""
+    """Insert drawings in several statements: PostgreSQL's client needs eight times the memory of what it sends."""
     for portion in in_portions(drawings, lambda drawing: len(drawing.image)):
-        connection.execute(_NEW, [as_values(drawing) for drawing in portion])
+        connection.execute(_INSERT, [as_values(drawing) for drawing in portion])
 
 
-def in_portions(things: Iterable[_T], size: Callable[[_T], int], *, most: int = 500) -> Iterator[list[_T]]:
-    """Cut a stream wherever its pictures have come to PORTION bytes, or to `most` of them; none is empty.
+def in_portions(items: Iterable[_T], size: Callable[[_T], int], *, most: int = 500) -> Iterator[list[_T]]:
+    """Cut a stream into non-empty lists; each ends once it holds PORTION bytes or `most` items.
 
-    size: bytes of one's picture.
+    size: returns the bytes of an item's picture.
     """
     portion: list[_T] = []
     held = 0
-    for thing in things:
-        portion.append(thing)
-        held += size(thing)
+    for item in items:
+        portion.append(item)
+        held += size(item)
         if held >= PORTION or len(portion) == most:
             yield portion
             portion, held = [], 0

@@ -1,4 +1,4 @@
-"""An engine from a URL, for SQLite, PostgreSQL, and MySQL or MariaDB."""
+"""SQLAlchemy engines, configured for SQLite, PostgreSQL, and MySQL or MariaDB."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from sqlalchemy.exc import DisconnectionError, IntegrityError
 from mnist.store.locks import BUSY_SECONDS
 from mnist.store.timeouts import CONNECT_SECONDS, limit_waiting
 
-_MYSQL_CHECK_FAILED = (4025, 3819)  # MariaDB's number and MySQL's
+_MYSQL_CHECK_FAILED = (4025, 3819)  # error numbers of MariaDB and of MySQL
 
 
 def connect(url: URL) -> Engine:
-    """Make an engine; nothing connects until it is used, so the database may be away.
+    """Make an engine. It connects only at its first use, so the database need not be up yet.
 
-    SQLite: write-ahead logging lets readers go on while one writes. PostgreSQL: a connection that broke meanwhile is
-    replaced before use, and one that gives no answer is given up. MySQL: the same pre-ping, and READ
-    COMMITTED, because its default (REPEATABLE READ) takes gap locks that let two concurrent inserts deadlock.
+    SQLite: write-ahead logging lets readers go on while one process writes. PostgreSQL: a pre-ping replaces broken
+    connections before use, and statements time out (mnist/store/timeouts.py). MySQL: the same pre-ping, and READ
+    COMMITTED, because the gap locks of its default, REPEATABLE READ, let two concurrent inserts deadlock.
     """
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
         event.listen(engine, "connect", _configure_sqlite)
-        event.listen(engine, "checkout", _check_file)
+        event.listen(engine, "checkout", _check_file_is_the_same)
         return engine
     if url.get_backend_name() == "postgresql":
         limit_waiting()
@@ -47,12 +47,12 @@ def connect(url: URL) -> Engine:
         **({"isolation_level": "READ COMMITTED"} if is_mysql else {}),
     )
     if is_mysql:
-        event.listen(engine, "handle_error", _name_refusals)
+        event.listen(engine, "handle_error", _translate_check_failures)
     return engine
 
 
-def _name_refusals(context: ExceptionContext) -> None:
-    """A failed CHECK is an IntegrityError; PyMySQL takes it for trouble with the server."""
+def _translate_check_failures(context: ExceptionContext) -> None:
+    """Raise IntegrityError for a failed CHECK, which PyMySQL reports as an operational error."""
     error = context.original_exception
     if error.args and error.args[0] in _MYSQL_CHECK_FAILED:
         raise IntegrityError(context.statement, context.parameters, error) from error
@@ -61,7 +61,7 @@ def _name_refusals(context: ExceptionContext) -> None:
 def _configure_sqlite(connection: Any, record: Any) -> None:
     cursor = connection.cursor()
     _write_ahead(cursor)
-    cursor.execute("PRAGMA synchronous=FULL")  # what a person was told is stored survives a power cut
+    cursor.execute("PRAGMA synchronous=FULL")  # a drawing that was reported as stored survives a power cut
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
     if name := connection.execute("PRAGMA database_list").fetchone()[2]:
@@ -69,7 +69,7 @@ def _configure_sqlite(connection: Any, record: Any) -> None:
 
 
 def _write_ahead(cursor: Any) -> None:
-    # Where another process is about to write into a new file, SQLite refuses this at once instead of waiting.
+    # Retried, because SQLite ignores its timeout here while another process is about to write into a new file.
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
@@ -81,8 +81,8 @@ def _write_ahead(cursor: Any) -> None:
             time.sleep(0.01)
 
 
-def _check_file(_connection: object, record: Any, _proxy: object) -> None:
-    # SQLite goes on writing into a file that was deleted or replaced by a backup; nobody would find it again.
+def _check_file_is_the_same(_connection: object, record: Any, _proxy: object) -> None:
+    # SQLite would go on writing into a file that was deleted or replaced by a backup, and those rows would be lost.
     path, identity = record.info.get("file", (None, None))
     if path is not None and _identity(path) != identity:
         raise DisconnectionError("The database file was deleted or replaced.")
@@ -90,7 +90,7 @@ def _check_file(_connection: object, record: Any, _proxy: object) -> None:
 
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino

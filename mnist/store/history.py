@@ -1,4 +1,4 @@
-"""Looking back: drawings page by page, and the latest of them at a glance; nothing unbounded is ever read."""
+"""Queries over stored drawings: pages of the history and statistics of the latest ones, all of bounded cost."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ from mnist.store.drawings import IS_RIGHT, as_drawing
 from mnist.store.session import Storage, by_id
 from mnist.store.tables import PredictionRow
 
-SEARCHED = 10_000  # drawings that one page looks through: a filter that nothing matches costs 5 ms, not a minute
+SEARCHED = 10_000  # drawings that one page scans: a filter without a match costs 5 ms instead of a minute
 LATEST_DRAWINGS = 10_000
 LATEST_LABELS = 3_000
-Place = tuple[datetime, uuid.UUID]  # of a drawing among all, by time
+Place = tuple[datetime, uuid.UUID]  # (created_at, id): the cursor from which the next page goes on
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which drawings a page of the history shows; every part narrows the choice."""
+    """Filters of the history; all must match, and None (for state: "any") matches everything."""
 
-    session_id: str | None = None  # None: everybody's
-    state: str = "any"  # or "unlabelled", "right", "wrong"
-    digit: int | None = None  # read as this digit
+    session_id: str | None = None  # whose drawings
+    state: str = "any"  # "any", "unlabelled", or how a labelled drawing was predicted: "right", "wrong"
+    digit: int | None = None  # the predicted digit, 0–9
     verdict: str | None = None  # one of Verdict
     source: str | None = None
-    version: int | None = None  # of the network that read it
-    since: datetime | None = None
-    until: datetime | None = None  # the first moment that is too late
+    version: int | None = None  # of the model that read it
+    since: datetime | None = None  # inclusive
+    until: datetime | None = None  # exclusive
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some drawings, newest first."""
+    """One page of the history, newest drawing first."""
 
     drawings: Sequence[Drawing]
-    older: Place | None  # where to go on; None: there is nothing older
+    older: Place | None  # pass it as `before` for the next page; None: this is the last page
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What a person said about one drawing, beside what was read; without the picture."""
+    """The label and the prediction of one drawing, without its picture."""
 
     drawing_id: uuid.UUID
     labelled_at: datetime
     model_version: int
-    guess: str | None  # None: not read as a digit
-    truth: str | None  # None: "not a digit"
+    guess: str | None  # the prediction as text; None: no digit
+    truth: str | None  # the label as text; None: "not a digit"
     confidence: float  # 0–1
 
     @property
@@ -60,36 +60,36 @@ class Label:
 
 
 class History(Storage):
-    """Every method raises StorageUnavailable when the database can't do its part."""
+    """Reads past drawings. Every method raises StorageUnavailable when the database can't be used."""
 
     def page(self, wanted: Wanted, *, limit: int, before: Place | None = None) -> Page:
-        """Drawings newest first, from the one after `before`; no matter how far back, a page costs the same.
+        """The next `limit` matching drawings older than `before`; a page far back costs no more than the first.
 
-        At most SEARCHED drawings are looked through: a page may be empty and yet have an older one.
+        Scans at most SEARCHED drawings, so a page may be empty although older ones follow.
         """
         row = PredictionRow
         place = tuple_(row.created_at, row.id)
         newest_first = (row.created_at.desc(), row.id.desc())
-        among = []
+        window = []
         if wanted.session_id is not None:
-            among.append(row.session_id == wanted.session_id)
+            window.append(row.session_id == wanted.session_id)
         if wanted.since is not None:
-            among.append(row.created_at >= wanted.since)
+            window.append(row.created_at >= wanted.since)
         if wanted.until is not None:
-            among.append(row.created_at < wanted.until)
+            window.append(row.created_at < wanted.until)
         if before is not None:
-            among.append(place < before)
+            window.append(place < before)
         filters = _filters(wanted)
         with self._session() as session:
             end: Any = None
             if filters:
                 last = (
-                    select(row.created_at, row.id).where(*among).order_by(*newest_first).offset(SEARCHED - 1).limit(1)
+                    select(row.created_at, row.id).where(*window).order_by(*newest_first).offset(SEARCHED - 1).limit(1)
                 )
                 if (end := session.execute(last).one_or_none()) is not None:
-                    among.append(place >= tuple(end))
-            # The ids first, and one more than is shown: an index holds all that is asked for, the pictures come after.
-            matching = select(row.created_at, row.id).where(*among, *filters).order_by(*newest_first).limit(limit + 1)
+                    window.append(place >= tuple(end))
+            # First the keys, which one index answers alone, with one more than is shown; then the pictures.
+            matching = select(row.created_at, row.id).where(*window, *filters).order_by(*newest_first).limit(limit + 1)
             places = session.execute(matching).all()
             pictures = select(row).where(row.id.in_([each.id for each in places[:limit]])).order_by(*newest_first)
             drawings = [as_drawing(each) for each in session.scalars(pictures)]
@@ -98,13 +98,13 @@ class History(Storage):
         return Page(drawings, None if end is None else (end[0], end[1]))
 
     def some(self, ids: Sequence[uuid.UUID], *, most: int) -> list[Drawing]:
-        """The first of these drawings, in this order, as far as they still exist."""
+        """The first `most` of these drawings, in the order of `ids`; deleted ones are left out."""
         wanted = select(PredictionRow).where(PredictionRow.id.in_(ids[:most]))
         with self._session() as session:
             return by_id(ids[:most], map(as_drawing, session.scalars(wanted)))
 
     def labelled_by(self, session_id: str) -> set[uuid.UUID]:
-        """Which drawings a session has labelled; the latest LATEST_LABELS of its drawings are looked at."""
+        """Ids of the labelled drawings among a session's latest LATEST_LABELS."""
         row = PredictionRow
         latest = (
             select(row.id, row.labelled_at)
@@ -147,7 +147,7 @@ class History(Storage):
             ]
 
     def drawings_a_day(self) -> dict[tuple[date, str], int]:
-        """How many of the latest LATEST_DRAWINGS came on each day (UTC) from each source."""
+        """Number of drawings by (UTC day, source), among the latest LATEST_DRAWINGS."""
         row = PredictionRow
         latest = (
             select(row.created_at, row.source)
@@ -158,7 +158,7 @@ class History(Storage):
         with self._session() as session:
             moment: Any = latest.c.created_at
             if session.get_bind().dialect.name == "postgresql":
-                moment = func.timezone("UTC", moment)  # date() would take the connection's own zone
+                moment = func.timezone("UTC", moment)  # date() would use the time zone of the connection
             day = func.date(moment)
             counted = select(day, latest.c.source, func.count()).group_by(day, latest.c.source)
             return {(date.fromisoformat(str(when)), source): count for when, source, count in session.execute(counted)}

@@ -1,4 +1,4 @@
-"""What people said of drawings, as a retraining reads it, and what it made of it."""
+"""People's labels as a retraining reads them, and the marks that record what it did with each."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from mnist.store.drawings import in_portions
 from mnist.store.session import Storage, by_id, change
 from mnist.store.tables import ModelRow, PredictionRow
 
-CHUNK = 500  # rows that one statement names
-HELD_OUT = "held_out"  # set aside for the exam: this person's drawings are never trained on
-ROLLED_BACK = "rolled_back"  # set aside with the version that learned it
-REVOKED = "revoked"  # set aside by a person
+CHUNK = 500  # ids per statement
+HELD_OUT = "held_out"  # kept for evaluation: this person's drawings are never trained on
+ROLLED_BACK = "rolled_back"  # the version that learned it was rolled back
+REVOKED = "revoked"  # an administrator rejected it
 
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """One labelled drawing, as a retraining sees it."""
+    """One labelled drawing with the state that earlier retrainings left; see mnist/store/tables.py."""
 
     id: uuid.UUID
     session_id: str | None
@@ -42,79 +42,81 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a run made of one label; it applies only if the label is still the one that the run read.
+    """What a retraining did with one label; it is written only if the label is still the one that was read.
 
-    Whoever changes a label gives it a new time, and whoever reviews it leaves `reviewed` set: that is how it is known.
+    Changing a label renews `labelled_at`, and reviewing it sets `reviewed`; so the two tell whether it is the same.
     """
 
     id: uuid.UUID
     labelled_at: datetime
-    set_aside: str | None = None  # None: learned from
-    reviewed: bool = False  # as it was read
+    set_aside: str | None = None  # the reason why no version learned from it; None: one did
+    reviewed: bool = False  # its value when the run read the label
 
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What came of somebody's corrections: how many of them a version learned."""
+    """How many of a person's labels one model version learned from."""
 
     version: int
     labels: int
 
 
 class Labels(Storage):
-    """Every method raises StorageUnavailable when the database can't do its part; nothing is changed then."""
+    """Labels and their marks.
+
+    Every method raises StorageUnavailable when the database can't be used; nothing is changed then.
+    """
 
     def waiting(self, at_most: int | None = None) -> int:
-        """Labels that no run has looked at yet; a page that only tells how many counts up to a number."""
+        """Number of labels that no retraining has processed yet; counting stops at `at_most`."""
         waiting = and_(_IS_FEEDBACK, PredictionRow.feedback_processed.is_(False))
         counted = select(PredictionRow.labelled_at).where(waiting).limit(at_most).subquery()
         with self._session() as session:
             return session.scalar(select(func.count()).select_from(counted)) or 0
 
     def read(self, limit: int) -> Iterator[Feedback]:
-        """All labels: the waiting ones, oldest first, then the others, newest first, those that were set aside last.
+        """At most `limit` labels: new ones, oldest first; then accepted and held-out ones, newest first; then the rest.
 
-        At most `limit` rows, a portion of their pictures in memory at a time, each in a transaction of its own. If
-        there are more, those that wait take no more than half of the room from those that were believed. A label that
-        is given meanwhile may come or not; it is not waited for.
+        If there are more, new ones take at most half of the places that accepted ones would have. One portion of the
+        pictures is in memory at a time, each read in a transaction of its own; labels given meanwhile may be missing.
         """
-        for portion in in_portions(self._in_order(limit), lambda place: place.size, most=CHUNK):
-            yield from self._some([place.id for place in portion])
+        for portion in in_portions(self._reading_order(limit), lambda key: key.size, most=CHUNK):
+            yield from self._fetch([key.id for key in portion])
 
-    def _in_order(self, limit: int) -> list[Any]:
-        """The places of `read`: whoever sends many labels must not keep a run from what it has learned before."""
-        waiting = list(islice(self._places(processed=False), limit))
-        believed: list[Any] = []
+    def _reading_order(self, limit: int) -> list[Any]:
+        """Keys in the order of `read`: a flood of new labels must not displace all that was learned before."""
+        waiting = list(islice(self._keys(processed=False), limit))
+        accepted: list[Any] = []
         others: list[Any] = []
-        for place in self._places(processed=True):
-            kind = believed if place.set_aside in (None, HELD_OUT) else others
-            if len(kind) < limit:
-                kind.append(place)
-            if len(believed) == limit:
+        for key in self._keys(processed=True):
+            group = accepted if key.set_aside in (None, HELD_OUT) else others
+            if len(group) < limit:
+                group.append(key)
+            if len(accepted) == limit:
                 break
         half = limit // 2
-        order = [*waiting[:half], *believed, *waiting[half:], *others]
-        once = {place.id: place for place in order}  # a label that is changed meanwhile moves on
+        order = [*waiting[:half], *accepted, *waiting[half:], *others]
+        once = {key.id: key for key in order}  # a label that changes between the queries may be in both
         return list(islice(once.values(), limit))
 
-    def _places(self, *, processed: bool) -> Iterator[Any]:
-        """Which labels there are, and how large their pictures."""
-        wanted = _PLACES.where(_IS_FEEDBACK, PredictionRow.feedback_processed.is_(processed))
-        return self._in_turn(wanted, PredictionRow.labelled_at, PredictionRow.id, backwards=processed)
+    def _keys(self, *, processed: bool) -> Iterator[Any]:
+        """Rows (labelled_at, id, set_aside, size); size: bytes of the picture."""
+        wanted = _KEYS.where(_IS_FEEDBACK, PredictionRow.feedback_processed.is_(processed))
+        return self._paged(wanted, PredictionRow.labelled_at, PredictionRow.id, backwards=processed)
 
-    def _some(self, ids: Sequence[uuid.UUID]) -> list[Feedback]:
-        """In this order, as far as they still exist."""
+    def _fetch(self, ids: Sequence[uuid.UUID]) -> list[Feedback]:
+        """The labels that still exist, in the order of `ids`."""
         with self._session() as session:
             rows = session.execute(_FEEDBACK.where(PredictionRow.id.in_(ids)))
             return by_id(ids, (Feedback(*row) for row in rows))
 
     def mark(self, marks: Sequence[Mark]) -> None:
-        """Mark what no candidate was made of: every label was set aside or held out."""
+        """Write the marks of a run that made no candidate, because every label was set aside or held out."""
         with self._session() as session:
             write_marks(session, marks, None)
 
     def contribution(self, session_id: str) -> Contribution | None:
-        """The latest version that learned from somebody's corrections, and from how many; None so far."""
+        """The latest version that learned from this session's labels, and from how many; None if no version did."""
         counted = (
             select(PredictionRow.processed_by, func.count())
             .join(ModelRow, ModelRow.version == PredictionRow.processed_by)
@@ -132,10 +134,10 @@ class Labels(Storage):
             return None if row is None else Contribution(row[0] or 0, row[1])
 
     def review(self, drawing_id: uuid.UUID, *, accept: bool) -> None:
-        """A person decides about a label that was learned or set aside; from the next run on, their word holds.
+        """Accept or revoke a label that a retraining has processed; the next retraining obeys.
 
-        What was set aside and is accepted counts as learned by nobody yet, so that the next version gets the credit.
-        Raises UnknownPrediction when there is no such drawing, or no run has looked at it yet.
+        A label that was set aside and is now accepted belongs to no version until the next one learns it.
+        Raises UnknownPrediction when there is no such drawing, or no retraining has processed it.
         """
         decided = update(PredictionRow).where(
             PredictionRow.id == drawing_id, PredictionRow.feedback_processed.is_(True)
@@ -148,40 +150,40 @@ class Labels(Storage):
 
 
 def write_marks(session: Session, marks: Iterable[Mark], version: int | None) -> None:
-    """Note what a run made of labels, and in which version, if in any, within the caller's transaction.
+    """Write what a run did with each label, in the caller's transaction; version: the candidate made of them, if any.
 
-    Rows whose label changed, or that a person reviewed, after they were read stay as they are.
-    What an administrator labelled anew is reviewed, but no run has looked at it yet, so that it is marked, too.
+    A row whose label was changed or reviewed since the run read it stays as it is. Drawings that an administrator
+    relabelled are reviewed before any run reads them, so a mark may have `reviewed` set.
     """
 
     def kind(mark: Mark) -> tuple[str, bool]:
         return mark.set_aside or "", mark.reviewed
 
-    for (why, reviewed), group in groupby(sorted(marks, key=kind), key=kind):
+    for (reason, reviewed), group in groupby(sorted(marks, key=kind), key=kind):
         read = [(mark.id, mark.labelled_at) for mark in group]
-        still = [PredictionRow.reviewed.is_(reviewed)]
-        if reviewed:  # nobody has taken it back meanwhile
-            still.append(PredictionRow.set_aside.is_(None))
+        unchanged = [PredictionRow.reviewed.is_(reviewed)]
+        if reviewed:  # not revoked since it was read
+            unchanged.append(PredictionRow.set_aside.is_(None))
         for first in range(0, len(read), CHUNK):
             chunk = read[first : first + CHUNK]
-            # Ids alone first: SQLite looks only these up; for the pairs it would read the whole table every time.
+            # The ids alone let SQLite use the primary key; for the pairs it would scan the whole table every time.
             is_one = PredictionRow.id.in_([drawing_id for drawing_id, _ in chunk])
             as_read = tuple_(PredictionRow.id, PredictionRow.labelled_at).in_(chunk)
-            marked = update(PredictionRow).where(is_one, as_read, *still)
+            marked = update(PredictionRow).where(is_one, as_read, *unchanged)
             session.execute(
-                marked.values(feedback_processed=True, processed_by=version, set_aside=why or None),
+                marked.values(feedback_processed=True, processed_by=version, set_aside=reason or None),
                 execution_options={"synchronize_session": False},
             )
 
 
-_IS_FEEDBACK = PredictionRow.labelled_at.is_not(None)  # a person may also say "not a digit": no label, but its time
-_PLACES: Any = select(
+_IS_FEEDBACK = PredictionRow.labelled_at.is_not(None)  # not true_label: the label "not a digit" leaves that NULL
+_KEYS: Any = select(
     PredictionRow.labelled_at,
     PredictionRow.id,
     PredictionRow.set_aside,
     func.length(PredictionRow.image).label("size"),
 )
-_FEEDBACK: Any = select(  # typed by Feedback itself
+_FEEDBACK: Any = select(  # in the order of the fields of Feedback
     PredictionRow.id,
     PredictionRow.session_id,
     PredictionRow.source,

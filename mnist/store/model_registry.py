@@ -1,4 +1,4 @@
-"""The versions of the network: which one serves, which ones were turned down or taken back."""
+"""Model versions: which one is active, and how versions are added, promoted, rejected and rolled back."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from mnist.store.locks import take_mysql_lock
 from mnist.store.session import Storage, change
 from mnist.store.tables import ModelRow, PredictionRow
 
-COMPARED_WITH = "compared_with"  # in the metrics: the version that served; a promoted one took its place
+# Key in the metrics: the active version that a candidate was compared with, and replaced if it was promoted.
+COMPARED_WITH = "compared_with"
 
 
 class NoSuchVersion(LookupError):
-    """There is no version to go back to, or none of this number that was ever served."""
+    """The version does not exist or was never active, or there is none to roll back to."""
 
 
 class ActiveVersionChanged(RuntimeError):
-    """Another version became active during the run, which was made to replace the one before; nothing was changed."""
+    """Another version became active after the candidate was compared with the active one; nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,39 +34,39 @@ class Version:
     """One version of the network, without its weights."""
 
     version: int
-    parent: int | None  # the version whose weights were tuned; None: shipped with a release
+    parent: int | None  # the version that it was fine-tuned from; None: shipped with a release
     created_at: datetime
     status: str  # "active", "retired" or "rejected"
     metrics: Mapping[str, Any] = field(repr=False)
 
 
 class Registry(Storage):
-    """The `models` table and, with it in one transaction, the marks on the feedback.
+    """The `models` table; versions and the marks on their labels change together, in one transaction.
 
-    Every method raises StorageUnavailable when the database can't do its part; nothing is changed then.
+    Every method raises StorageUnavailable when the database can't be used; nothing is changed then.
     """
 
     def seed(self, weights: bytes, metrics: Mapping[str, Any]) -> int:
-        """Make sure that shipped weights are in the table; returns their version. Many processes may do it at once.
+        """Add shipped weights to the table unless they are in it, and return their version. Safe to call concurrently.
 
-        In an empty table they become active. So they do where the active version has learned from nobody: a release
-        brings a better network. Otherwise they wait as the base of the next retraining, which compares what it makes of
-        them with the active version: a release never takes away what people have taught.
+        They become active when the table is empty or the active version was itself shipped, because a release brings a
+        better network. A version that learned from people stays active: the next retraining starts from the new
+        weights and must beat it, so that a release never discards what people taught.
         """
         digest = sha256(weights)
         with self._session() as session:
-            if (known := _shipped(session, digest)) is not None:
+            if (known := _find_shipped(session, digest)) is not None:
                 return known
         with self._session() as session:
             _take_turns(session)
-            if (known := _shipped(session, digest)) is not None:  # another process was faster
+            if (known := _find_shipped(session, digest)) is not None:  # another process was faster
                 return known
             return _add_shipped(session, weights, {**metrics, "sha256": digest})
 
     def knows(self, weights: bytes) -> bool:
-        """Whether shipped weights are in the table."""
+        """Whether these shipped weights are in the table."""
         with self._session() as session:
-            return _shipped(session, sha256(weights)) is not None
+            return _find_shipped(session, sha256(weights)) is not None
 
     def active(self) -> Version | None:
         """The version to serve; None before the first `seed`."""
@@ -73,23 +74,23 @@ class Registry(Storage):
             return _version_or_none(session.execute(_VERSIONS.where(ModelRow.status == "active")).one_or_none())
 
     def active_number(self) -> int | None:
-        """`active().version` for who asks every few seconds."""
+        """Number of the active version, None before the first `seed`; cheap enough to poll."""
         with self._session() as session:
             return session.scalar(select(ModelRow.version).where(ModelRow.status == "active"))
 
     def base(self) -> Version | None:
-        """The version that retraining starts from: the newest one that came with a release."""
+        """The version that a retraining starts from: the newest shipped one; None before the first `seed`."""
         newest = _VERSIONS.where(ModelRow.parent.is_(None)).order_by(ModelRow.version.desc()).limit(1)
         with self._session() as session:
             return _version_or_none(session.execute(newest).one_or_none())
 
     def versions(self) -> list[Version]:
-        """All of them, newest first."""
+        """All versions, newest first."""
         with self._session() as session:
             return [Version(*row) for row in session.execute(_VERSIONS.order_by(ModelRow.version.desc()))]
 
     def weights(self, version: int) -> bytes:
-        """Raises NoSuchVersion."""
+        """The content of a version's weights file. Raises NoSuchVersion."""
         with self._session() as session:
             if (weights := session.scalar(select(ModelRow.weights).where(ModelRow.version == version))) is None:
                 raise NoSuchVersion(f"There is no version {version}.")
@@ -98,10 +99,10 @@ class Registry(Storage):
     def promote(
         self, weights: bytes, metrics: Mapping[str, Any], *, parent: int, replaces: int, marks: Sequence[Mark]
     ) -> int:
-        """Make a candidate the active version and mark the feedback that it was made of; all of it, or nothing.
+        """Add a candidate as the active version and mark its labels, in one transaction; returns its version.
 
-        replaces: the version that it was compared with. Raises ActiveVersionChanged when another one is active by now.
-        Returns the new version.
+        parent: the version it was fine-tuned from. replaces: the active version it was compared with.
+        Raises ActiveVersionChanged when `replaces` is no longer active.
         """
         with self._session() as session:
             _take_turns(session)
@@ -113,9 +114,9 @@ class Registry(Storage):
             return version
 
     def reject(self, weights: bytes, metrics: Mapping[str, Any], *, parent: int, marks: Sequence[Mark]) -> int:
-        """Keep a candidate that the gate turned down, and mark its feedback, in one transaction. Returns its version.
+        """Add a candidate that failed the gate and mark its labels, in one transaction; returns its version.
 
-        Nothing is lost with it: the next retraining learns from all accepted feedback again.
+        Its labels are not lost: the next retraining learns from all accepted labels again.
         """
         with self._session() as session:
             _take_turns(session)
@@ -124,15 +125,15 @@ class Registry(Storage):
             return version
 
     def roll_back(self, to: int | None = None) -> Version:
-        """Serve an earlier version again: `to`, or the one that the active version replaced.
+        """Make an earlier version active again: `to`, or else the one that the active version replaced.
 
-        What only other versions learned is set aside: it made the version that was not wanted, and the next run would
-        learn it again. Serving such a version again takes that back.
+        Labels that only unwanted versions learned are set aside, or the next retraining would learn them again.
+        Activating such a version again restores its labels. Returns the version that is now active.
         Raises NoSuchVersion.
         """
         with self._session() as session:
             _take_turns(session)
-            if to is None and (to := _replaced(session)) is None:
+            if to is None and (to := _version_before_active(session)) is None:
                 raise NoSuchVersion("There is no earlier version to go back to.")
             if change(session, _retire()) == 0:
                 raise NoSuchVersion("There is no active version yet.")
@@ -140,7 +141,8 @@ class Registry(Storage):
             if change(session, chosen.values(status="active")) == 0:
                 raise NoSuchVersion(f"Version {to} was never served; --list shows what there is.")
             rows = update(PredictionRow).where(PredictionRow.reviewed.is_(False))
-            rejected = select(ModelRow.version).where(ModelRow.status == "rejected")  # whose labels wait all the same
+            # Labels of rejected versions, which never served, stay for the next retraining.
+            rejected = select(ModelRow.version).where(ModelRow.status == "rejected")
             lineage = _lineage(session, to)
             unwanted = rows.where(
                 PredictionRow.processed_by > min(lineage),
@@ -148,8 +150,8 @@ class Registry(Storage):
                 PredictionRow.set_aside.is_(None),
             )
             session.execute(unwanted.values(set_aside=ROLLED_BACK))
-            again = rows.where(PredictionRow.processed_by.in_(lineage), PredictionRow.set_aside == ROLLED_BACK)
-            session.execute(again.values(set_aside=None))
+            restored = rows.where(PredictionRow.processed_by.in_(lineage), PredictionRow.set_aside == ROLLED_BACK)
+            session.execute(restored.values(set_aside=None))
             return Version(*session.execute(_VERSIONS.where(ModelRow.version == to)).one())
 
 
@@ -163,12 +165,12 @@ _VERSIONS: Select[Any] = select(
 
 
 def _take_turns(session: Session) -> None:
-    """Let one transaction at a time add a version or choose the active one; everybody may read meanwhile."""
+    """Serialise the transactions that add a version or choose the active one; readers do not wait."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("LOCK TABLE models IN SHARE ROW EXCLUSIVE MODE"))
     elif session.get_bind().dialect.name == "mysql":
         take_mysql_lock(session.connection(), "models")
-    else:  # SQLite: a transaction that begins by writing has the database's only write lock until its end
+    else:  # SQLite: an UPDATE, even of no rows, takes the only write lock until the transaction ends
         session.execute(_retire().where(false()))
 
 
@@ -176,8 +178,8 @@ def _retire() -> Update:
     return update(ModelRow).where(ModelRow.status == "active").values(status="retired")
 
 
-def _replaced(session: Session) -> int | None:
-    """The version that the active one replaced, as its promotion noted; of one that noted none, the one before."""
+def _version_before_active(session: Session) -> int | None:
+    """The version that the active one replaced according to its metrics; by default the last retired one below it."""
     row = session.execute(select(ModelRow.version, ModelRow.metrics).where(ModelRow.status == "active")).one_or_none()
     if row is None:
         return None
@@ -188,9 +190,9 @@ def _replaced(session: Session) -> int | None:
 
 
 def _lineage(session: Session, version: int) -> set[int]:
-    """A version, the one that it replaced, and so on: what they learned, it learned too, and nothing else.
+    """The version, the one that it replaced, and so on back to a shipped one: whose labels it has learned.
 
-    Not all that came before: in between one may have been taken back. A version that came with a release ends it.
+    Earlier versions that were rolled back do not belong to it.
     """
     lineage = {version}
     for each, metrics in session.execute(select(ModelRow.version, ModelRow.metrics).order_by(ModelRow.version.desc())):
@@ -203,7 +205,7 @@ def _version_or_none(row: Any) -> Version | None:
     return None if row is None else Version(*row)
 
 
-def _shipped(session: Session, digest: str) -> int | None:
+def _find_shipped(session: Session, digest: str) -> int | None:
     rows = session.execute(select(ModelRow.version, ModelRow.metrics).where(ModelRow.parent.is_(None)))
     return next((version for version, metrics in rows if metrics.get("sha256") == digest), None)
 

@@ -1,4 +1,4 @@
-"""What is told, and logged once, while the database can't be used."""
+"""Turns database errors into StorageUnavailable, and logs each kind once per outage."""
 
 from __future__ import annotations
 
@@ -10,17 +10,23 @@ from sqlalchemy import Engine
 from mnist.drawing import StorageUnavailable
 
 log = logging.getLogger(__name__)
-_told: WeakKeyDictionary[Engine, set[str]] = WeakKeyDictionary()  # what was logged since the database last worked
+_logged: WeakKeyDictionary[Engine, set[str]] = WeakKeyDictionary()  # messages since the database last worked
 
 
 def unavailable(engine: Engine, error: Exception) -> StorageUnavailable:
-    """What whoever asked is told of an error; the log gets the driver's own words, once until the database works again.
+    """The exception to raise for a database error; its message is safe to show to clients.
 
-    Of these only the first line, which holds neither the statement nor its parameters.
+    The driver's message goes to the log, once until `recovered`. Only its first line does: the others may hold the
+    statement and its parameters.
     """
-    said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-    told = _told.setdefault(engine, set())
-    if said not in told:
-        told.add(said)
-        log.warning("The database can't be used: %s", said)
+    message = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    logged = _logged.setdefault(engine, set())
+    if message not in logged:
+        logged.add(message)
+        log.warning("The database can't be used: %s", message)
     return StorageUnavailable(f"The database can't be used now ({type(error).__name__}).")
+
+
+def recovered(engine: Engine) -> None:
+    """Note that the database works, so that the next outage is logged again."""
+    _logged.pop(engine, None)

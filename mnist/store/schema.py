@@ -1,4 +1,4 @@
-"""Makes the tables, or brings those of an earlier release up to date; refuses what is not ours."""
+"""Creates the tables or upgrades those of an earlier release; refuses another program's."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ from mnist.store.locks import lock_schema
 from mnist.store.tables import Base, PredictionRow
 from mnist.store.timeouts import patiently
 
-REVISIONS = ("0001", "0002")  # the files of mnist/store/migrations/versions; this file describes the last one
+# One for each file in mnist/store/migrations/versions; mnist/store/tables.py describes the last.
+REVISIONS = ("0001", "0002")
 
 
 class UnusableSchema(RuntimeError):
-    """The database holds tables of another program, or of a later release; nothing was changed."""
+    """The database holds tables of another program or of a later release; nothing was changed."""
 
 
-# Alembic's own table, as it would make it, so that a new database needs no Alembic.
+# Exactly the table that Alembic would create, so that a new database needs no Alembic.
 _REVISION = Table(
     "alembic_version",
     MetaData(),
@@ -39,31 +40,31 @@ _TABLES = frozenset({*Base.metadata.tables, _REVISION.name})
 
 
 def create_tables(engine: Engine) -> None:
-    """Make the schema (and SQLite's folder), or bring an older release's up to date; harmless where all is there.
+    """Create the schema (and SQLite's folder), or upgrade an older one; does nothing if it is up to date.
 
-    Raises SQLAlchemyError when the database can't be reached, OSError when SQLite's folder can't be made, and
-    UnusableSchema where the tables are not this program's, or a later one's.
+    Raises SQLAlchemyError when the database can't be reached, OSError when SQLite's folder can't be created, and
+    UnusableSchema when the tables belong to another program or to a later release.
     """
     if engine.dialect.name == "sqlite" and engine.url.database:
         Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
-    with engine.connect() as connection:  # the usual case: it only reads, and waits for nobody
-        if _stands(connection) == (_TABLES, REVISIONS[-1]):
+    with engine.connect() as connection:  # the usual case only reads, and takes no lock
+        if _current_state(connection) == (_TABLES, REVISIONS[-1]):
             return
     with patiently(), engine.begin() as connection:
         lock_schema(connection)
         bring_up(connection)
 
 
-def _stands(connection: Connection) -> tuple[frozenset[str], str | None]:
-    """Which of our tables are there, and at which revision."""
+def _current_state(connection: Connection) -> tuple[frozenset[str], str | None]:
+    """Which of our tables exist, and their revision; None: no revision is recorded."""
     tables = _TABLES.intersection(inspect(connection).get_table_names())
     revision = connection.scalar(select(_REVISION.c.version_num)) if _REVISION.name in tables else None
     return tables, revision
 
 
 def bring_up(connection: Connection) -> None:
-    """Make or upgrade the tables, in a transaction that has `lock_schema`. Raises UnusableSchema."""
-    tables, revision = _stands(connection)
+    """Create or upgrade the tables, in a transaction that holds `lock_schema`. Raises UnusableSchema."""
+    tables, revision = _current_state(connection)
     if revision is not None and revision not in REVISIONS:
         raise UnusableSchema(
             f"The database was made or upgraded by a later release (its revision is {revision}, this program knows "
@@ -71,38 +72,39 @@ def bring_up(connection: Connection) -> None:
         )
     if PredictionRow.__tablename__ in tables and revision != REVISIONS[-1]:
         if revision is None:
-            _recognise(connection)
-        from mnist.store.migrations import upgrade  # here: a process that has nothing to change need not load Alembic
+            _require_first_release(connection)
+        from mnist.store.migrations import upgrade  # here: loads Alembic, which only an upgrade needs
 
         upgrade(connection, revision)
-    # The revision comes first: MySQL commits each table by itself, and tables without one count as the first release's.
+    # The revision comes first: MySQL commits every CREATE TABLE, and tables without a revision are taken for the first
+    # release's.
     _REVISION.metadata.create_all(connection)
-    if _stands(connection)[1] is None:
+    if _current_state(connection)[1] is None:
         connection.execute(insert(_REVISION).values(version_num=REVISIONS[-1]))
-    Base.metadata.create_all(connection)  # all of it in an empty database, else what is missing
+    Base.metadata.create_all(connection)  # only the tables that are missing
 
 
 def is_common(connection: Connection) -> bool:
-    """Whether the drawings lie in the one table that the common digit applications make."""
-    return {"predicted_digit", "true_label"} <= _columns(connection) and not _is_ours(connection)
+    """Whether the table “predictions” is the one that the common digit applications create; see mnist/upgrade.py."""
+    return {"predicted_digit", "true_label"} <= _columns(connection) and not _has_our_columns(connection)
 
 
-def _is_ours(connection: Connection) -> bool:
+def _has_our_columns(connection: Connection) -> bool:
     return {"probabilities", "set_aside", "reviewed"} <= _columns(connection)
 
 
 def _columns(connection: Connection) -> set[str]:
-    found = inspect(connection)
+    inspector = inspect(connection)
     table = PredictionRow.__tablename__
-    return {column["name"] for column in found.get_columns(table)} if found.has_table(table) else set()
+    return {column["name"] for column in inspector.get_columns(table)} if inspector.has_table(table) else set()
 
 
-def _recognise(connection: Connection) -> None:
-    """Make sure that tables without a revision are the first release's. Raises UnusableSchema."""
+def _require_first_release(connection: Connection) -> None:
+    """Raise UnusableSchema unless tables without a revision are the first release's."""
     if is_common(connection):
         raise UnusableSchema(
             "The database has the table “predictions” of another digit application. Make a backup, then run "
             "`python -m mnist.upgrade`: it takes over the drawings and labels, and keeps the old table."
         )
-    if not _is_ours(connection):
+    if not _has_our_columns(connection):
         raise UnusableSchema("The database has a table “predictions” that this program did not make.")

@@ -1,4 +1,4 @@
-"""The tables, as SQLAlchemy sees them; init.sql and the migrations say the same."""
+"""The tables as SQLAlchemy models; init.sql and the migrations describe the same schema."""
 
 from __future__ import annotations
 
@@ -29,21 +29,25 @@ from sqlalchemy.types import TypeEngine
 
 from mnist.drawing import MAX_NUMBER, MAX_SESSION
 
-# Two sessions that differ in capitals only are two; and emoji are text.
+# The collation keeps session names that differ only in case apart; utf8mb4 stores emoji.
 _MYSQL = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
-_Bytes = LargeBinary(2**32 - 1)  # the length matters to MySQL alone, whose BLOB ends at 64 kB
-TO_REVIEW = text("set_aside = 'disputed' AND NOT reviewed")  # whoever asks in these very words finds the index
+_Bytes = LargeBinary(2**32 - 1)  # only MySQL needs the length: its plain BLOB ends at 64 kB
+# Queries use these very words, or SQLite does not recognise the condition of the partial index.
+TO_REVIEW = text("set_aside = 'disputed' AND NOT reviewed")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """timestamptz in PostgreSQL; SQLite and MySQL forget the zone, so it is put back on the way out. Always UTC."""
+    """A timestamp that is always UTC and always has its zone, which SQLite and MySQL do not store.
+
+    Raises ValueError for a value without a zone.
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "mysql":  # which keeps whole seconds unless told
-            from sqlalchemy.dialects.mysql import DATETIME  # here: it loads the dialect
+        if dialect.name == "mysql":  # its plain DATETIME keeps whole seconds
+            from sqlalchemy.dialects.mysql import DATETIME  # here: the import loads the whole dialect
 
             return DATETIME(fsp=6)
         return super().load_dialect_impl(dialect)
@@ -58,11 +62,11 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Base(DeclarativeBase):
-    """The schema; `init.sql` is the same for PostgreSQL, and a test holds the two equal."""
+    """Metadata of all tables; tests/store/test_schema.py checks that init.sql creates the same in PostgreSQL."""
 
 
 class PredictionRow(Base):
-    """One drawing: what it looked like, what the network said, what a person said."""
+    """One drawing: its picture, the prediction, and the label that a person gave it."""
 
     __tablename__ = "predictions"
     __table_args__ = (
@@ -71,7 +75,7 @@ class PredictionRow(Base):
         CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence_is_a_probability"),
         CheckConstraint("true_label IS NULL OR labelled_at IS NOT NULL", name="a_label_has_its_time"),
         CheckConstraint("set_aside IS NULL OR feedback_processed", name="only_a_run_sets_aside"),
-        # Holds all that the history can be filtered by, so that looking far back reads no pictures.
+        # Covers every filter of the history, so that searching far back reads no pictures.
         Index(
             "predictions_by_time",
             "created_at",
@@ -93,7 +97,7 @@ class PredictionRow(Base):
             "id",
             sqlite_where=text("labelled_at IS NOT NULL"),
         ),
-        # Holds all that is told about the latest labels, so that no pictures are read for it.
+        # Covers the statistics of the latest labels, so that they read no pictures.
         Index(
             "predictions_labelled",
             "labelled_at",
@@ -129,17 +133,15 @@ class PredictionRow(Base):
     true_number: Mapped[str | None] = mapped_column(String(MAX_NUMBER))  # both NULL with labelled_at set: "not a digit"
     labelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     feedback_processed: Mapped[bool] = mapped_column(default=False, server_default=false())
-    processed_by: Mapped[int | None]
-    set_aside: Mapped[str | None] = mapped_column(
-        String(16)
-    )  # why no version learned from it; mnist/retraining/quarantine.py has the reasons
-    reviewed: Mapped[bool] = mapped_column(
-        default=False, server_default=false()
-    )  # a person's decision, which runs keep
+    processed_by: Mapped[int | None]  # the version, active or rejected, that was trained on it
+    # Why no version learned from it; the reasons are in mnist/store/labels.py and mnist/retraining/quarantine.py.
+    set_aside: Mapped[str | None] = mapped_column(String(16))
+    # An administrator decided whether it may be learned; retrainings keep that.
+    reviewed: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class _OneActive(CheckConstraint):
-    """What MySQL has instead of a partial index: a unique one leaves NULLs out."""
+    """Stands for a partial unique index, which MySQL lacks: a unique index on a column that is NULL when inactive."""
 
 
 @compiles(_OneActive)
@@ -151,7 +153,7 @@ def _one_active(*_: object, **__: object) -> str:
 
 
 class ModelRow(Base):
-    """One version of the network, its weights included."""
+    """One version of the network, with its weights."""
 
     __tablename__ = "models"
     __table_args__ = (
@@ -174,10 +176,10 @@ class ModelRow(Base):
 
 
 @event.listens_for(Base.metadata, "before_create")
-def _say_in_dialect(_metadata: MetaData, connection: Connection, **_: object) -> None:
-    """What an index leaves out is the same in PostgreSQL as in SQLite; and MySQL's tables are of its good kind.
+def _adapt_to_dialect(_metadata: MetaData, connection: Connection, **_: object) -> None:
+    """Copy the conditions of partial indexes from SQLite to PostgreSQL, and set MySQL's engine and character set.
 
-    It is not said in the tables above, for that would load both dialects, 0.04 s, for everybody who has neither.
+    Done here because in the models above it would load both dialects, 0.04 s, also where neither is used.
     """
     for table in Base.metadata.tables.values():
         if connection.dialect.name == "mysql":

@@ -1,4 +1,4 @@
-"""How long the database is waited for; PostgreSQL's own client would wait for ever when a server is stuck."""
+"""Database timeouts; without them PostgreSQL's client waits forever for a server that hangs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-CONNECT_SECONDS = 3  # a person waits for the page meanwhile
-ANSWER_SECONDS = 10  # without a byte; the slowest statement of the page takes a tenth of it on a million drawings
+CONNECT_SECONDS = 3  # short, because a visitor is waiting for the page
+# Without receiving a byte; the page's slowest statement takes a tenth of it on a million drawings.
+ANSWER_SECONDS = 10
 _is_patient: ContextVar[bool] = ContextVar("is_patient", default=False)
 
 
 @contextmanager
 def patiently() -> Iterator[None]:
-    """Within the block statements may take as long as they need: changing large tables does."""
+    """Within the block statements have no timeout: changing large tables takes long."""
     token = _is_patient.set(True)
     try:
         yield
@@ -25,11 +26,11 @@ def patiently() -> Iterator[None]:
 
 
 def limit_waiting() -> None:
-    """From now on a statement that gets no answer in time ends its connection, with an OperationalError.
+    """Make psycopg2, for the whole process, raise OperationalError when PostgreSQL sends nothing for ANSWER_SECONDS.
 
-    While bytes go or come, it is not counted: pictures may take long on a slow line, and a stuck server sends none.
+    Every byte restarts the clock: pictures may take long on a slow line, whereas a server that hangs sends nothing.
     """
-    from psycopg2 import extensions  # not at the start of the file: with SQLite nobody needs libpq
+    from psycopg2 import extensions  # here: with SQLite nothing needs libpq
 
     extensions.set_wait_callback(_wait)
 
@@ -46,5 +47,5 @@ def _wait(connection: Any) -> None:
         left = deadline - time.monotonic()
         if left <= 0 or not poll.poll(None if left == float("inf") else left * 1000):
             raise OperationalError("PostgreSQL did not answer in time")
-        if not is_new:  # a connection has its time as a whole: it moves no pictures
+        if not is_new:  # connecting moves no pictures, so it has one deadline as a whole
             deadline = time.monotonic() + limit

@@ -1,4 +1,4 @@
-"""The schema's history: one file of `versions/` for each change since the first release, run by Alembic."""
+"""Schema migrations run by Alembic: one file in `versions/` for each change since the first release."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
-FIRST = "0001"  # what a database has that was made before its tables had a revision
+FIRST = "0001"  # the revision of a database in which none is recorded
 
 
 def upgrade(connection: Connection, revision: str | None) -> None:
-    """Bring the tables up to the newest revision, in the connection's own transaction.
+    """Upgrade the tables to the newest revision, in the connection's current transaction.
 
-    revision: where they stand; None: made before revisions were written down.
+    revision: the one they are at; None: none is recorded, so they are the first release's.
     """
     if revision is None:
         command.stamp(configuration(connection), FIRST)
@@ -22,7 +22,7 @@ def upgrade(connection: Connection, revision: str | None) -> None:
 
 
 def configuration(connection: Connection) -> Config:
-    """For Alembic's commands."""
+    """The configuration for Alembic's commands, which then use this connection."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.attributes["connection"] = connection

@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: by the application's own connection, or by the settings from the command line."""
+"""Alembic's environment: uses the application's connection, or on the command line one made from the settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def run(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
-        render_as_batch=True,  # SQLite can change few things of a table that is there
+        render_as_batch=True,  # SQLite can alter little of an existing table, so Alembic copies it
     )
     context.run_migrations()
 

@@ -1,4 +1,4 @@
-"""The tables of the first release, which wrote no revision down."""
+"""The tables of the first release, which recorded no revision."""
 
 from __future__ import annotations
 

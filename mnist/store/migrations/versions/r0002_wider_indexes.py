@@ -1,4 +1,4 @@
-"""Indexes that hold what the history and the insight ask for, so that no pictures are read for it."""
+"""Covering indexes for the history and the insight page, so that neither reads pictures to filter or count."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LABELLED = sa.text("labelled_at IS NOT NULL")
 
 
 def upgrade() -> None:
-    # Databases made between the first release and this file have them already, whence "if exists".
+    # "If exists": databases created between the first release and this migration already have these indexes.
     _replace(
         "predictions_by_time",
         "created_at id source model_version verdict"
