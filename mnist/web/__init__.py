@@ -1,1 +1,1 @@
-"""What stands between the network and the application: cookies, headers, limits, sockets."""
+"""The HTTP layer below page and API: cookies, headers, compression, rate limits, sign-in, sockets."""

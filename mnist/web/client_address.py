@@ -1,4 +1,4 @@
-"""Client addresses: what counts as one client."""
+"""Client IP addresses, and which of them count as one client."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mnist.drawing import MAX_SESSION
 
 
 def plain(address: str) -> str:
-    """An IPv4 client on a socket that serves both families looks like ::ffff:192.0.2.1; it is 192.0.2.1."""
+    """Unwrap an IPv4-mapped IPv6 address: ::ffff:192.0.2.1 → 192.0.2.1; any other text is returned unchanged."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -19,7 +19,7 @@ def plain(address: str) -> str:
 
 
 def network_of(address: str) -> str:
-    """What one client can't easily leave: an IPv4 address, or the /64 that an IPv6 customer has for himself."""
+    """The unit of rate limits: an IPv4 address, or the /64 network, all of which one IPv6 customer controls."""
     try:
         parsed = ipaddress.ip_address(plain(address))
     except ValueError:
@@ -28,5 +28,5 @@ def network_of(address: str) -> str:
 
 
 def client_address(connection: HTTPConnection) -> str:
-    """The client's address as the server knows it: behind a trusted proxy, the one that the proxy forwards."""
+    """The address that the server reports, behind a trusted proxy the forwarded one; at most MAX_SESSION characters."""
     return plain(connection.client.host if connection.client else "unknown")[:MAX_SESSION]

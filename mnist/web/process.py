@@ -1,17 +1,17 @@
-"""What the serving process asks of the C library and of the garbage collector."""
+"""Settings of the serving process as a whole, such as those of its memory allocator."""
 
 from __future__ import annotations
 
 import ctypes
 
-M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
+M_MMAP_THRESHOLD = -3  # from glibc's malloc.h
 
 
 def give_memory_back() -> None:
-    """Have the C library return every large block as soon as it is free, for the rest of this process.
+    """Make glibc return blocks of 1 MB and more to the system as soon as they are freed.
 
-    By itself glibc keeps what a decoder has freed, for each thread anew: 750 MB after large pictures on eight threads
-    (tests/resilience/test_hostile.py) where the pictures that are being decoded take 250.
+    By default each thread's arena keeps what image decoders freed: 750 MB after large pictures on eight threads
+    (tests/resilience/test_hostile.py), where the pictures being decoded take 250. Does nothing without glibc.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -1,4 +1,4 @@
-"""How often each client may come: a moving window in memory, of this process."""
+"""Rate limiting per client with a moving window, in the memory of this process."""
 
 from __future__ import annotations
 
@@ -6,41 +6,41 @@ import threading
 import time
 from collections import deque
 
-SWEEP_SECONDS = 60  # between two looks for clients that stay away; they are forgotten
+SWEEP_SECONDS = 60  # how often clients without recent events are forgotten
 
 
 class MovingWindow:
-    """At most so many events of one client in any stretch of time; safe to share between threads.
+    """Limits the events of each client within any interval of a given length. Thread-safe.
 
-    Not the package limits: its memory keeps every client that ever came, and looks through all of them at nearly every
-    request. Measured by the steady clock: the time of day may be set.
+    Uses the monotonic clock, because the time of day can be set. The package `limits` was not used: its memory storage
+    keeps every client it ever saw and scans all of them at nearly every request.
     """
 
     def __init__(self, *limits: tuple[int, float]) -> None:
-        """limits: (events, seconds); a client must keep all of them."""
+        """limits: pairs (events, seconds), all of which apply."""
         self._limits = limits
         self._most = max(count for count, _ in limits)
         self._longest = max(seconds for _, seconds in limits)
-        self._came: dict[str, deque[float]] = {}
+        self._events: dict[str, deque[float]] = {}  # times of the latest events, by client
         self._swept = time.monotonic()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """How many clients are remembered."""
-        return len(self._came)
+        """Number of clients that are remembered."""
+        return len(self._events)
 
     def wait(self, client: str) -> float:
-        """Seconds until the client may come (again); 0: now."""
+        """Seconds until the client's next event is allowed; 0: it is now."""
         with self._lock:
             return self._wait(client, time.monotonic())
 
     def count(self, client: str) -> None:
-        """The client came."""
+        """Record an event of the client."""
         with self._lock:
             self._count(client, time.monotonic())
 
     def hit(self, client: str) -> float:
-        """As `wait`, and where that is 0 as `count`, in one step."""
+        """Like `wait`; if that is 0, also record the event, atomically."""
         with self._lock:
             now = time.monotonic()
             wait = self._wait(client, now)
@@ -49,12 +49,12 @@ class MovingWindow:
             return wait
 
     def _wait(self, client: str, now: float) -> float:
-        came = self._came.get(client, ())
-        full = [came[-count] + seconds - now for count, seconds in self._limits if len(came) >= count]
-        return max(0.0, *full) if full else 0.0
+        times = self._events.get(client, ())
+        waits = [times[-count] + seconds - now for count, seconds in self._limits if len(times) >= count]
+        return max(0.0, *waits) if waits else 0.0
 
     def _count(self, client: str, now: float) -> None:
         if now - self._swept > SWEEP_SECONDS:
             self._swept = now
-            self._came = {each: came for each, came in self._came.items() if came[-1] > now - self._longest}
-        self._came.setdefault(client, deque(maxlen=self._most)).append(now)
+            self._events = {each: times for each, times in self._events.items() if times[-1] > now - self._longest}
+        self._events.setdefault(client, deque(maxlen=self._most)).append(now)

@@ -1,4 +1,4 @@
-"""The headers that tell a browser what no page of this application needs, with a proxy in front or without one."""
+"""HTTP headers with which browsers restrict what a page may do; set here, so that they need no proxy."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "strict-origin-when-cross-origin",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
-    # Streamlit and the API's documentation have scripts and styles within the page; charts compile expressions.
+    # Streamlit and Swagger UI need inline scripts and styles; Vega charts compile expressions (unsafe-eval).
     "Content-Security-Policy": "default-src 'self' blob: data:; script-src 'self' blob: 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'",
 }
 
 
 class SecurityHeaders:
-    """ASGI middleware; a header that an answer has already stays."""
+    """ASGI middleware that adds HEADERS to every response, except those that it already has."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Who may administer: one password, few attempts, and tickets with which a browser fetches a file."""
+"""The administrator's sign-in: one password, limited attempts, and short-lived tickets for download links."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from itsdangerous import TimestampSigner
 from mnist.web.client_address import network_of
 from mnist.web.rate_limit import MovingWindow
 
-WRONG_ATTEMPTS = (5, 60.0), (30, 3600.0)  # of one client: number, seconds
+WRONG_ATTEMPTS = (5, 60.0), (30, 3600.0)  # per client: (attempts, seconds)
 TICKET_SECONDS = 3600
 
 
 class TooManyAttempts(RuntimeError):
-    """Somebody at this address guessed too often; right or wrong, the password is not looked at."""
+    """This client sent too many wrong passwords; the one it sent now was not checked."""
 
 
 class SignIn:
-    """Lets administrators in. One object for the process, safe to share between threads."""
+    """Checks the administrator's password and tickets. One object per process, thread-safe."""
 
     def __init__(self, password: str | None) -> None:
-        """password: None switches administration off."""
+        """password: None or an empty text disables administration."""
         self._digest = _digest(password) if password else None
         self._wrong = MovingWindow(*WRONG_ATTEMPTS)
         self._tickets = TimestampSigner(secrets.token_bytes(32), salt="ticket", digest_method=hashlib.sha256)
-        self._lock = threading.Lock()  # looking at a password and counting it is one step, or many at once get through
+        self._lock = threading.Lock()  # makes check and count atomic, or concurrent guesses would exceed the limit
 
     @property
     def is_on(self) -> bool:
         return self._digest is not None
 
     def admits(self, password: str, address: str) -> bool:
-        """Whether this is the password. Raises TooManyAttempts after too many wrong ones from the address."""
+        """Whether the password is right. Raises TooManyAttempts after too many wrong ones from the client's network."""
         if self._digest is None:
             return False
         client = network_of(address)
@@ -48,13 +48,14 @@ class SignIn:
             return is_right
 
     def ticket(self) -> str:
-        """What stands for the password in a link, for an hour, in this process."""
+        """A signed token for a link, which this process accepts instead of the password for TICKET_SECONDS."""
         return self._tickets.sign("export").decode()
 
     def accepts(self, ticket: str) -> bool:
-        """Whether this process made the ticket, within the hour, and administration is on."""
+        """Whether this process issued the ticket within TICKET_SECONDS, and administration is on."""
         return self.is_on and self._tickets.validate(ticket, max_age=TICKET_SECONDS)
 
 
 def _digest(password: str) -> bytes:
-    return hashlib.sha256(password.encode()).digest()  # of equal length, so that comparing takes equal time
+    # Digests have one length, so the time that comparing takes does not reveal the password's length.
+    return hashlib.sha256(password.encode()).digest()

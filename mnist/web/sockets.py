@@ -1,4 +1,4 @@
-"""The sockets of this process: small answers leave at once, and there may be many of them."""
+"""Socket settings of the serving process: how many connections it may hold, and no delay for small responses."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import stat
 import time
 from pathlib import Path
 
-MOST_FILES = 65_536  # descriptors; an open page holds four
-FULL = "socket.accept() out of system resource"  # how asyncio begins its complaint
-COMPLAIN_SECONDS = 60
+MOST_FILES = 65_536  # file descriptors; an open page needs four
+FULL = "socket.accept() out of system resource"  # the beginning of asyncio's log message
+COMPLAIN_SECONDS = 60  # between two such messages
 
 
 def allow_many_connections() -> None:
-    """Raise this process's limit of open files as far as it may by itself, and complain quietly where that is too few.
+    """Raise the soft limit of open files up to MOST_FILES, and throttle asyncio's messages when it is reached.
 
-    The usual limit of 1,024 is that of programs that use select(); here it is reached by 250 open pages.
+    The usual 1,024 is a relic of select(); 250 open pages would reach it.
     """
-    logging.getLogger("asyncio").addFilter(_NowAndThen())
-    with contextlib.suppress(ImportError, ValueError, OSError):  # not on Windows; or not even up to the hard limit
+    logging.getLogger("asyncio").addFilter(_Throttle())
+    # Windows has no such limit, and some systems refuse to raise it even to the hard limit.
+    with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -30,30 +31,29 @@ def allow_many_connections() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-class _NowAndThen(logging.Filter):
-    """Without a descriptor left asyncio writes 2,048 tracebacks a second: 100 MB a minute."""
+class _Throttle(logging.Filter):
+    """Passes one such message per COMPLAIN_SECONDS; asyncio logs 2,048 tracebacks a second, 100 MB a minute."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._told = -float("inf")
+        self._last_passed = -float("inf")
 
     def filter(self, record: logging.LogRecord) -> bool:
         if not record.getMessage().startswith(FULL):
             return True
-        if time.monotonic() < self._told + COMPLAIN_SECONDS:
+        if time.monotonic() < self._last_passed + COMPLAIN_SECONDS:
             return False
-        self._told = time.monotonic()
+        self._last_passed = time.monotonic()
         return True
 
 
 def answer_without_delay() -> int:
-    """Set TCP_NODELAY on every listening socket; the connections that it accepts inherit it. Returns how many.
+    """Set TCP_NODELAY on every listening socket, whose connections inherit it; returns the number of sockets.
 
-    asyncio sets the option itself only on sockets that name their protocol, which those of `streamlit run` and of
-    `uvicorn --workers` do not. Without it each small answer on a kept-alive connection waits 40 ms for the client's
-    delayed acknowledgement.
+    Without it each small response on a kept-alive connection waits 40 ms for the client's delayed acknowledgement.
+    asyncio sets it only on sockets with an explicit protocol, unlike those of `streamlit run` and `uvicorn --workers`.
     """
-    folder = Path("/dev/fd")  # Linux and macOS; elsewhere all stays as it was
+    folder = Path("/dev/fd")  # Linux and macOS; elsewhere nothing is changed
     if not folder.exists():
         return 0
     return sum(_set_if_listening(int(name)) for name in os.listdir(folder) if name.isdecimal())
@@ -63,12 +63,12 @@ def _set_if_listening(descriptor: int) -> bool:
     try:
         if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
             return False
-        with socket.socket(fileno=os.dup(descriptor)) as found:
-            if found.family not in (socket.AF_INET, socket.AF_INET6) or found.type != socket.SOCK_STREAM:
+        with socket.socket(fileno=os.dup(descriptor)) as candidate:
+            if candidate.family not in (socket.AF_INET, socket.AF_INET6) or candidate.type != socket.SOCK_STREAM:
                 return False
-            if not found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            if not candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 return False
-            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            candidate.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return True
-    except OSError:  # closed meanwhile
+    except OSError:  # was closed since the listing
         return False

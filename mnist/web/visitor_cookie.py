@@ -1,4 +1,4 @@
-"""Who is drawing: a random cookie, so that a visitor finds their own drawings again and nobody else's."""
+"""The visitor cookie: a random value by which visitors find their own drawings again, and only those."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "visitor"
-# Over https: browsers take this name from this very host alone, so that no neighbouring site can plant a cookie with it
-# and look at what the visitor then draws.
+# Over https: browsers accept the prefix __Host- only from this very host, so no sibling domain can plant a cookie that
+# it knows and then look at what the visitor draws.
 HTTPS_COOKIE = "__Host-visitor"
-KEPT_SECONDS = 365 * 24 * 3600
+KEPT_SECONDS = 365 * 24 * 3600  # one year
 _VALID = re.compile(r"[0-9a-f]{32}")
 
 
 class VisitorCookie:
-    """Gives every visitor of the page a cookie: 128 random bits, out of reach of scripts and of other sites.
+    """ASGI middleware that gives every visitor a cookie of 128 random bits, hidden from scripts and other sites.
 
-    Whoever comes back gets it again, so that its year begins anew.
+    A returning visitor gets the same cookie again, which renews its lifetime of a year.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -33,7 +33,7 @@ class VisitorCookie:
             await self._app(scope, receive, send)
             return
         name, secure = (HTTPS_COOKIE, "; Secure") if scope["scheme"] == "https" else (COOKIE, "")
-        value = _cookie(Headers(scope=scope), name) or secrets.token_hex(16)
+        value = _valid_cookie(Headers(scope=scope), name) or secrets.token_hex(16)
         cookie = f"{name}={value}; Path=/; Max-Age={KEPT_SECONDS}; HttpOnly; SameSite=Lax{secure}"
 
         async def send_with_cookie(message: Message) -> None:
@@ -45,9 +45,9 @@ class VisitorCookie:
 
 
 def session_of(cookies: Mapping[str, str]) -> str | None:
-    """The name under which a visitor's drawings are stored; None without a cookie of ours.
+    """The session id under which a visitor's drawings are stored, 32 hex digits; None without a valid cookie.
 
-    A digest, so that whoever reads the database can't pass for the visitor.
+    It is a digest of the cookie, so that someone who reads the database can't impersonate the visitor.
     """
     cookie = cookies.get(HTTPS_COOKIE) or cookies.get(COOKIE)
     if cookie is None or not _VALID.fullmatch(cookie):
@@ -56,13 +56,13 @@ def session_of(cookies: Mapping[str, str]) -> str | None:
 
 
 def _is_page(scope: Scope) -> bool:
-    """Whether a browser opens one of the application's pages; its files and our API need no cookie."""
+    """Whether a browser is opening a page; static files and the API need no cookie."""
     if scope["type"] != "http" or scope["method"] != "GET" or scope["path"].startswith("/api"):
         return False
     return "text/html" in Headers(scope=scope).get("accept", "")
 
 
-def _cookie(headers: Headers, name: str) -> str | None:
-    # Not http.cookies, which gives up at the first cookie of another program that it does not understand.
-    found = cookie_parser(headers.get("cookie", "")).get(name, "")
-    return found if _VALID.fullmatch(found) else None
+def _valid_cookie(headers: Headers, name: str) -> str | None:
+    # Not http.cookies, which stops parsing at the first malformed cookie, also at that of another application.
+    value = cookie_parser(headers.get("cookie", "")).get(name, "")
+    return value if _VALID.fullmatch(value) else None
