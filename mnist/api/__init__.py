@@ -1,4 +1,4 @@
-"""The REST API, the metrics and the health checks: what other programs ask of this process."""
+"""Everything that other programs request over HTTP: the REST API, the metrics and the health checks."""
 
 from mnist.api.mounting import make_routes
 

@@ -1,4 +1,4 @@
-"""The API as one application: its routes, its documentation, and how its errors look."""
+"""Assembles the API: routes, middleware, OpenAPI document, and the response for each kind of error."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from mnist.web.sign_in import SignIn
 
 log = logging.getLogger(__name__)
 
-WORKERS = 8  # threads: the network and Python's lock serve one at a time, the rest wait for decoding and disk
-RETRY_SECONDS = 5  # for a database that is away
+WORKERS = 8  # threads: the network and the GIL admit one at a time, the others decode or wait for the disk
+RETRY_SECONDS = 5  # Retry-After while the database or the network is unavailable
 
 STATUS: dict[type[Exception], int] = {
     BadImage: 400,
@@ -44,10 +44,10 @@ STATUS: dict[type[Exception], int] = {
     ImageTooLarge: 413,
     StorageUnavailable: 503,
     UnusableWeights: 503,
-    FileNotFoundError: 503,  # no weights
+    FileNotFoundError: 503,  # there is no weights file
 }
 
-_MENDING = {  # what Starlette says by itself
+_ADVICE = {  # Starlette's own message → ours
     "Not Found": "There is nothing at this address; /api/docs lists what there is.",
     "Method Not Allowed": "Method not allowed here; see /api/docs.",
 }
@@ -66,14 +66,17 @@ def make_api(
     administration: Callable[[], Administration],
     sign_in: Callable[[], SignIn],
 ) -> FastAPI:
-    """The application under /api."""
+    """The ASGI application that is mounted under /api.
+
+    The callables are called for each request, so that the API can be made before the objects that they return.
+    """
     write_requests(settings.request_log)
     api = FastAPIOffline(
         redoc_url=None,
         title="Draw a digit",
         version="1",
         description=DESCRIPTION,
-        # Without this Swagger UI asks validator.swagger.io about the document.
+        # Otherwise Swagger UI sends the document's address to validator.swagger.io.
         swagger_ui_parameters={"validatorUrl": None},
         separate_input_output_schemas=False,
     )
@@ -94,11 +97,11 @@ def make_api(
     )
     api.add_middleware(RequestLog, metrics=metrics)
     for expected, status in STATUS.items():
-        api.add_exception_handler(expected, _teller(status))
-    api.add_exception_handler(StarletteHTTPException, _tell_http)
-    api.add_exception_handler(RequestValidationError, _tell_validation)
-    api.add_exception_handler(ClientDisconnect, _tell_nobody)
-    api.add_exception_handler(Exception, _tell_unexpected)
+        api.add_exception_handler(expected, _error_handler(status))
+    api.add_exception_handler(StarletteHTTPException, _handle_http)
+    api.add_exception_handler(RequestValidationError, _handle_validation)
+    api.add_exception_handler(ClientDisconnect, _handle_disconnect)
+    api.add_exception_handler(Exception, _handle_unexpected)
     api.openapi = _with_request_bodies(api.openapi)  # type: ignore[method-assign]
     return api
 
@@ -107,38 +110,38 @@ def _error(status: int, message: str, headers: dict[str, str] | None = None) -> 
     return JSONResponse({"error": message}, status, headers)
 
 
-def _teller(status: int) -> Callable[[Request, Exception], Response]:
-    def tell(_request: Request, error: Exception) -> Response:
-        if isinstance(error, FileNotFoundError):  # its path is nobody's business
+def _error_handler(status: int) -> Callable[[Request, Exception], Response]:
+    def handle(_request: Request, error: Exception) -> Response:
+        if isinstance(error, FileNotFoundError):  # its message holds a path of the server
             return _error(status, "No model is loaded yet. Try again later.", {"Retry-After": str(RETRY_SECONDS)})
         return _error(status, str(error), {"Retry-After": str(RETRY_SECONDS)} if status == 503 else None)
 
-    return tell
+    return handle
 
 
-def _tell_http(_request: Request, error: Exception) -> Response:
+def _handle_http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)
-    message = _MENDING.get(str(error.detail), str(error.detail))
+    message = _ADVICE.get(str(error.detail), str(error.detail))
     return _error(error.status_code, message, dict(error.headers) if error.headers else None)
 
 
-def _tell_validation(_request: Request, error: Exception) -> Response:
+def _handle_validation(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     return _error(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
 
 
-def _tell_nobody(_request: Request, _error_: Exception) -> Response:
-    return Response(status_code=400)  # the client hung up in the middle of its upload
+def _handle_disconnect(_request: Request, _error_: Exception) -> Response:
+    return Response(status_code=400)  # nobody receives it: the client hung up during its upload
 
 
-def _tell_unexpected(_request: Request, _error_: Exception) -> Response:
-    # The server's log gets the traceback; the client gets none of it.
+def _handle_unexpected(_request: Request, _error_: Exception) -> Response:
+    # The traceback goes to the server's log only.
     return _error(500, "Internal server error. It has been logged; try again later.")
 
 
 def _with_request_bodies(make_document: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
-    """Routes read their bodies themselves, so the document has to be told the shapes of these."""
+    """Add the schemas of request bodies to the document: FastAPI can't know them, because routes parse the bodies."""
 
     def document() -> dict[str, Any]:
         made = make_document()

@@ -1,4 +1,4 @@
-"""Which pictures and labels are in a request's body."""
+"""Parses request bodies into pictures and labels."""
 
 from __future__ import annotations
 
@@ -26,35 +26,36 @@ from mnist.vision.image_files import FORMATS, ImageTooLarge, NotAnImage
 RAW_TYPES = ("image/png", "image/jpeg", "image/jpg", "image/webp")
 MULTIPART = "multipart/form-data"
 JSON = "application/json"
-MAX_PARTS = 16  # of a form: a file, a label, and what else a page's form may hold
-MAX_JSON_PARTS = 4_000  # commas and opening brackets of a body; 256 pictures as data URLs in objects have 770
-MAX_LABEL = 100  # bytes in a form
-ENVELOPE = 64 * 2**10  # bytes of a JSON or multipart body around the picture itself
+MAX_PARTS = 16  # of a form: the file, the label, and any other fields that a web page adds
+MAX_JSON_PARTS = 4_000  # commas and opening brackets in a body; a batch of 256 data URLs in objects has 770
+MAX_LABEL = 100  # bytes of the form field
+ENVELOPE = 64 * 2**10  # bytes that JSON or multipart may add to the picture itself
 FEWER_PICTURES = f"Send at most {MAX_BATCH} pictures at once, and more in several requests."
 Body = TypeVar("Body", bound=BaseModel)
 
 
 def base64_length(size: int) -> int:
-    """Characters that base64 takes for so many bytes."""
+    """Number of base64 characters that encode `size` bytes."""
     return -(-size // 3) * 4
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A picture that came with its label."""
+    """A picture and the label that a client sent with it."""
 
-    picture: bytes
-    label: int | str | None  # the use case checks it
+    picture: bytes  # the encoded image file
+    label: int | str | None  # not validated yet; see mnist.drawing.parse_label
 
 
 def media_type(content_type: str | None) -> str:
+    """The media type without parameters, in lower case; empty if there is none."""
     return (content_type or "").split(";")[0].strip().lower()
 
 
 def read_picture(content_type: str | None, body: bytes) -> bytes:
-    """The encoded picture in a body of any accepted type.
+    """The encoded image file in a raw, multipart or JSON body.
 
-    Raises HTTPException 415 or 422, and NotAnImage for what is no base64.
+    Raises HTTPException 415 or 422, and NotAnImage when a JSON body's picture is not valid base64.
     """
     kind = media_type(content_type)
     if kind in RAW_TYPES:
@@ -67,7 +68,7 @@ def read_picture(content_type: str | None, body: bytes) -> bytes:
 
 
 def read_labelled(content_type: str | None, body: bytes) -> Labelled:
-    """A picture with its label. Raises as `read_picture` does, and BadLabel."""
+    """The picture and label in a multipart or JSON body. Raises what `read_picture` raises, and BadLabel."""
     kind = media_type(content_type)
     if kind == MULTIPART:
         return _read_form(content_type, body, with_label=True)
@@ -78,9 +79,9 @@ def read_labelled(content_type: str | None, body: bytes) -> Labelled:
 
 
 def read_batch(content_type: str | None, body: bytes, *, max_pixels: int) -> list[bytes]:
-    """The encoded pictures of a batch; max_pixels is for all of them together.
+    """The encoded image files of a batch, in order; max_pixels limits their sum.
 
-    Raises HTTPException 415 or 422, NotAnImage for what is no base64, ImageTooLarge.
+    Raises HTTPException 415 or 422, NotAnImage when a picture is not valid base64, and ImageTooLarge.
     """
     if media_type(content_type) != JSON:
         raise unsupported(content_type, (JSON,))
@@ -98,28 +99,28 @@ def read_batch(content_type: str | None, body: bytes, *, max_pixels: int) -> lis
 
 
 def unsupported(content_type: str | None, accepted: Sequence[str]) -> HTTPException:
-    """415, with what would be accepted."""
+    """The 415 error that lists the accepted media types."""
     kind = media_type(content_type)
     sent = f"The Content-Type is {kind[:80]!r}" if kind else "There is no Content-Type"
     return HTTPException(415, f"{sent}; send {', '.join(accepted)}.")
 
 
 def read_json(shape: type[Body], body: bytes) -> Body:
-    """Raises HTTPException 422 that names the first thing that does not fit."""
-    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_JSON_PARTS:  # counted first: parsed they would take a gigabyte
+    """The body as a model of this shape. Raises HTTPException 422 that names the first invalid field."""
+    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_JSON_PARTS:  # counted before parsing, which would take a gigabyte
         raise HTTPException(422, f"The JSON has far too many parts. {FEWER_PICTURES}")
     try:
         return shape.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        if first["type"] == "too_long":  # only a batch has a length
+        if first["type"] == "too_long":  # only a batch has a maximum length
             raise HTTPException(422, f"There are too many images. {FEWER_PICTURES}") from error
         where = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-"))
         raise HTTPException(422, f"{where}: {first['msg']}" if where else first["msg"]) from error
 
 
 def check_label(label: object) -> int | str | None:
-    """A label in JSON: 0–9 as a number, a whole number of several digits as text, or null. Raises BadLabel."""
+    """Check a JSON label's type: a number for 0–9, a string for several digits, or null. Raises BadLabel."""
     if label is None or (isinstance(label, int) and not isinstance(label, bool)):
         return label
     if isinstance(label, str) and len(label) > 1:
@@ -128,7 +129,7 @@ def check_label(label: object) -> int | str | None:
 
 
 def decode_base64(text: str) -> bytes:
-    """The bytes in base64, or in a data URL such as a canvas makes. Raises NotAnImage."""
+    """Decode base64 or a data URL, such as an HTML canvas produces. Raises NotAnImage."""
     if text[:5].lower() == "data:":
         head, comma, text = text.partition(",")
         if not comma or not head.lower().endswith(";base64"):
@@ -145,24 +146,24 @@ def _read_form(content_type: str | None, body: bytes, *, with_label: bool = Fals
         raise HTTPException(422, "The multipart body has no boundary in its Content-Type.")
     files: list[FormFile] = []
     fields: list[FormField] = []
-    config = {"MAX_MEMORY_FILE_SIZE": float("inf")}  # the body is in memory already: never write it to a disk
+    config = {"MAX_MEMORY_FILE_SIZE": float("inf")}  # the body is in memory already, so never spool it to disk
 
-    def keep(kept: list[Any]) -> Callable[[Any], None]:
-        def add(part: Any) -> None:
-            if len(kept) == MAX_PARTS:
+    def append_to(parts: list[Any]) -> Callable[[Any], None]:
+        def append(part: Any) -> None:
+            if len(parts) == MAX_PARTS:
                 raise FormParserError("too many parts")
-            kept.append(part)
+            parts.append(part)
 
-        return add
+        return append
 
     try:
-        parser = FormParser(MULTIPART, keep(fields), keep(files), boundary=boundary, config=config)
+        parser = FormParser(MULTIPART, append_to(fields), append_to(files), boundary=boundary, config=config)
         parser.write(body)
         parser.finalize()
     except (FormParserError, ValueError) as error:
         raise HTTPException(422, "The multipart body is damaged. Let your HTTP library write it.") from error
     pictures = [_content(each) for each in files if each.field_name == b"file"]
-    # A part without a file name is a field like any other, yet some clients send pictures so.
+    # Some clients send the picture as a part without a file name, which the parser takes for a text field.
     pictures += [each.value or b"" for each in fields if each.field_name == b"file"]
     if len(pictures) != 1:
         raise HTTPException(422, f"The form has {len(pictures)} fields named file; send the picture in exactly one.")
@@ -184,11 +185,11 @@ def _content(file: FormFile) -> bytes:
 
 
 def _count_pixels(data: bytes) -> int:
-    """As its header tells, without decoding. 0 for what is no picture: decoding will say so."""
+    """Width × height according to the header; 0 if the data is no picture, which decoding will report."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 return image.width * image.height
-    except Exception:  # Pillow raises a dozen types for damaged files
+    except Exception:  # Pillow raises a dozen exception types for damaged files
         return 0

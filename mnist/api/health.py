@@ -1,4 +1,4 @@
-"""What a server's keepers ask: is the process alive, is it ready, what has it counted."""
+"""The routes for operators: liveness (/healthz), readiness (/readyz) and Prometheus metrics (/metrics)."""
 
 from __future__ import annotations
 
@@ -16,53 +16,57 @@ from mnist.metrics import Metrics
 from mnist.model.weights_file import UnusableWeights
 from mnist.recognition.recogniser import Recogniser
 
-AT_ONCE = 2  # threads of each question
-REMEMBERED_SECONDS = 1.0  # an answer about readiness
+AT_ONCE = 2  # threads for each of /readyz and /metrics
+REMEMBERED_SECONDS = 1.0  # how long a readiness check is cached
 
 
 def health_routes(recogniser: Callable[[], Recogniser], metrics: Metrics) -> list[Route]:
-    """Both ask the database, which may block: on threads of their own, or a flood of them takes those of the page."""
+    """The three routes. Readiness and metrics query the database on threads of their own.
+
+    A flood of them would otherwise use up the threads that serve the page.
+    """
     readiness = Readiness(recogniser)
-    asking, counting = anyio.CapacityLimiter(AT_ONCE), anyio.CapacityLimiter(AT_ONCE)
+    ready_threads, metrics_threads = anyio.CapacityLimiter(AT_ONCE), anyio.CapacityLimiter(AT_ONCE)
 
     async def alive(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
     async def ready(_request: Request) -> Response:
-        why = await anyio.to_thread.run_sync(readiness.why_not, limiter=asking)
-        if why is not None:
-            return JSONResponse({"error": f"Not ready: {why}"}, 503)
+        reason = await anyio.to_thread.run_sync(readiness.why_not, limiter=ready_threads)
+        if reason is not None:
+            return JSONResponse({"error": f"Not ready: {reason}"}, 503)
         return JSONResponse({"status": "ready", "model_version": recogniser().model.version})
 
     async def show_metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        text = await anyio.to_thread.run_sync(encode, metrics.registry, limiter=counting)
+        text = await anyio.to_thread.run_sync(encode, metrics.registry, limiter=metrics_threads)
         return Response(text, headers={"Content-Type": content_type})
 
     return [Route("/healthz", alive), Route("/readyz", ready), Route("/metrics", show_metrics)]
 
 
 class Readiness:
-    """Whether there are a network and a database; asked often, it remembers the answer for a moment."""
+    """Checks that the network and the database are usable; caches the result for REMEMBERED_SECONDS."""
 
     def __init__(self, recogniser: Callable[[], Recogniser]) -> None:
         self._recogniser = recogniser
-        self._answer: tuple[float, str | None] = -float("inf"), None  # when, and what; both change at once
+        # The time and the result of the last check, in one attribute so that threads see both change together.
+        self._cached: tuple[float, str | None] = -float("inf"), None
 
     def why_not(self) -> str | None:
-        """None: ready."""
-        asked_at, why = self._answer
-        if time.monotonic() > asked_at + REMEMBERED_SECONDS:
-            why = self._ask()
-            self._answer = time.monotonic(), why
-        return why
+        """The reason why the process is not ready; None if it is."""
+        checked_at, reason = self._cached
+        if time.monotonic() > checked_at + REMEMBERED_SECONDS:
+            reason = self._check()
+            self._cached = time.monotonic(), reason
+        return reason
 
-    def _ask(self) -> str | None:
+    def _check(self) -> str | None:
         try:
             self._recogniser().repository.check()
         except (StorageUnavailable, UnusableWeights) as error:
             return str(error)
-        except FileNotFoundError:  # its path is nobody's business
+        except FileNotFoundError:  # its message holds a path of the server
             return "there is no model file"
         except OSError as error:
             return f"the model file can't be read ({error.strerror})"

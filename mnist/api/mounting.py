@@ -1,4 +1,4 @@
-"""Where the API and the health checks hang beside the page; the API is made when somebody first asks for it."""
+"""Mounts the API and the health routes beside the page; the API is built at its first request."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def make_routes(
     administration: Callable[[], Administration],
     sign_in: Callable[[], SignIn],
 ) -> list[BaseRoute]:
-    """All that answers beside the page.
+    """All routes except the page's.
 
-    recogniser: may raise UnusableWeights or FileNotFoundError as long as there is no network; the API answers 503 then.
+    recogniser: may raise UnusableWeights or FileNotFoundError while there is no network; the API responds with 503.
     """
 
     def make() -> ASGIApp:
-        from mnist.api.application import make_api  # FastAPI and pydantic: no page waits for them
+        from mnist.api.application import make_api  # here: the page need not wait for FastAPI and pydantic
 
         return make_api(recogniser, settings, metrics, administration, sign_in)
 
@@ -38,17 +38,17 @@ def make_routes(
 
 
 class MadeAtFirstRequest:
-    """ASGI: another application, which takes a while to make and may never be asked for."""
+    """ASGI application that builds another one, which takes long to import, at its first request."""
 
     def __init__(self, make: Callable[[], ASGIApp]) -> None:
         self._make = make
-        self._made: ASGIApp | None = None
-        self._making = asyncio.Lock()
+        self._app: ASGIApp | None = None
+        self._lock = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._made is None:
-            async with self._making:
-                if self._made is None:
-                    self._made = await asyncio.to_thread(self._make)
-                    gc.freeze()  # what it is made of never goes, so that no collection need look at it
-        await self._made(scope, receive, send)
+        if self._app is None:
+            async with self._lock:
+                if self._app is None:
+                    self._app = await asyncio.to_thread(self._make)
+                    gc.freeze()  # its objects live as long as the process, so collections need not scan them
+        await self._app(scope, receive, send)

@@ -1,4 +1,4 @@
-"""Every API request, timed for the metrics and, if asked for, written down as one JSON line."""
+"""Times every API request for the metrics and, with REQUEST_LOG=on, logs it as one JSON line."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mnist.metrics import Metrics
 
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
-FACTS = "mnist.facts"  # in the scope: what a route has to say about its answer
+FACTS = "mnist.facts"  # key in the ASGI scope: what a route adds to its log line
 log = logging.getLogger("mnist.requests")
 
 
 def write_requests(on: bool) -> None:
-    """Whether requests are written to stdout; a laptop's terminal stays quiet by default."""
+    """Turn the log of requests on stdout on or off."""
     log.propagate = False
     log.setLevel(logging.INFO if on else logging.CRITICAL)
     if on and not log.handlers:
@@ -30,7 +30,7 @@ def write_requests(on: bool) -> None:
 
 
 class RequestLog:
-    """ASGI middleware. Nothing of it tells who called: no address, no session, no key."""
+    """ASGI middleware. It records nothing that identifies the caller: no address, session or key."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -42,7 +42,7 @@ class RequestLog:
             return
         started = time.perf_counter()
         scope[FACTS] = {}
-        status = 500  # what an exception that nobody expected becomes
+        status = 500  # the response to an unexpected exception, which is sent outside this middleware
 
         async def note_status(message: Message) -> None:
             nonlocal status
@@ -62,7 +62,7 @@ class RequestLog:
 
 
 def _pattern(scope: Scope) -> str:
-    """The route's own pattern, so that clients can't make up series; "other" for what is no route of ours."""
+    """The pattern of the route, "other" if none matched: a path would let clients create any number of series."""
     route = scope.get("route")
     return f"/api{route.path}" if isinstance(route, APIRoute) else "other"
 

@@ -1,4 +1,4 @@
-"""The calls that clients make: parse, call the use case, answer."""
+"""The routes of the API: each parses the request, calls the use case and formats the response."""
 
 from __future__ import annotations
 
@@ -61,17 +61,17 @@ _PROBLEMS_OF_EXPORT = {
 
 
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return _described({status: _PROBLEMS[status] for status in (*statuses, 401, 429, 503)})
+    return _as_responses({status: _PROBLEMS[status] for status in (*statuses, 401, 429, 503)})
 
 
-def _described(problems: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+def _as_responses(problems: dict[int, str]) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ErrorAnswer, "description": problem} for status, problem in problems.items()}
 
 
-def _content(
+def _request_body(
     shape: type[BaseModel] | None = None, *, form: bool = False, raw: bool = False, label: bool = False
 ) -> Any:
-    """The request body for the OpenAPI document: which types are accepted, and what is in each."""
+    """The request body in the OpenAPI document: each accepted media type with its schema."""
     content: dict[str, Any] = {}
     binary = {"type": "string", "format": "binary"}
     if raw:
@@ -95,11 +95,11 @@ router = APIRouter(redirect_slashes=False)
     response_model=PredictionAnswer,
     response_model_exclude_unset=True,
     responses=_errors(400, 413, 415, 422),
-    openapi_extra=_content(PictureBody, form=True, raw=True),
+    openapi_extra=_request_body(PictureBody, form=True, raw=True),
 )
 async def predict(request: Request, caller: Admitted) -> Response:
-    """Read one picture of a digit: dark on light or light on dark, any size within the limits."""
-    limit = _limit_of_one(request)
+    """Read the digit in one picture: dark on light or light on dark, of any size within the limits."""
+    limit = _max_body(request)
     async with request.app.state.uploads.receive(request, limit) as body:
 
         def work(recogniser: Recogniser) -> PredictionAnswer:
@@ -110,8 +110,8 @@ async def predict(request: Request, caller: Admitted) -> Response:
                 return PredictionAnswer.of_blank(recogniser.model)
             return PredictionAnswer.of(found)
 
-        answer = await _in_a_worker(request, work)
-    _note(request, id=str(answer.id), digit=answer.digit, verdict=answer.verdict)
+        answer = await _in_worker(request, work)
+    _add_to_log(request, id=str(answer.id), digit=answer.digit, verdict=answer.verdict)
     return _json(answer)
 
 
@@ -120,7 +120,7 @@ async def predict(request: Request, caller: Admitted) -> Response:
     response_model=BatchAnswer,
     response_model_exclude_unset=True,
     responses=_errors(400, 413, 415, 422),
-    openapi_extra=_content(BatchBody),
+    openapi_extra=_request_body(BatchBody),
 )
 async def predict_batch(request: Request, caller: Admitted) -> Response:
     """Read up to 256 pictures at once. If any of them can't be used, none is read or stored."""
@@ -139,8 +139,8 @@ async def predict_batch(request: Request, caller: Admitted) -> Response:
             ]
             return BatchAnswer.model_construct(predictions=answers)
 
-        answer = await _in_a_worker(request, work)
-    _note(request, pictures=len(answer.predictions))
+        answer = await _in_worker(request, work)
+    _add_to_log(request, pictures=len(answer.predictions))
     return _json(answer)
 
 
@@ -148,10 +148,10 @@ async def predict_batch(request: Request, caller: Admitted) -> Response:
     "/predictions/{drawing_id}/feedback",
     status_code=204,
     responses=_errors(400, 404, 409, 413, 415, 422),
-    openapi_extra=_content(LabelBody),
+    openapi_extra=_request_body(LabelBody),
 )
 async def give_feedback(request: Request, drawing_id: str, caller: Admitted) -> Response:
-    """Say what a drawing shows. Another label replaces the first until a retraining has processed it."""
+    """Label a stored drawing. A later label replaces it until a retraining has processed it."""
     remedy = 'Send nothing but the label: {"label": 7}.'
     async with request.app.state.uploads.receive(request, ENVELOPE, remedy=remedy) as body:
 
@@ -160,11 +160,11 @@ async def give_feedback(request: Request, drawing_id: str, caller: Admitted) -> 
             if bodies.media_type(content_type) != JSON:
                 raise bodies.unsupported(content_type, (JSON,))
             label = bodies.check_label(bodies.read_json(LabelBody, body).label)
-            # Of the page's drawings the id is in every link that is shared, and only their makers may label them.
+            # Only the API's own drawings: ids of the page's are in shared links, yet only their makers may label them.
             recogniser.correct_by_id(_as_id(drawing_id), label, source=SOURCE)
 
-        await _in_a_worker(request, work)
-    _note(request, id=drawing_id[:36])
+        await _in_worker(request, work)
+    _add_to_log(request, id=drawing_id[:36])
     return Response(status_code=204)
 
 
@@ -173,11 +173,11 @@ async def give_feedback(request: Request, drawing_id: str, caller: Admitted) -> 
     status_code=201,
     response_model=StoredAnswer,
     responses=_errors(400, 413, 415, 422),
-    openapi_extra=_content(LabelledPictureBody, form=True, label=True),
+    openapi_extra=_request_body(LabelledPictureBody, form=True, label=True),
 )
 async def store_labelled(request: Request, caller: Admitted) -> Response:
-    """Store a picture together with what it shows, to learn from. A blank picture is refused."""
-    limit = _limit_of_one(request)
+    """Store a labelled picture for the next retraining. A blank picture is refused."""
+    limit = _max_body(request)
     async with request.app.state.uploads.receive(request, limit) as body:
 
         def work(recogniser: Recogniser) -> uuid.UUID:
@@ -185,15 +185,15 @@ async def store_labelled(request: Request, caller: Admitted) -> Response:
             found = recogniser.recognise_labelled(sent.picture, sent.label, Origin(SOURCE, caller.session_id))
             return found.drawing.id
 
-        drawing_id = await _in_a_worker(request, work)
-    _note(request, id=str(drawing_id))
+        drawing_id = await _in_worker(request, work)
+    _add_to_log(request, id=str(drawing_id))
     return _json(StoredAnswer(id=drawing_id), status=201)
 
 
 @router.get("/model", response_model=ModelAnswer, responses=_errors())
 async def show_model(request: Request, caller: Admitted) -> Response:
-    """The version of the network that answers now: how well it does, when and from what it was trained."""
-    model = await _in_a_worker(request, lambda recogniser: recogniser.model)
+    """The active model version: its metrics, and when and from what it was trained."""
+    model = await _in_worker(request, lambda recogniser: recogniser.model)
     return _json(
         ModelAnswer(
             version=model.version,
@@ -207,13 +207,14 @@ async def show_model(request: Request, caller: Admitted) -> Response:
 @router.get(
     "/export",
     response_class=Response,
-    responses={200: {"content": {"application/zip": {}}}, **_described(_PROBLEMS_OF_EXPORT)},
+    responses={200: {"content": {"application/zip": {}}}, **_as_responses(_PROBLEMS_OF_EXPORT)},
 )
 async def export(request: Request, ticket: str = "") -> Response:
-    """All labelled drawings as one zip file, for the administrator: Authorization: Bearer <ADMIN_PASSWORD>."""
+    """All labelled drawings as one zip file. Needs Authorization: Bearer <ADMIN_PASSWORD>, or a ticket."""
     await anyio.to_thread.run_sync(admit_administrator, request, ticket, limiter=request.app.state.workers)
     pieces = write_archive(request.app.state.administration().labelled())
-    first = await anyio.to_thread.run_sync(next, pieces)  # a database that is away still gets its own answer
+    # Read the first piece before responding, so that an outage can still become a 503.
+    first = await anyio.to_thread.run_sync(next, pieces)
     name = f"drawings-{datetime.now(UTC):%Y-%m-%d}.zip"
     return StreamingResponse(
         chain([first], pieces),
@@ -222,14 +223,14 @@ async def export(request: Request, ticket: str = "") -> Response:
     )
 
 
-async def _in_a_worker(request: Request, work: Callable[[Recogniser], Answer]) -> Answer:
-    """Run blocking work beside the event loop, on threads that the page's own work does not need."""
+async def _in_worker(request: Request, work: Callable[[Recogniser], Answer]) -> Answer:
+    """Run blocking work on the API's own threads, so that it takes none from the page."""
     state = request.app.state
     return await anyio.to_thread.run_sync(lambda: work(state.recogniser()), limiter=state.workers)
 
 
-def _limit_of_one(request: Request) -> int:
-    """Bytes that a body with one picture may have. What is around the picture comes on top."""
+def _max_body(request: Request) -> int:
+    """Maximum bytes of a body with one picture: the limit for the picture, plus its encoding."""
     picture: int = request.app.state.settings.max_upload_bytes
     kind = bodies.media_type(request.headers.get("content-type"))
     if kind == JSON:
@@ -244,8 +245,8 @@ def _as_id(text: str) -> uuid.UUID:
         raise HTTPException(404, f"There is no drawing {text[:80]!r}.") from None
 
 
-def _note(request: Request, **facts: Any) -> None:
-    """For the request's line in the log."""
+def _add_to_log(request: Request, **facts: Any) -> None:
+    """Add facts to the request's line in the log."""
     request.scope[FACTS].update(facts)
 
 

@@ -1,4 +1,4 @@
-"""The shapes of requests and answers, as the OpenAPI document shows them."""
+"""Pydantic models of request and response bodies, from which the OpenAPI document is made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mnist.recognition.recogniser import Recognition
 MAX_BATCH = 256
 Share = Annotated[float, Field(ge=0, le=1)]
 Label = Annotated[
-    Any,  # checked by the use case, which knows what a label is and says so in words
+    Any,  # validated by mnist.drawing.parse_label, whose message explains what a label is
     WithJsonSchema({"anyOf": [
         {"type": "integer", "minimum": 0, "maximum": 9},
         {"type": "string", "pattern": "^[0-9]{2,12}$", "description": "a whole number of several digits"},
@@ -35,7 +35,7 @@ class PictureBody(BaseModel):
 
 
 class LabelledPictureBody(PictureBody):
-    """One picture, and what it shows."""
+    """One picture and its label."""
 
     label: Label
 
@@ -47,7 +47,7 @@ class BatchBody(BaseModel):
 
 
 class LabelBody(BaseModel):
-    """What a drawing shows: 0–9, or null for "not a digit"."""
+    """The label of a drawing: 0–9, or null for "not a digit"."""
 
     label: Label
 
@@ -60,7 +60,7 @@ class DigitAnswer(BaseModel):
 
 
 class PredictionAnswer(BaseModel):
-    """What the network reads in one picture."""
+    """The network's prediction for one picture."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -92,7 +92,7 @@ class PredictionAnswer(BaseModel):
 
     @classmethod
     def of_blank(cls, model: ModelCard) -> PredictionAnswer:
-        """Nothing is drawn, so every digit is as likely as the next, and there is nothing to store."""
+        """The prediction for a blank picture: all digits equally likely, and not stored."""
         return cls.model_construct(
             id=uuid.uuid4(),
             digit=None,
@@ -111,13 +111,13 @@ class BatchAnswer(BaseModel):
 
 
 class StoredAnswer(BaseModel):
-    """The new drawing."""
+    """The id of the new drawing."""
 
     id: uuid.UUID
 
 
 class ModelAnswer(BaseModel):
-    """The version of the network that answers now."""
+    """The active version of the network."""
 
     version: int
     trained_at: datetime | None

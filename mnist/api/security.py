@@ -1,4 +1,4 @@
-"""Who may call: the key, the rate limit, and the name under which a caller's drawings are kept."""
+"""Access control of the API: the key, the rate limit, and the session under which a caller's drawings are stored."""
 
 from __future__ import annotations
 
@@ -21,24 +21,27 @@ KEY_HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="The s
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody who was let in."""
+    """An admitted caller."""
 
-    session_id: str
+    session_id: str  # X-Session-Id if a key is required and it was sent; else the client's network
 
 
 class AccessControl:
-    """Lets callers in, each at most so many times a minute."""
+    """Checks the API key and limits the requests of each client."""
 
     def __init__(self, api_key: str | None, rate_limit: int) -> None:
-        """rate_limit: requests per minute and client address in this process; 0 = no limit."""
+        """rate_limit: requests per minute and client in this process; 0: no limit. api_key None: the API is open."""
         self._key = api_key.encode() if api_key else None
         self._rate_limit = rate_limit
         self._window = MovingWindow((rate_limit, 60)) if rate_limit else None
 
     def admit(self, address: str, offered: tuple[str | None, ...], session: str | None) -> Caller:
-        """Raises HTTPException: 429 over the rate limit, 401 without the key, 422 for a session that is no name."""
-        client = network_of(address)  # or one IPv6 customer would be many people to a retraining
-        self._count(client)  # first, so that keys can't be guessed quickly either
+        """Admit a caller who offers any of these keys.
+
+        Raises HTTPException 429 over the rate limit, 401 without the right key, 422 for an invalid session.
+        """
+        client = network_of(address)  # else one IPv6 customer would count as many people in a retraining
+        self._count(client)  # before the key is checked, which limits guessing, too
         if self._key is None:
             return Caller(client)
         if not any(_same(self._key, key) for key in offered if key):
@@ -60,26 +63,29 @@ class AccessControl:
             )
 
 
-async def admit(  # async: it waits for nothing, and FastAPI would send a plain function to a thread of its own
+async def admit(  # async although it awaits nothing: FastAPI would run a plain function in a thread
     request: Request,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
     key: Annotated[str | None, Depends(KEY_HEADER)],
 ) -> Caller:
-    """The dependency of every route that is not open to all."""
+    """FastAPI dependency of every route that needs the API key. Raises what `AccessControl.admit` raises."""
     access: AccessControl = request.app.state.access
     offered = (bearer.credentials if bearer else None, key)
     return access.admit(client_address(request), offered, request.headers.get("x-session-id"))
 
 
 def admit_administrator(request: Request, ticket: str) -> None:
-    """Raises HTTPException unless the request brings the administrator's password, or a ticket from the page."""
+    """Check the administrator's password in the header, or the ticket of a download link.
+
+    Raises HTTPException: 404 when administration is off, 401 without either, 429 after too many wrong passwords.
+    """
     sign_in: SignIn = request.app.state.sign_in()
     if not sign_in.is_on:
         raise HTTPException(404, "Administration is off here: the server has no ADMIN_PASSWORD.")
     if ticket and sign_in.accepts(ticket):
         return
     scheme, _, password = request.headers.get("authorization", "").partition(" ")
-    # Header text is the wire's bytes read as Latin-1.
+    # Starlette decodes header bytes as Latin-1.
     password = password.strip().encode("latin-1", "replace").decode("utf-8", "replace")
     try:
         if scheme.lower() == "bearer" and sign_in.admits(password, client_address(request)):
@@ -95,5 +101,5 @@ def admit_administrator(request: Request, ticket: str) -> None:
 
 
 def _same(key: bytes, offered: str) -> bool:
-    # Header text is the wire's bytes read as Latin-1.
+    # Starlette decodes header bytes as Latin-1.
     return hmac.compare_digest(key, offered.encode("latin-1", "replace"))

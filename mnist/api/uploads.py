@@ -1,4 +1,4 @@
-"""Receives request bodies, within limits of bytes and time, however slowly they arrive."""
+"""Receives request bodies within limits of size, time and memory."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from fastapi import HTTPException, Request
 
 from mnist.web.client_address import client_address, network_of
 
-HELD_BYTES = 64 * 2**20  # of all uploads that are under way or being worked on, in one process; half of them a client's
+# Total bytes of uploads that are being received or processed, per process; one client may hold half of them.
+HELD_BYTES = 64 * 2**20
 
 
 class Uploads:
-    """Receives bodies on the event loop: however slowly they arrive, no worker waits for them."""
+    """Receives bodies on the event loop, so that slow uploads occupy no worker thread."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._held: Counter[str] = Counter()  # by client
+        self._held: Counter[str] = Counter()  # bytes by client
 
     @asynccontextmanager
     async def receive(
         self, request: Request, limit: int, *, remedy: str = "Send a smaller picture."
     ) -> AsyncIterator[bytes]:
-        """The whole body, at most `limit` bytes, which count as held until the block ends.
+        """The whole body, at most `limit` bytes; it counts as held until the block ends.
 
-        remedy: what to do about a body that is too large, or too large for its line.
-        Raises HTTPException: 413 when it is larger, 400 when it takes too long, 503 when too many arrive at once, 429
-        when this client sends too many at once.
+        remedy: advice for the client whose body is too large or arrives too slowly.
+        Raises HTTPException 413 when the body is too large, 400 when it takes too long, 503 when all uploads together
+        exceed HELD_BYTES, and 429 when this client's exceed half of that.
         """
         client = network_of(client_address(request))
         announced = int(request.headers.get("content-length") or 0)
@@ -42,10 +43,10 @@ class Uploads:
             yield bytes(body)
         finally:
             self._held[client] -= len(body)
-            self._held += Counter()  # forgets who holds nothing
+            self._held += Counter()  # drops the clients that hold nothing
 
     async def _collect(self, request: Request, client: str, limit: int, body: bytearray, remedy: str) -> None:
-        """Fill body until the upload ends or is over the limit."""
+        """Append to `body` until the upload ends or exceeds the limit."""
         try:
             async with asyncio.timeout(self._seconds):
                 async for chunk in request.stream():
