@@ -1,7 +1,7 @@
--- PostgreSQL schema, run by the database container at its first start. The same tables as mnist/store/tables.py makes by
--- itself; tests/store/test_schema.py holds the two equal on a real server.
+-- PostgreSQL schema, run by the database container at its first start. The application creates the same tables from
+-- mnist/store/tables.py; tests/store/test_schema.py checks on a real server that the two are equal.
 
--- The schema's revision, as Alembic keeps it. Beside older tables it stays empty: the application brings those up itself.
+-- Alembic's table with the schema's revision. It stays empty if older tables exist, which the application then upgrades.
 CREATE TABLE IF NOT EXISTS alembic_version (
     version_num VARCHAR(32) NOT NULL,
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS models (
     CONSTRAINT status_is_known CHECK (status IN ('active', 'retired', 'rejected'))
 );
 
--- Never two active versions, whatever happens in the application.
+-- At most one version is active, whatever the application does.
 CREATE UNIQUE INDEX IF NOT EXISTS one_active_model ON models (status) WHERE status = 'active';
 
 CREATE TABLE IF NOT EXISTS predictions (
@@ -33,14 +33,14 @@ CREATE TABLE IF NOT EXISTS predictions (
     probabilities      JSON                     NOT NULL, -- ten, indexed by digit
     verdict            VARCHAR(16)              NOT NULL, -- digit, unsure, not_a_digit
     model_version      INTEGER                  NOT NULL,
-    predicted_number   VARCHAR(12),                       -- several digits side by side: "2026"
+    predicted_number   VARCHAR(12),                       -- several digits side by side, such as "2026"
     true_label         SMALLINT,
     true_number        VARCHAR(12),
-    labelled_at        TIMESTAMP WITH TIME ZONE,          -- set with no label: a person said "not a digit"
+    labelled_at        TIMESTAMP WITH TIME ZONE,          -- set without a label: "not a digit"
     feedback_processed BOOLEAN                  NOT NULL DEFAULT false,
-    processed_by       INTEGER,                           -- the model version made of it
+    processed_by       INTEGER,                           -- the version, active or rejected, that was trained on it
     set_aside          VARCHAR(16),                       -- why no version learned from it: disputed, duplicate, …
-    reviewed           BOOLEAN                  NOT NULL DEFAULT false, -- a person decided that; retraining keeps it
+    reviewed           BOOLEAN                  NOT NULL DEFAULT false, -- an administrator decided; retrainings keep that
     CONSTRAINT predicted_digit_is_a_digit CHECK (predicted_digit BETWEEN 0 AND 9),
     CONSTRAINT true_label_is_a_digit CHECK (true_label BETWEEN 0 AND 9),
     CONSTRAINT confidence_is_a_probability CHECK (confidence BETWEEN 0 AND 1),
@@ -48,14 +48,14 @@ CREATE TABLE IF NOT EXISTS predictions (
     CONSTRAINT only_a_run_sets_aside CHECK (set_aside IS NULL OR feedback_processed)
 );
 
--- Holds all that the history can be filtered by, so that looking far back reads no pictures.
+-- Covers every filter of the history, so that searching far back reads no pictures.
 CREATE INDEX IF NOT EXISTS predictions_by_time
     ON predictions (created_at, id, source, model_version, verdict, predicted_digit, predicted_number, true_label,
                     true_number, labelled_at);
 CREATE INDEX IF NOT EXISTS predictions_by_session ON predictions (session_id, created_at, id);
 CREATE INDEX IF NOT EXISTS predictions_to_learn_from ON predictions (feedback_processed, labelled_at, id)
     WHERE labelled_at IS NOT NULL;
--- Holds all that is told about the latest labels, so that no pictures are read for it.
+-- Covers the statistics of the latest labels, so that they read no pictures.
 CREATE INDEX IF NOT EXISTS predictions_labelled
     ON predictions (labelled_at, id, model_version, predicted_digit, predicted_number, true_label, true_number, confidence)
     WHERE labelled_at IS NOT NULL;

@@ -1,4 +1,4 @@
-"""Labelled drawings as one zip file with a table and the pictures, written and read as a stream."""
+"""The archive format: labelled drawings as a zip file of pictures and a CSV table, written and read as a stream."""
 
 from __future__ import annotations
 
@@ -25,46 +25,46 @@ COLUMNS = (
     "file",
     "created_at",  # ISO 8601, UTC; so is labelled_at
     "source",
-    "person",  # a digest of the session: which drawings are one person's, and nothing that opens them
+    "person",  # a digest of the session id: groups one person's drawings without giving access
     "label",  # 0–9 or a whole number; empty: "not a digit"
     "labelled_at",
-    "read_as",  # by the network; empty: not read as a digit
+    "read_as",  # the prediction; empty: no digit
     "confidence",  # 0–1
     "verdict",
     "model_version",
 )
-MOST_BYTES = 10 * 2**20  # of one picture
-TOGETHER = 100  # drawings stored in one transaction; fewer photos
-NAMED = 20  # refused drawings that are told one by one
-# What zipfile and its decoders raise for members that are damaged, encrypted or packed in a way that Python lacks.
+MOST_BYTES = 10 * 2**20  # of one picture in an archive
+TOGETHER = 100  # drawings per transaction; fewer if they are large
+NAMED = 20  # refused drawings whose reasons are listed
+# What zipfile and its decoders raise for members that are damaged, encrypted or compressed in an unsupported way.
 _UNREADABLE = (ValueError, KeyError, TypeError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 class BadArchive(ValueError):
-    """The file is not one that an export wrote, or damaged from some place on; what was read before that stays."""
+    """The file was not written by an export, or is damaged; drawings imported before the damage stay."""
 
 
 @dataclass(slots=True)
 class Imported:
-    """What came of an import."""
+    """Counts of an import."""
 
     added: int = 0
-    known: int = 0  # were here already
+    known: int = 0  # already in the database, left unchanged
     refused: int = 0
-    reasons: list[str] = field(default_factory=list)  # of the first refused ones
+    reasons: list[str] = field(default_factory=list)  # of the first NAMED refused ones
 
     @property
     def summary(self) -> str:
-        """One line for a person."""
+        """The counts as one line of text."""
         text = f"{plural(self.added, 'drawing')} added"
         text += f", {plural(self.known, 'was', 'were')} here already"
         return f"{text}, {self.refused} could not be used: {'; '.join(self.reasons)}" if self.refused else text
 
 
 def write_archive(drawings: Iterable[Drawing]) -> Iterator[bytes]:
-    """A zip file, piece by piece: drawings/<id>.png for every drawing, and drawings.csv at the end.
+    """Yield a zip file in pieces: drawings/<id>.png for every drawing, then drawings.csv.
 
-    In memory are one picture and, above 1 MB on disk, the table.
+    One picture is in memory at a time; the table moves to a temporary file once it exceeds 1 MB.
     """
     pieces = _Pieces()
     with (
@@ -87,9 +87,9 @@ def write_archive(drawings: Iterable[Drawing]) -> Iterator[bytes]:
 
 
 def read_archive(file: BinaryIO) -> Iterator[Drawing | str]:
-    """The drawings of an archive, as far as they can be told from it; a reason where one can't be used.
+    """Yield each drawing of an archive without its prediction, or the reason why it can't be used.
 
-    Nothing that was read by a network is taken over: it was another one. Raises BadArchive.
+    Predictions are not read because another network made them. Raises BadArchive.
     """
     try:
         archive = zipfile.ZipFile(file)
@@ -113,10 +113,10 @@ def read_archive(file: BinaryIO) -> Iterator[Drawing | str]:
 def take_over(
     file: BinaryIO, reread: Callable[[Drawing], Drawing], add_new: Callable[[list[Drawing]], int]
 ) -> Imported:
-    """Read an archive into the database: each drawing as the present network reads it, with its label as it was.
+    """Import an archive: each new drawing gets the active network's prediction and keeps its label.
 
-    reread: Recogniser.reread; add_new: Administration.add_new. Known drawings are left as they are.
-    Raises BadArchive or StorageUnavailable; what was stored before stays, and importing again goes on.
+    reread: Recogniser.reread; add_new: Administration.add_new. Drawings already in the database are left unchanged.
+    Raises BadArchive or StorageUnavailable; drawings stored until then stay, and another import adds the rest.
     """
     imported = Imported()
     usable = _reread(read_archive(file), reread, imported)
@@ -130,7 +130,7 @@ def take_over(
 def _reread(
     entries: Iterable[Drawing | str], reread: Callable[[Drawing], Drawing], imported: Imported
 ) -> Iterator[Drawing]:
-    """Those that can be used; the others are noted."""
+    """Yield the usable drawings with a new prediction; count the others in `imported`."""
     for entry in entries:
         try:
             if isinstance(entry, str):
@@ -145,7 +145,7 @@ def _reread(
 
 
 class _Pieces(io.RawIOBase):
-    """A file that can only be written to, and hands out what was written since it was last asked."""
+    """A write-only file; `take` returns what was written since the last call."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -199,8 +199,8 @@ def _drawing(archive: zipfile.ZipFile, row: dict[str, str]) -> Drawing:
         image=archive.read(row["file"]),
         source=row["source"][:16],
         session_id=row["person"][:MAX_SESSION] or None,
-        created_at=_moment(row["created_at"]),
-        labelled_at=_moment(row["labelled_at"]),
+        created_at=_parse_time(row["created_at"]),
+        labelled_at=_parse_time(row["labelled_at"]),
         true_label=true_label,
         true_number=true_number,
         predicted_digit=None,
@@ -211,8 +211,8 @@ def _drawing(archive: zipfile.ZipFile, row: dict[str, str]) -> Drawing:
     )
 
 
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
+def _parse_time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
         raise ValueError(f"{text} has no time zone")
-    return moment
+    return time

@@ -1,4 +1,4 @@
-"""The domain's words: a drawing, its label, and what can go wrong with either."""
+"""The domain model: drawings, labels, verdicts, and the errors that concern them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-MAX_NUMBER = 12  # digits of a whole number
-MAX_SESSION = 64  # characters of the name that tells one person's drawings from another's
+MAX_NUMBER = 12  # maximum digits of a whole number
+MAX_SESSION = 64  # maximum characters of a session id
 
 
 class Verdict(StrEnum):
-    """What the program says of a picture as a whole; the page, the API, the metrics and the table share these words."""
+    """The judgement of a whole picture; page, API, metrics and database use these values."""
 
-    DIGIT = "digit"  # one digit, and sure of it
-    UNSURE = "unsure"  # asked as a question
-    NOT_A_DIGIT = "not_a_digit"
-    BLANK = "blank"  # no ink: never stored
+    DIGIT = "digit"  # read with enough confidence
+    UNSURE = "unsure"  # the page asks the visitor whether the digit is right
+    NOT_A_DIGIT = "not_a_digit"  # something else was drawn
+    BLANK = "blank"  # no ink; such a picture is never stored
 
 
 class UnknownPrediction(LookupError):
@@ -25,46 +25,46 @@ class UnknownPrediction(LookupError):
 
 
 class AlreadyProcessed(RuntimeError):
-    """A retraining has already processed this label (learned, held out, set aside), or an administrator decided it."""
+    """The label is final: a retraining learned it, held it out or set it aside, or an administrator decided it."""
 
 
 class BadLabel(ValueError):
-    """A label that is neither a digit 0–9, nor a number of digits, nor None."""
+    """The label is not a digit 0–9, a string of 1 to MAX_NUMBER digits, or None."""
 
 
 def utc_now() -> datetime:
-    """The present moment, with its zone."""
+    """The current time as an aware datetime in UTC."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a picture comes from, and whose it is."""
+    """How a picture was submitted, and by whom."""
 
     source: str  # "canvas", "upload", "camera" or "api"
-    session_id: str | None = None  # the name under which one person's drawings are kept; None: nobody's
+    session_id: str | None = None  # identifies one person's drawings; None: unknown
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """One drawing as it is kept: its picture, what the network said, what a person said."""
+    """One stored drawing: its picture, the network's prediction, and a person's label."""
 
     image: bytes  # PNG, as it was drawn
     source: str  # "canvas", "upload", "camera" or "api"
-    predicted_digit: int | None  # None: not read as a single digit
+    predicted_digit: int | None  # None: no digit, or several (predicted_number)
     confidence: float  # 0–1
     probabilities: tuple[float, ...]  # ten, indexed by digit, summing to 1
-    verdict: str  # one of Verdict
+    verdict: str  # a value of Verdict
     model_version: int
     session_id: str | None = None
-    predicted_number: str | None = None  # "2026" when several digits stand side by side
+    predicted_number: str | None = None  # several digits side by side, such as "2026"
     id: uuid.UUID = field(default_factory=uuid.uuid4)
     created_at: datetime = field(default_factory=utc_now)
-    true_label: int | None = None
-    true_number: str | None = None
-    labelled_at: datetime | None = None
-    feedback_processed: bool = False
-    processed_by: int | None = None  # the model version that a retraining made of it
+    true_label: int | None = None  # 0–9; both this and true_number None with labelled_at set: "not a digit"
+    true_number: str | None = None  # several digits
+    labelled_at: datetime | None = None  # None: unlabelled
+    feedback_processed: bool = False  # whether a retraining has read the label
+    processed_by: int | None = None  # the version, active or rejected, that was trained on it
 
     @property
     def origin(self) -> Origin:
@@ -76,26 +76,26 @@ class Drawing:
 
     @property
     def guess(self) -> str | None:
-        """What the network read, as text; None when it read no digit."""
+        """The prediction as text; None when the network read no digit."""
         return as_text(self.predicted_digit, self.predicted_number)
 
     @property
     def truth(self) -> str | None:
-        """What a person said it is, as text; None when unlabelled, or labelled as no digit."""
+        """The label as text; None when there is none, or it is "not a digit"."""
         return as_text(self.true_label, self.true_number)
 
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """How often one version of the network read what people then said."""
+    """How often the predictions of one model version agreed with the labels."""
 
     model_version: int
-    labelled: int
-    right: int  # of those
+    labelled: int  # labelled drawings that this version read
+    right: int  # of those, predicted as labelled
 
 
 def parse_label(label: int | str | None) -> tuple[int | None, str | None]:
-    """Split a label into (true_label, true_number). Raises BadLabel.
+    """Validate a label and split it into (true_label, true_number). Raises BadLabel.
 
     label: 0–9, a string of 1 to 12 digits, or None for "not a digit".
     """
@@ -115,11 +115,11 @@ def plural(number: int, one: str, many: str | None = None) -> str:
 
 
 def as_text(digit: int | None, number: str | None) -> str | None:
-    """A digit or a whole number, as text; None for neither."""
+    """The digit or the whole number as text; None if both are None."""
     if number is not None:
         return number
     return None if digit is None else str(digit)
 
 
 class StorageUnavailable(RuntimeError):
-    """The database can't be reached or refuses to work; nothing was stored. Trying again later may succeed."""
+    """The database can't be reached or failed; nothing was stored, and a later attempt may succeed."""

@@ -1,4 +1,4 @@
-"""Prometheus collectors: what is counted, and under which name."""
+"""The Prometheus metrics of the process: their names, labels and buckets."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from prometheus_client.registry import Collector
 log = logging.getLogger(__name__)
 
 ACCURACY_WINDOW = 1_000  # latest labelled drawings
-ACCURACY_SECONDS = 10  # however often /metrics is asked for, the database is not asked more often than this
+ACCURACY_SECONDS = 10  # minimum interval between database queries, however often /metrics is scraped
 
-# Seconds. A stroke's answer takes 2 ms, a 40 megapixel photo half a second.
+# Histogram buckets in seconds: recognising a stroke takes 2 ms, a photo of 40 megapixels half a second.
 DURATIONS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.25, 0.5, 1, 2, 5, 10)
 SHARES = tuple(step / 20 for step in range(1, 21))
 CONFIDENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1)
 
 
 class Tally(Protocol):
-    """How often one version of the network was right."""
+    """How often one model version was right; mnist.drawing.Accuracy is one."""
 
     @property
     def model_version(self) -> int: ...
@@ -41,10 +41,10 @@ class Tally(Protocol):
 
 
 class Metrics:
-    """All collectors of one process, in a registry of their own. Safe to use from any thread."""
+    """All metrics of one process, in a registry of their own. Thread-safe."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # a time of birth beside every series: half of the text, and nothing reads it
+        disable_created_metrics()  # _created series would double the output, and nothing reads them
         self.registry = CollectorRegistry()
         self._predictions = Counter(
             "mnist_predictions",
@@ -93,7 +93,7 @@ class Metrics:
             "When the network that answers now was trained, in seconds since 1970; its age is time() minus this.",
             registry=self.registry,
         )
-        # Drift: when people, pens or cameras change, these move before any label says so.
+        # Drift: when people, pens or cameras change, these distributions shift before labels show it.
         self._ink_share = Histogram(
             "mnist_drawing_ink_ratio",
             "Share of the ink's bounding box that is ink: thick or thin pens.",
@@ -118,7 +118,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
-        # A series that appears with its first event has no increase() for that event, so start them at zero.
+        # Start these series at zero: increase() does not count the event with which a series first appears.
         for stage in ("preprocess", "inference", "store"):
             self._stages.labels(stage)
         for outcome in ("right", "wrong"):
@@ -127,27 +127,27 @@ class Metrics:
             self._database_errors.labels(operation)
 
     def time_stage(self, stage: str) -> AbstractContextManager[object]:
-        """stage: "preprocess", "inference" or "store"."""
+        """Context manager that times one stage: "preprocess", "inference" or "store"."""
         return self._stages.labels(stage).time()
 
     def time_recognition(self, source: str) -> AbstractContextManager[object]:
-        """The whole use case, from bytes to stored answer."""
+        """Context manager that times a whole recognition, from the picture's bytes to the stored result."""
         return self._recognitions.labels(source).time()
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """route: the pattern that matched, never the path, so that clients can't make up series."""
+        """route: the matched pattern, never the path, which would let clients create any number of series."""
         self._requests.labels(method, route, str(status)).observe(seconds)
 
     def count_prediction(
         self, *, digit: int | None, verdict: str, source: str, version: int, confidence: float | None
     ) -> None:
-        """One drawing; confidence: None where nothing was read, as on a blank picture."""
+        """Count one drawing; confidence: 0–1, or None where nothing was read, as on a blank picture."""
         self._predictions.labels("none" if digit is None else str(digit), verdict, source, str(version)).inc()
         if confidence is not None:
             self._confidence.labels(source).observe(confidence)
 
     def observe_ink(self, *, source: str, ink_share: float, box_share: float) -> None:
-        """Both 0–1, as measured by mnist/vision/ink.py."""
+        """ink_share, box_share: 0–1, as measured in mnist/vision/mnist_frame.py (there ink_share, canvas_share)."""
         self._ink_share.labels(source).observe(ink_share)
         self._box_share.labels(source).observe(box_share)
 
@@ -155,18 +155,18 @@ class Metrics:
         self._feedback.labels("right" if is_right else "wrong").inc()
 
     def count_database_error(self, operation: str) -> None:
-        """operation: "store", "correct", "read" or "delete"."""
+        """Count a failed operation: "store", "correct", "read" or "delete"."""
         self._database_errors.labels(operation).inc()
 
     def show_model(self, version: int, trained_at: datetime | None) -> None:
-        """Which version answers from now on."""
+        """Export the active version and when it was trained."""
         self._version.set(version)
         self._trained_at.set(trained_at.timestamp() if trained_at else float("nan"))
 
     def latency(self, share: float) -> float | None:
-        """Seconds within which this share of this process's recognitions was done; None before the first.
+        """Quantile of this process's recognition times, in seconds; None before the first recognition.
 
-        Interpolated within a bucket, as histogram_quantile() of Prometheus does.
+        share: 0–1; 0.5 gives the median. Interpolates within a bucket, like histogram_quantile() of Prometheus.
         """
         totals: dict[float, float] = {}
         for family in self._recognitions.collect():
@@ -185,28 +185,28 @@ class Metrics:
         return low
 
     def show_accuracy(self, count: Callable[[], Sequence[Tally]]) -> None:
-        """Export the accuracy over the latest labels. count may raise when the database is away."""
+        """Export the accuracy on the latest labels; `count` queries it, and may raise."""
         self.registry.register(_Accuracy(count, lambda: self.count_database_error("read")))
 
 
 class _Accuracy(Collector):
-    """Asks the database while /metrics is being written, so that every replica shows the same."""
+    """Queries the database when /metrics is scraped, so that every replica exports the same values."""
 
     def __init__(self, count: Callable[[], Sequence[Tally]], on_error: Callable[[], None]) -> None:
         self._count = count
         self._on_error = on_error
         self._lock = threading.Lock()
-        self._asked_at = float("-inf")
+        self._queried_at = float("-inf")
         self._tallies: Sequence[Tally] = ()
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
-        return iter(self._families())  # without it, registering would ask the database
+        return iter(self._families())  # without this method, register() would call collect()
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         with self._lock:
-            if time.monotonic() - self._asked_at >= ACCURACY_SECONDS:
-                self._tallies = self._ask()
-                self._asked_at = time.monotonic()
+            if time.monotonic() - self._queried_at >= ACCURACY_SECONDS:
+                self._tallies = self._query()
+                self._queried_at = time.monotonic()
             tallies = self._tallies
         accuracy, labelled = self._families()
         for tally in tallies:
@@ -215,10 +215,10 @@ class _Accuracy(Collector):
         yield accuracy
         yield labelled
 
-    def _ask(self) -> Sequence[Tally]:
+    def _query(self) -> Sequence[Tally]:
         try:
             return self._count()
-        except Exception as error:  # a gap in this curve must not take all the others away
+        except Exception as error:  # one missing metric must not fail the whole scrape
             log.warning("The accuracy is not known now: %s", error)
             self._on_error()
             return ()

@@ -1,4 +1,4 @@
-"""The objects that live as long as the process: made once, at the first use, from the environment."""
+"""Process-wide objects, each made from the settings at its first use."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mnist.web.sign_in import SignIn
 
 SHIPPED_VERSION = 1
 
-_making = threading.Lock()  # functools.cache alone would let two first visitors make two
+_making = threading.Lock()  # functools.cache alone would let two concurrent first calls make two
 
 
 @functools.cache
@@ -45,7 +45,6 @@ def engine() -> Engine:
 
 @functools.cache
 def registry() -> Registry:
-    """The versions of the network, for pages that show them."""
     return Registry(engine())
 
 
@@ -71,7 +70,7 @@ def administration() -> Administration:
 
 @functools.cache
 def sign_in() -> SignIn:
-    """One for the process, so that wrong attempts on every way in are counted together."""
+    """Shared by page and API, so that wrong passwords are counted together."""
     return SignIn(settings().admin_password)
 
 
@@ -81,7 +80,7 @@ def background() -> BackgroundRetraining:
 
 
 def recogniser() -> Recogniser:
-    """The page, and every other way in, share this one.
+    """The recogniser that page, API and commands share.
 
     Raises FileNotFoundError or UnusableWeights while there is no usable network; the next call tries again.
     """
@@ -92,9 +91,9 @@ def recogniser() -> Recogniser:
 @functools.cache
 def _recogniser() -> Recogniser:
     chosen = settings()
-    # Frames are small: on a busy machine of two cores a second thread makes an answer wait 66 ms instead of 3.
+    # Frames are small: on a busy machine with two cores, a second thread makes a prediction take 66 ms instead of 3.
     torch.set_num_threads(1)
-    cv2.setNumThreads(1)  # likewise: a second one takes as much processor time again and gains nothing
+    cv2.setNumThreads(1)  # likewise: a second thread doubles the processor time without being faster
     classifier = ActiveClassifier(
         registry(), SHIPPED_WEIGHTS, shipped_version=SHIPPED_VERSION, poll_seconds=chosen.model_poll_seconds
     )

@@ -1,4 +1,4 @@
-"""The environment, and the file .env beside app.py, → one frozen Settings; nothing else reads os.environ."""
+"""Reads the environment and the file .env beside app.py into Settings; nothing else reads os.environ."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 ROOT = Path(__file__).resolve().parent.parent
 
-MOST = 1_000_000_000  # of anything; what counts and waits with these numbers has its own, higher end
+MOST = 1_000_000_000  # upper bound for every integer setting, well below what timers and counters accept
 
 _DRIVERS = {
     **dict.fromkeys(("postgres", "postgresql"), "postgresql+psycopg2"),
@@ -22,43 +22,43 @@ _DRIVERS = {
 
 
 class BadSetting(ValueError):
-    """An environment variable has a value that can't be used; the message names it and says what is expected."""
+    """A setting has an invalid value; the message names it and says what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a person can configure; `.env.example` lists every variable with its default and unit."""
+    """All settings; `.env.example` documents each variable with its default and unit."""
 
     database_url: URL
-    mnist_dir: Path
+    mnist_dir: Path  # holds MNIST/raw/*.gz
     max_upload_bytes: int
     max_image_pixels: int
-    max_batch_bytes: int
-    max_batch_pixels: int
-    upload_seconds: int
+    max_batch_bytes: int  # of the request body
+    max_batch_pixels: int  # of all pictures of a batch together
+    upload_seconds: int  # maximum duration of one upload to the API
     rate_limit: int  # API requests per minute and client; 0: no limit
     api_key: str | None = field(repr=False)  # None: the API is open
-    admin_password: str | None = field(repr=False)  # None: administration is off
-    cors_origins: tuple[str, ...]  # web pages that may call the API; ("*",): any
-    request_log: bool
-    retrain_min_feedback: int  # new labels below which a retraining does nothing
-    retrain_max_labels: int  # that one retraining reads
-    retrain_threads: int  # 0: one fewer than there are cores
-    labels_per_session: int  # that a retraining believes of one session
-    labels_per_digit: int  # … of one digit, or three times the mean over the digits if that is more
-    model_poll_seconds: int  # how often a process asks for a new active version
+    admin_password: str | None = field(repr=False)  # None: administration is disabled
+    cors_origins: tuple[str, ...]  # origins whose pages may call the API; ("*",): any
+    request_log: bool  # whether API requests are logged on stdout
+    retrain_min_feedback: int  # a retraining does nothing with fewer new labels
+    retrain_max_labels: int  # maximum number that one retraining reads
+    retrain_threads: int  # 0: one fewer than the number of cores
+    labels_per_session: int  # maximum that a retraining accepts from one session
+    labels_per_digit: int  # the same for one digit, or three times the mean over the digits if that is more
+    model_poll_seconds: int  # interval at which a process checks for a new active version
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """Read the environment; what it does not say is taken from .env, so that cron and a shell agree.
+        """Read the process environment, or else .env for variables that it lacks, so that cron and a shell agree.
 
-        Raises BadSetting when a value can't be used.
+        environment: used instead of both when given. Raises BadSetting when a value is invalid.
         """
         if environment is None:
             environment = {**_from_file(ROOT / ".env"), **os.environ}
         return cls(
             database_url=_database_url(environment),
-            # A folder beside app.py, from wherever cron starts; an absolute one stays as it is.
+            # A relative path starts at app.py's folder, whatever the working directory, for example under cron.
             mnist_dir=ROOT / Path(environment.get("MNIST_DIR") or "data").expanduser(),
             max_upload_bytes=_positive(environment, "MAX_UPLOAD_MB", 10) * 2**20,
             max_image_pixels=_positive(environment, "MAX_IMAGE_MEGAPIXELS", 40) * 1_000_000,
@@ -92,7 +92,7 @@ def _from_file(path: Path) -> dict[str, str]:
 
 
 def _user() -> str:
-    """Whose rights count; the environment may still name another one."""
+    """Name of the effective user; $USER may name another one, for example after sudo."""
     try:
         import pwd  # not on Windows
 
@@ -105,7 +105,7 @@ def _database_url(environment: Mapping[str, str]) -> URL:
     if url := environment.get("DATABASE_URL"):
         try:
             parsed = make_url(url)
-            # Heroku and others still hand out "postgres"; without a driver SQLAlchemy takes one we don't install.
+            # Heroku and others still use the scheme "postgres"; SQLAlchemy's default drivers are not all installed.
             parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
             dialect = parsed.get_dialect()
             dialect.import_dbapi()
@@ -115,9 +115,9 @@ def _database_url(environment: Mapping[str, str]) -> URL:
                 f"DATABASE_URL begins with {parsed.drivername}://, for which no driver is installed. The application "
                 "works with postgresql://, sqlite:/// and, after pip install -r requirements-mysql.txt, mysql+pymysql://."
             ) from None
-        except (ArgumentError, ValueError):  # its message repeats the URL, or a part of the password
+        except (ArgumentError, ValueError):  # its message may contain the URL or a part of the password
             raise _unreadable_url() from None
-        # With an @ in the password the rest of it would be taken for the host, and told to the name server and the log.
+        # After an unescaped @, the rest of the password would be parsed as the host and sent to DNS and the log.
         if parsed.host and url.partition("?")[0].count("@") > 1:
             raise _unreadable_url()
         return _beside_app(parsed)
@@ -134,7 +134,7 @@ def _database_url(environment: Mapping[str, str]) -> URL:
 
 
 def _beside_app(url: URL) -> URL:
-    """A file's relative path counts from app.py's folder: cron would begin elsewhere, with another, empty database."""
+    """Resolve SQLite's path from app.py's folder: in another working directory cron would create a new database."""
     if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith((":memory:", "file:")):
         return url
     return url.set(database=str(ROOT / url.database))
@@ -158,7 +158,7 @@ def _whole(environment: Mapping[str, str], name: str, default: int, *, most: int
     text = environment.get(name) or str(default)
     if not text.isdecimal():
         raise BadSetting(f"{name} is {text!r}; it must be a whole number.")
-    if len(text) > len(str(MOST)) or int(text) > most:  # counted first: Python reads no number of 5,000 digits
+    if len(text) > len(str(MOST)) or int(text) > most:  # length first: int() rejects more than 4,300 digits
         raise BadSetting(f"{name} is {text[:20]!r}; it must be a whole number of at most {most:,}.")
     return int(text)
 

@@ -1,4 +1,4 @@
-"""Carry labelled drawings to another machine.
+"""Command that exports labelled drawings to a zip file, or imports them on another machine.
 
 python -m mnist.transfer export labelled.zip
 python -m mnist.transfer import labelled.zip
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("file", type=Path, help="a zip file")
     options = parser.parse_args(arguments)
     try:
-        with patiently():  # nobody waits for a page here, and starting over costs more
+        with patiently():  # no visitor waits here, and a timeout would cost a restart of the whole transfer
             print(_export(options.file) if options.action == "export" else _import(options.file))
     except (BadArchive, BadSetting, StorageUnavailable, UnusableWeights, OSError) as error:
         print(error, file=sys.stderr)
@@ -40,7 +40,7 @@ def _export(path: Path) -> str:
         with unfinished.open("wb") as file:
             for piece in write_archive(services.administration().labelled()):
                 file.write(piece)
-        unfinished.replace(path)  # only now: an earlier export is better than half of this one
+        unfinished.replace(path)  # replaces an earlier export only when this one is complete
     finally:
         unfinished.unlink(missing_ok=True)
     return f"{path}: {path.stat().st_size / 2**20:.1f} MB"

@@ -1,8 +1,8 @@
-"""`python -m mnist.upgrade`: turns a database of the common digit applications into this one's, in place.
+"""`python -m mnist.upgrade`: converts a database of the common digit applications to this one's schema, in place.
 
 Those have one table, predictions(id, timestamp, predicted_digit, true_label, image, created_at, feedback_processed).
-Stop whatever uses the database, make a backup, then run this. It is one transaction: all of it happens, or nothing. The
-old table stays, as predictions_before_upgrade, with every row. The settings say which database, as for app.py.
+Stop every program that uses the database and make a backup first. The upgrade is one transaction: all or nothing. The
+old table is kept with all its rows as predictions_before_upgrade. The settings choose the database, as for app.py.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ from mnist.vision.image_files import BadImage, as_stored, decode, encode_png
 
 OLD = "predictions_before_upgrade"
 COLUMNS = ("id", "timestamp", "predicted_digit", "true_label", "image", "created_at", "feedback_processed")
-BEFORE = 0  # the version of drawings that no network of this application read; its own begin at 1
-CHUNK = 500
-SHOWN = 20  # of the rows that were left out; --json has all
+BEFORE = 0  # model version of drawings that another application read; this one's versions begin at 1
+CHUNK = 500  # rows per INSERT
+SHOWN = 20  # rows that could not be upgraded are listed up to this number; --json lists all
 
-_IDS = uuid.UUID("6d6e6973-7420-5570-8772-616465206964")  # the same row gets the same id wherever it is upgraded
+# Namespace for uuid5: a row gets the same id wherever it is upgraded.
+_IDS = uuid.UUID("6d6e6973-7420-5570-8772-616465206964")
 
 
 class Unreadable(ValueError):
@@ -46,17 +47,19 @@ class Unreadable(ValueError):
 
 @dataclass(slots=True)
 class Upgraded:
-    """What came of it."""
+    """Counts of an upgrade."""
 
     drawings: int = 0
     labelled: int = 0
-    left_out: list[tuple[Any, str]] = field(default_factory=list)  # (old id, why); they stay in the old table
+    # (old id, reason); these rows stay in the old table only.
+    left_out: list[tuple[Any, str]] = field(default_factory=list)
 
 
 def upgrade(engine: Engine) -> Upgraded | None:
-    """Move the drawings into tables of ours; None where there is nothing to move.
+    """Copy the drawings into new tables; other databases only get this application's tables, and None is returned.
 
-    Raises UnusableSchema for tables of yet another kind, SQLAlchemyError when the database fails; nothing changes then.
+    Raises UnusableSchema for tables that can't be upgraded, and SQLAlchemyError when the database fails; nothing
+    changes then.
     """
     with patiently(), engine.begin() as connection:
         lock_schema(connection)
@@ -78,8 +81,8 @@ def upgrade(engine: Engine) -> Upgraded | None:
         for row in _rows(connection, columns):
             try:
                 chunk.append(_drawing(row))
-            except Unreadable as why:
-                done.left_out.append((row["id"], str(why)))
+            except Unreadable as error:
+                done.left_out.append((row["id"], str(error)))
                 continue
             done.drawings += 1
             done.labelled += row["true_label"] is not None
@@ -92,29 +95,29 @@ def upgrade(engine: Engine) -> Upgraded | None:
 
 
 def _put_aside(connection: Connection) -> None:
-    """Rename the table, and what of its own would take a name that the new one needs."""
+    """Rename the old table, and rename or drop its constraints and indexes whose names the new one needs."""
     connection.execute(text(f"ALTER TABLE predictions RENAME TO {OLD}"))
-    if connection.dialect.name == "postgresql":  # there the names of keys are as wide as those of tables
+    if connection.dialect.name == "postgresql":  # where constraints share the namespace of tables
         key = inspect(connection).get_pk_constraint(OLD)["name"]
         if key == "predictions_pkey":
             connection.execute(text(f"ALTER TABLE {OLD} RENAME CONSTRAINT {key} TO {OLD}_pkey"))
-    ours = {index.name for index in PredictionRow.__table__.indexes}  # type: ignore[attr-defined]
+    needed = {index.name for index in PredictionRow.__table__.indexes}  # type: ignore[attr-defined]
     for index in inspect(connection).get_indexes(OLD):
-        if index["name"] in ours:
+        if index["name"] in needed:
             connection.execute(text(f"DROP INDEX {index['name']}"))
 
 
 def _rows(connection: Connection, columns: set[str]) -> Iterator[dict[str, Any]]:
-    """Every row as the driver gives it: SQLite may hold any type in any column. Absent columns are None."""
-    there = [name for name in COLUMNS if name in columns]
-    names: list[Any] = [column(name) for name in there]
+    """Every row, unconverted because SQLite allows any type in any column; missing columns are None."""
+    present = [name for name in COLUMNS if name in columns]
+    names: list[Any] = [column(name) for name in present]
     wanted = select(*names).select_from(table(OLD)).order_by(column("id"))
     for row in connection.execute(wanted.execution_options(yield_per=CHUNK)):
-        yield dict.fromkeys(COLUMNS) | dict(zip(there, row, strict=True))
+        yield dict.fromkeys(COLUMNS) | dict(zip(present, row, strict=True))
 
 
 def _drawing(row: dict[str, Any]) -> dict[str, Any]:
-    """Raises Unreadable."""
+    """The values of the new row. Raises Unreadable."""
     guess = _digit(row, "predicted_digit")
     label = _digit(row, "true_label")
     drawn_at = _time(row["created_at"] if row["created_at"] is not None else row["timestamp"])
@@ -124,7 +127,7 @@ def _drawing(row: dict[str, Any]) -> dict[str, Any]:
         "source": "canvas",
         "image": _png(row["image"]),
         "predicted_digit": guess,
-        # Neither was kept: as likely as any other digit.
+        # The old table has neither, so every digit is equally likely.
         "confidence": 0.1,
         "probabilities": [0.1] * 10,
         "verdict": Verdict.UNSURE if guess is None else Verdict.DIGIT,
@@ -160,7 +163,7 @@ def _time(value: Any) -> datetime:
 
 
 def _png(value: Any) -> bytes:
-    """The picture as a PNG file: a plain PNG as it is, all else written anew, bare 28 × 28 pixels as well."""
+    """The picture as a PNG file: a plain PNG unchanged, other formats and raw 28 × 28 pixels re-encoded."""
     if value is None:
         raise Unreadable("it has no picture")
     data = value.encode() if isinstance(value, str) else bytes(value)
@@ -184,7 +187,7 @@ def main(arguments: list[str] | None = None) -> int:
         done = upgrade(engine)
     except (BadSetting, UnusableSchema, OSError) as error:
         return _fail(options.json, str(error))
-    except SQLAlchemyError as error:  # its text may hold pictures
+    except SQLAlchemyError as error:  # its text may contain pictures
         return _fail(options.json, str(unavailable(engine, error)))
     if options.json:
         print(json.dumps(_as_json(done)))
