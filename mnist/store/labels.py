@@ -49,7 +49,7 @@ class Mark:
 
     id: uuid.UUID
     labelled_at: datetime
-    set_aside: str | None = None  # the reason why no version learned from it; None: one did
+    set_aside: str | None = None  # the reason why it was not trained on; None: it was
     reviewed: bool = False  # its value when the run read the label
 
 
