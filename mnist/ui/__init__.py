@@ -1,1 +1,1 @@
-"""The page: its frame, its parts, and in views/ one file for each of its pages."""
+"""The Streamlit page: its frame and parts here, one file for each of its pages in views/."""

@@ -1,4 +1,4 @@
-"""Whether this visit is an administrator's."""
+"""The administrator's sign-in, remembered for one visit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mnist.ui.session_state import memory
 
 @dataclass(slots=True)
 class AdminSession:
-    """Only for this visit: a reload of the page, or another window, asks for the password again."""
+    """Lasts for one visit: a reload of the page, or another window, asks for the password again."""
 
     is_signed_in: bool = False
 
@@ -20,5 +20,5 @@ def admin_session() -> AdminSession:
 
 
 def is_signed_in() -> bool:
-    """Whether this visit has given the administrator's password, and administration is still on."""
+    """Whether this visit gave the administrator's password and administration is still switched on."""
     return services.sign_in().is_on and admin_session().is_signed_in

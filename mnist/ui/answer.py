@@ -1,4 +1,4 @@
-"""The answer about one picture: what it is, how sure, what the network saw; and a person's word on it."""
+"""The answer about one picture, with its confidence and what the network saw, and the person's correction of it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ from mnist.ui.probabilities import as_percent, probability_bars
 from mnist.vision.image_files import BadImage, encode_png
 from mnist.vision.ink import BlankDrawing
 
-AHEAD_SECONDS = 0.015  # that the answer is ahead of its buttons: Streamlit sends every 5 ms what a script has made
+AHEAD_SECONDS = 0.015  # head start of the answer over its buttons; Streamlit sends what a script has made every 5 ms
 
 
 def read(visit: visitor.Visit, data: bytes, *, source: str) -> None:
-    """Recognise a picture and remember the answer; the same bytes are read once."""
+    """Recognise an encoded picture and keep the answer, or why there is none, in `visit`.
+
+    data: a PNG, JPEG or WebP file; the same bytes as last time are not read again.
+    source: "canvas", "upload" or "camera".
+    """
     digest = hashlib.sha256(data).hexdigest()
     if visit.read_digest == digest:
         return
@@ -41,7 +45,10 @@ def read(visit: visitor.Visit, data: bytes, *, source: str) -> None:
 
 
 def take_up(visit: visitor.Visit, picture: bytes | None) -> None:
-    """What is on the canvas of a browser that comes back to a new session goes on as the drawing that it was."""
+    """Find the stored drawing that a returning browser still shows, so that its next stroke continues that drawing.
+
+    picture: the PNG on the canvas.
+    """
     try:
         latest = services.repository().recent(limit=1, session_id=visitor.session_id())
     except StorageUnavailable:
@@ -50,13 +57,13 @@ def take_up(visit: visitor.Visit, picture: bytes | None) -> None:
 
 
 def _before(visit: visitor.Visit) -> Drawing | None:
-    """The drawing on the canvas before its latest stroke; none where its label waits, which is of what it was."""
+    """The drawing before its latest stroke; None while a label for it is unsent, which the stroke might make wrong."""
     before = visit.drawing
     return None if before and before.id in {each.drawing.id for each in visit.unsent} else before
 
 
 def show_empty(visit: visitor.Visit, invitation: str) -> None:
-    """Nothing to answer yet."""
+    """Show the invitation to give a picture, and the corrections that are still unsent."""
     _show_unsent(visit, start_over=None)
     _invite(visit, invitation)
 
@@ -67,7 +74,7 @@ def _invite(visit: visitor.Visit, invitation: str) -> None:
 
 
 def show(visit: visitor.Visit, start_over: Callable[[], None]) -> None:
-    """The answer and its buttons.
+    """Show the answer and its label buttons.
 
     start_over: called once a correction is stored, to make room for the next picture.
     """
@@ -80,7 +87,9 @@ def show(visit: visitor.Visit, start_over: Callable[[], None]) -> None:
         _invite(visit, "Reading …")
         return
     _show_headline(found)
-    time.sleep(AHEAD_SECONDS)  # what the browser gets together it draws together, and eleven labels take it a while
+    time.sleep(
+        AHEAD_SECONDS
+    )  # the browser draws in one go what arrives together, and eleven label buttons take it a while
     if not visitor.keeps():
         st.caption("Your drawings are not kept, so there is nothing to correct.")
     else:
@@ -90,7 +99,7 @@ def show(visit: visitor.Visit, start_over: Callable[[], None]) -> None:
                 icon=AWAY,
             )
         _show_labels(visit, found, start_over)
-    # Which digit it is, supposing that it is one, says nothing about several, and about none.
+    # The probabilities assume exactly one digit, so they say nothing about a number or a non-digit.
     has_bars = not found.digits and found.prediction.verdict != Verdict.NOT_A_DIGIT
     bars = probability_bars(found.prediction.probabilities) if has_bars else ""
     frame = gallery.data_url(encode_png(found.frame))
@@ -103,10 +112,10 @@ def show(visit: visitor.Visit, start_over: Callable[[], None]) -> None:
 
 def _show_headline(found: Recognition) -> None:
     prediction = found.prediction
-    shown, kind, text = str(prediction.digit), "digit", f"{_unbroken(found.drawing.confidence)} sure"
+    shown, kind, text = str(prediction.digit), "digit", f"{_unbroken_percent(found.drawing.confidence)} sure"
     if found.drawing.predicted_number is not None:
         shown, kind = found.drawing.predicted_number, "digit number"
-        each = " · ".join(f"{digit.digit}:\u00a0{_unbroken(digit.confidence)}" for digit in found.digits)
+        each = " · ".join(f"{digit.digit}:\u00a0{_unbroken_percent(digit.confidence)}" for digit in found.digits)
         text += f"<small>{each}</small>"
         if len(found.digits) == MAX_NUMBER:
             text += f"<small>At most {MAX_NUMBER} digits are read.</small>"
@@ -124,18 +133,18 @@ def _show_headline(found: Recognition) -> None:
     )
 
 
-def _unbroken(share: float) -> str:
+def _unbroken_percent(share: float) -> str:
     return as_percent(share).replace(" ", "\u00a0")
 
 
 def _show_labels(visit: visitor.Visit, found: Recognition, start_over: Callable[[], None]) -> None:
-    """One tap says what it is: yes, another digit, or none; a number is typed."""
+    """Show the buttons that confirm the answer, name another digit or say that it is none; a number is typed."""
     likely = _likely(found)
     is_sure = len(likely) == 1
     with st.container(horizontal=True, gap="small", key="likely") if len(likely) > 1 else nullcontext():
         for label in likely:
             st.button(
-                f"Yes, it’s {_a(label)}" if is_sure else f"It’s {_a(label)}",
+                f"Yes, it’s {_with_article(label)}" if is_sure else f"It’s {_with_article(label)}",
                 key=f"label_likely_{label}",
                 type="primary",
                 shortcut="Y" if is_sure else None,
@@ -148,9 +157,9 @@ def _show_labels(visit: visitor.Visit, found: Recognition, start_over: Callable[
 
 
 def _likely(found: Recognition) -> tuple[int | str | None, ...]:
-    """The labels to offer first, likeliest first.
+    """The labels to offer above all others, likeliest first.
 
-    Always one row of them: the labels below must not move under a finger while the answer changes.
+    They always fill one row: the labels below must not move under a finger while the answer changes.
     """
     if found.drawing.predicted_number is not None:
         return (found.drawing.predicted_number,)
@@ -165,7 +174,7 @@ def _ask_for_number(visit: visitor.Visit, found: Recognition, start_over: Callab
             label_buttons.take_number(typed, _label, visit, found.drawing, start_over)
 
 
-def _a(label: int | str | None) -> str:
+def _with_article(label: int | str | None) -> str:
     if label is None:
         return label_buttons.NON_DIGIT_TEXT
     return str(label) if isinstance(label, str) else f"a{'n' if label == 8 else ''} {label}"
@@ -203,7 +212,7 @@ def _show_unsent(visit: visitor.Visit, start_over: Callable[[], None] | None) ->
 
 
 def _send_again(visit: visitor.Visit, start_over: Callable[[], None] | None) -> None:
-    """As far as the database takes them; what else is on the page stays."""
+    """Store the waiting corrections, oldest first, until the database fails; the rest of the page stays as it is."""
     sent = []
     for each in visit.unsent:
         try:
@@ -211,7 +220,7 @@ def _send_again(visit: visitor.Visit, start_over: Callable[[], None] | None) -> 
         except StorageUnavailable:
             break
         except AlreadyProcessed:
-            pass  # a retraining has learned it meanwhile
+            pass  # a retraining has learned from it in the meantime
         sent.append(each)
     visit.unsent = visit.unsent[len(sent) :]
     if not sent:

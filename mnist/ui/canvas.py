@@ -1,7 +1,7 @@
-"""The drawing canvas, without the toolbar that its package puts over it and without pandas behind it.
+"""The drawing canvas, without its package's toolbar and without importing pandas.
 
-That toolbar is invisible until a mouse is near. Fingers hit it all the same, in the upper right of the canvas, where a
-0 or a 5 begins; it can empty the canvas or keep it from drawing. Undo and Clear of the page do its work.
+The toolbar is invisible until a mouse is near, but fingers hit it all the same, in the upper right of the canvas, where
+a 0 or a 5 begins; it can empty the canvas or stop it from drawing. The page's own Undo and Clear replace it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from streamlit_drawable_canvas import CanvasResult, st_canvas
 __all__ = ["BRUSH", "SIDE", "CanvasResult", "st_canvas"]
 
 SIDE = 300  # px; wider canvases scroll on phones
-BRUSH = 18  # px; MNIST's strokes are about as thick for their height
+BRUSH = 18  # px; relative to the digit's height about as thick as MNIST's strokes
 
-# The package has no option for it, and no style of ours reaches in there: so it is registered once more, as it does it
-# itself, with one rule and a name in its markup. It was registered before on purpose: no warning.
+# The package has no option that hides the toolbar, and the page's CSS does not reach into the component. So it is
+# registered a second time, as the package does it, with one more CSS rule and an accessible name. Streamlit warns about
+# the second registration, which is intended here: its logger is off meanwhile.
 _registry = logging.getLogger("streamlit.components.v2.component_registry")
 _registry.disabled = True
 _component = st.components.v2.component(
@@ -35,8 +36,8 @@ _registry.disabled = False
 
 
 def _show(*, data: dict[str, Any], **options: Any) -> Any:
-    # Given a dictionary within the data, Streamlit imports pandas and pyarrow to ask whether it is a data frame: 0.4 s
-    # of the first page and 80 MiB for good. The canvas (Fabric's loadFromJSON) takes the same drawing as JSON.
+    # For a dictionary nested in the data, Streamlit imports pandas and pyarrow to check for data frames: 0.4 s of the
+    # first page and 80 MiB for good. The canvas (Fabric's loadFromJSON) accepts the same drawing as a JSON string.
     return _component(data={**data, "initialDrawing": json.dumps(data["initialDrawing"])}, **options)
 
 

@@ -1,4 +1,4 @@
-"""Charts: functions from what was recognised to an Altair chart, no widgets."""
+"""Altair charts of the pages Insight and Model: pure functions from figures to a chart, without widgets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from mnist.ui.label_statistics import CLASSES, Cell, Share
 
 
 def versions_chart(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
-    """How well each version reads. rows: version "v3", what is read, share read right 0–1; oldest first."""
+    """Line chart of each version's accuracy.
+
+    rows: oldest version first, each with "version" ("v3"), "what" (which images) and "share" (read right, 0–1).
+    """
     order = list(dict.fromkeys(row["version"] for row in rows))
     return (
         alt.Chart(alt.Data(values=list(rows)))
@@ -27,7 +30,7 @@ def versions_chart(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
     )
 
 
-# Days are UTC's, as in the history's filter: a browser would show a bare date as the evening before, west of Greenwich.
+# Days are UTC, as in the history's filter: west of Greenwich a browser would show a bare date as the evening before.
 DAY = alt.X(
     "utcyearmonthdate(day):T",
     title=None,
@@ -38,7 +41,7 @@ DAY_IN_WORDS = alt.Tooltip("utcyearmonthdate(day):T", title="day")
 
 
 def days_chart(days: Mapping[tuple[date, str], int]) -> alt.Chart:
-    """Drawings a day, by source. days: (day, source) → how many."""
+    """Bar chart of drawings per day, by source. days: (UTC day, source) → number of drawings."""
     rows = [{"day": day.isoformat(), "source": source, "drawings": count} for (day, source), count in days.items()]
     return (
         alt.Chart(alt.Data(values=rows))
@@ -54,7 +57,7 @@ def days_chart(days: Mapping[tuple[date, str], int]) -> alt.Chart:
 
 
 def accuracy_chart(days: Mapping[tuple[date, int], Share]) -> alt.Chart:
-    """Share read right by day of the label and version. days: (day, version) → share."""
+    """Line chart of the share read right, by day and model version. days: (UTC day of the label, version) → share."""
     rows = [
         {"day": day.isoformat(), "version": f"v{version}", "share": share.value, "labels": share.count}
         for (day, version), share in sorted(days.items())
@@ -72,11 +75,14 @@ def accuracy_chart(days: Mapping[tuple[date, int], Share]) -> alt.Chart:
     )
 
 
-CELL = "cell"  # the chart's selection: which field was clicked
+CELL = "cell"  # name of the chart's selection, which holds the clicked cell
 
 
 def confusion_chart(cells: Sequence[Cell], *, ink: str) -> alt.LayerChart:
-    """What people said, down, against what was read, across; a click on a field selects it."""
+    """Confusion matrix: rows are people's labels, columns are readings; a click on a cell selects it.
+
+    ink: CSS colour of the counts.
+    """
     order = [name for name in CLASSES if any(name in (cell.truth, cell.guess) for cell in cells)]
     rows = [
         {"truth": cell.truth, "guess": cell.guess, "drawings": cell.count, "wrong": cell.truth != cell.guess}
@@ -92,7 +98,7 @@ def confusion_chart(cells: Sequence[Cell], *, ink: str) -> alt.LayerChart:
             alt.Tooltip("drawings:Q", title="Drawings"),
         ],
     )
-    fields = (
+    squares = (
         base.mark_rect(cursor="pointer")
         .encode(
             color=alt.Color(
@@ -103,11 +109,14 @@ def confusion_chart(cells: Sequence[Cell], *, ink: str) -> alt.LayerChart:
         .add_params(picked)
     )
     counts = base.mark_text(fontSize=11, color=ink).encode(text="drawings:Q")
-    return (fields + counts).properties(height=alt.Step(26), width="container")
+    return (squares + counts).properties(height=alt.Step(26), width="container")
 
 
 def reliability_chart(bins: Sequence[tuple[float, Share]]) -> alt.LayerChart:
-    """Share read right against confidence; on the line, confidence means what it says."""
+    """Reliability diagram: share read right against confidence; a calibrated network lies on the dashed line.
+
+    bins: (mean confidence 0–1, share read right).
+    """
     rows = [{"confidence": mean, "share": share.value, "labels": share.count} for mean, share in bins]
     least = min([0.5, *(row["confidence"] for row in rows), *(row["share"] for row in rows)])
     scale = alt.Scale(domain=[least, 1])

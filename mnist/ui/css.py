@@ -1,4 +1,4 @@
-"""The page's own look, on top of the theme in .streamlit/config.toml; colours come from there, light and dark."""
+"""The page's own CSS, on top of the light and the dark theme in .streamlit/config.toml."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ h1 { font-size: 1.7rem !important; padding: 0 0 .2rem 0 !important; }
 .seen { display: flex; align-items: center; gap: .8rem; font-size: .85rem; opacity: .95; }
 .seen img { width: 84px; height: 84px; image-rendering: pixelated; border-radius: .4rem; }
 
-/* How likely each digit is: one line each. */
+/* The probability of each digit, one line each. */
 .bars { list-style: none; margin: 0 0 .9rem !important; padding: 0 !important; font-size: .8rem; line-height: 1.2rem; }
 .bars li { display: flex; align-items: center; gap: .35rem; margin: 0 !important; font-size: inherit;
   padding: 0; font-variant-numeric: tabular-nums; }
@@ -43,13 +43,13 @@ h1 { font-size: 1.7rem !important; padding: 0 0 .2rem 0 !important; }
 /* Streamlit writes white on the primary colour, which is pale in the dark theme. */
 button[kind="primary"], button[kind="primary"]:hover { color: light-dark(#ffffff, #12151c) !important; }
 
-/* Streamlit shows it by a paler background only. */
+/* Streamlit marks keyboard focus with a paler background only. */
 .latest a:focus-visible, [data-testid="stTopNavLink"]:focus-visible, [data-testid="stSidebarNavLink"]:focus-visible,
 .stCheckbox label:has(input:focus-visible) { outline: 3px solid light-dark(#2456d6, #7aa2ff); outline-offset: 2px;
   border-radius: .4rem; }
 [data-testid="stExpandSidebarButton"] { min-width: 2.75rem; min-height: 2.75rem; }
 
-/* Why a file was refused: Streamlit tells it in a tooltip, which no finger finds. */
+/* Streamlit gives the reason for a refused file in a tooltip, which a touch screen never shows. */
 .stFileChip[aria-invalid="true"] { height: auto; max-width: none; flex-wrap: wrap; }
 .stFileChip[aria-invalid="true"] [role="alert"] { position: static; width: 100%; height: auto; margin: .2rem 0 0;
   clip: auto; clip-path: none; overflow: visible; white-space: normal; font-size: .85rem; }
@@ -57,7 +57,7 @@ button[kind="primary"], button[kind="primary"]:hover { color: light-dark(#ffffff
 @media (hover: none) { kbd { display: none !important; } }
 
 .latest { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.4rem, 1fr)); gap: .7rem; }
-/* The list rises when a label is stored: the second tap of a double one must not open a drawing. */
+/* The list rises when a label is stored: the second tap of a double tap must not open a drawing. */
 @keyframes arm { from, to { pointer-events: none; } }
 .latest a { color: inherit; text-decoration: none; animation: arm .7s; }
 .latest figure { margin: 0; text-align: center; font-size: .85rem; }
@@ -78,7 +78,7 @@ button[kind="primary"], button[kind="primary"]:hover { color: light-dark(#ffffff
   .st-key-your_picture img { max-height: 11rem; object-fit: contain; }
 }
 @media (max-width: 340px) { .stMainBlockContainer { padding-inline: .6rem; } }
-/* A phone on its side: the canvas is what it is held for. */
+/* A phone in landscape: people turn it for a larger canvas. */
 @media (max-height: 480px) {
   .stMainBlockContainer { padding-top: 3.2rem; }
   .stMainBlockContainer:has(.st-key-canvas) h1 { display: none; }
@@ -98,5 +98,5 @@ def apply() -> None:
 
 
 def ink() -> str:
-    """The text colour of the visitor's theme, for charts; a grey that both themes can bear where it is unknown."""
+    """CSS text colour of the visitor's theme, for charts; a grey legible in both themes while the theme is unknown."""
     return INK.get(st.context.theme.type or "", "#7c8494")

@@ -1,4 +1,4 @@
-"""The view to draw on: a canvas with its own Undo and Clear, and the answer beside it."""
+"""The drawing widget: the canvas with Undo and Clear, and the answer beside it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mnist.ui.canvas import BRUSH, SIDE, CanvasResult, st_canvas
 
 @st.fragment
 def show() -> None:
-    """Draw, and see the answer after each stroke; only this part of the page runs again then."""
+    """Show the canvas and the answer, updated after each stroke; only this part of the page runs again then."""
     visit = visitor.visit()
-    sheet = visit.sheet
-    if sheet.is_finished:
-        sheet.is_finished = False
-        st.rerun(scope="app")  # so that it appears among the latest drawings
+    state = visit.canvas
+    if state.is_finished:
+        state.is_finished = False
+        st.rerun(scope="app")  # so that the drawing appears among the latest ones
     left, right = st.columns([46, 54], gap="medium")
     with left:
         canvas = st_canvas(
@@ -28,31 +28,31 @@ def show() -> None:
             width=SIDE,
             height=SIDE,
             # The counter makes two equal starts differ, so that Clear works twice; the canvas ignores it.
-            initial_drawing={"objects": sheet.start, "edit": sheet.edit or 0},
+            initial_drawing={"objects": state.start, "edit": state.edit or 0},
             return_image_data=True,
             key="canvas",
         )
-        if sheet.was_away:
-            # The browser remembers its last picture, even while it is not on the page.
-            sheet.was_away, sheet.stale, sheet.left = False, _digest(canvas), []
-        if sheet.edit is None:
-            sheet.edit = 0
-            if _objects(canvas):  # of a session that has ended: this one's empty start would wipe them
-                sheet.start, sheet.edit = _objects(canvas), 1
+        if state.was_away:
+            # The browser remembers the canvas's last picture, even while the canvas is not on the page.
+            state.was_away, state.stale, state.left = False, _digest(canvas), []
+        if state.edit is None:
+            state.edit = 0
+            if _objects(canvas):  # drawn in a session that has ended: the empty start of this one would wipe them
+                state.start, state.edit = _objects(canvas), 1
                 answer.take_up(visit, canvas.image_bytes)
                 st.rerun()
-        if late := _late_strokes(sheet, canvas):
-            _restart_canvas(sheet, canvas, sheet.start + late)
-            st.rerun()  # of the page: a browser that comes back has asked for all of it
-        strokes = _strokes(sheet, canvas)
+        if late := _late_strokes(state, canvas):
+            _restart_canvas(state, canvas, state.start + late)
+            st.rerun()  # runs the whole page, because a returning browser has asked for all of it
+        strokes = _strokes(state, canvas)
         with st.container(horizontal=True, key="tools"):
             st.button(
                 "Undo",
                 icon=":material/undo:",
-                shortcut="Backspace",  # Streamlit hears Ctrl+Z in text fields too, where it means something else
+                shortcut="Backspace",  # Streamlit would catch Ctrl+Z in text fields too, where it has another meaning
                 disabled=not strokes,
                 on_click=_restart_canvas,
-                args=(sheet, canvas, strokes[:-1]),
+                args=(state, canvas, strokes[:-1]),
             )
             st.button(
                 "Clear",
@@ -67,15 +67,15 @@ def show() -> None:
 
 
 def leave(visit: visitor.Visit) -> None:
-    """Another way in was chosen: whoever comes back finds the canvas empty."""
+    """Empty the canvas because the visitor leaves it, so that it is empty when they come back."""
     _start_over(visit)
-    visit.sheet.was_away = True
+    visit.canvas.was_away = True
 
 
 def _start_over(visit: visitor.Visit) -> None:
     """Empty the canvas for another drawing, on the next run."""
-    sheet = visit.sheet
-    sheet.start, sheet.edit, sheet.is_finished = [], (sheet.edit or 0) + 1, True
+    state = visit.canvas
+    state.start, state.edit, state.is_finished = [], (state.edit or 0) + 1, True
     visit.forget()
 
 
@@ -86,33 +86,33 @@ def _answer(visit: visitor.Visit, canvas: CanvasResult, strokes: list[dict[str, 
             visit, "Draw a digit from 0 to 9 with the mouse, a pen or a finger. Several side by side make a number."
         )
         return
-    if picture is not None and not _is_stale(visit.sheet, canvas):
+    if picture is not None and not _is_stale(visit.canvas, canvas):
         answer.read(visit, picture, source="canvas")
     answer.show(visit, lambda: _clear(visit, canvas))
 
 
 def _clear(visit: visitor.Visit, canvas: CanvasResult) -> None:
-    _restart_canvas(visit.sheet, canvas, [])
+    _restart_canvas(visit.canvas, canvas, [])
     _start_over(visit)
 
 
-def _restart_canvas(sheet: visitor.Sheet, canvas: CanvasResult, strokes: list[dict[str, Any]]) -> None:
-    sheet.start, sheet.edit = strokes, (sheet.edit or 0) + 1
-    # Until the browser has drawn the new start, it goes on sending the old picture.
-    sheet.stale, sheet.left = _digest(canvas), _objects(canvas)
+def _restart_canvas(state: visitor.CanvasState, canvas: CanvasResult, strokes: list[dict[str, Any]]) -> None:
+    state.start, state.edit = strokes, (state.edit or 0) + 1
+    # The browser goes on sending the old picture until it has drawn the new start.
+    state.stale, state.left = _digest(canvas), _objects(canvas)
 
 
-def _strokes(sheet: visitor.Sheet, canvas: CanvasResult) -> list[dict[str, Any]]:
-    """What is, or is about to be, on the canvas."""
-    return sheet.start if _is_stale(sheet, canvas) else _objects(canvas)
+def _strokes(state: visitor.CanvasState, canvas: CanvasResult) -> list[dict[str, Any]]:
+    """The strokes that are, or are about to be, on the canvas."""
+    return state.start if _is_stale(state, canvas) else _objects(canvas)
 
 
-def _late_strokes(sheet: visitor.Sheet, canvas: CanvasResult) -> list[dict[str, Any]]:
-    """What was drawn after Undo, Clear or a label was tapped and before the browser heard back: it would be wiped."""
-    left, now = sheet.left, _objects(canvas)
+def _late_strokes(state: visitor.CanvasState, canvas: CanvasResult) -> list[dict[str, Any]]:
+    """Strokes drawn between a tap on Undo, Clear or a label and the new start, which would wipe them."""
+    left, now = state.left, _objects(canvas)
     if left and now[: len(left)] == left:
         return now[len(left) :]
-    sheet.left = []
+    state.left = []
     return []
 
 
@@ -120,11 +120,11 @@ def _objects(canvas: CanvasResult) -> list[dict[str, Any]]:
     return (canvas.json_data or {}).get("objects", [])
 
 
-def _is_stale(sheet: visitor.Sheet, canvas: CanvasResult) -> bool:
+def _is_stale(state: visitor.CanvasState, canvas: CanvasResult) -> bool:
     """Whether the browser still sends the picture from before Undo or Clear."""
-    if sheet.stale != _digest(canvas):
-        sheet.stale = None  # the same strokes may well be drawn again
-    return sheet.stale is not None
+    if state.stale != _digest(canvas):
+        state.stale = None  # a later drawing may have the same digest
+    return state.stale is not None
 
 
 def _digest(canvas: CanvasResult) -> str | None:

@@ -1,4 +1,4 @@
-"""Drawings as pictures, each with what the network read and what the person said; a tap opens it."""
+"""The gallery: drawings with the network's reading and the person's label; a tap on one opens its page."""
 
 from __future__ import annotations
 
@@ -24,12 +24,15 @@ class Chosen:
 
 
 def show(drawings: Sequence[Drawing], *, filters: str = "") -> None:
-    """filters: of the history that the drawings' own pages lead back to, as in its address."""
+    """Show the drawings, each linked to its own page.
+
+    filters: the history's filters as a query string, so that a drawing's page can lead back to the same list.
+    """
     st.html(as_html(drawings, filters))
 
 
 def show_with_buttons(drawings: Sequence[Drawing], open_: Callable[[Drawing], None], *, key: str = "pictures") -> None:
-    """The same for an administrator: links would leave the visit, and with it the signing in."""
+    """Show the drawings with buttons, for an administrator: a link would begin a new visit and lose the sign-in."""
     with st.container(horizontal=True, gap="small", key=key):
         for drawing in drawings:
             with st.container(width=112, gap="small"):
@@ -45,12 +48,12 @@ def show_with_buttons(drawings: Sequence[Drawing], open_: Callable[[Drawing], No
 
 
 def as_html(drawings: Sequence[Drawing], filters: str = "") -> str:
-    """The drawings as figures, each a link to the drawing's own page."""
+    """The drawings as HTML figures, each linked to its own page."""
     return f'<div class="latest">{"".join(_figure(each, filters) for each in drawings)}</div>'
 
 
 def data_url(picture: bytes) -> str:
-    """A PNG file as the address of an image."""
+    """A PNG file as a data URL."""
     return "data:image/png;base64," + base64.b64encode(picture).decode()
 
 
@@ -59,7 +62,7 @@ def guess_of(drawing: Drawing) -> str:
 
 
 def described(drawing: Drawing) -> str:
-    """For whoever can't see the picture."""
+    """Alternative text for people who can't see the picture."""
     return f"Drawing read as {guess_of(drawing)}"
 
 
@@ -68,12 +71,12 @@ def truth_of(drawing: Drawing) -> str:
 
 
 def how_sure(drawing: Drawing) -> str:
-    """Of what was read; where nothing was, the likeliest digit's share says nothing."""
+    """Confidence in words; "not a digit" when none was read, because the likeliest digit's share says nothing then."""
     return "not a digit" if drawing.guess is None else f"{as_percent(drawing.confidence)} sure"
 
 
 def verdict(drawing: Drawing) -> tuple[str, str]:
-    """How the label compares with the reading: a CSS class and words."""
+    """How the label compares with the reading: (CSS class, text)."""
     if not drawing.is_labelled:
         return "open", "not labelled"
     is_right = drawing.truth == drawing.guess
@@ -93,7 +96,7 @@ def _figure(drawing: Drawing, filters: str) -> str:
 
 
 def opener() -> Callable[[Drawing], None]:
-    """What a button of another page calls: its callback can't leave the page, so the next run does."""
+    """Callback for buttons on other pages. A callback can't switch pages, so it notes the drawing for the next run."""
     return partial(_choose, memory(Chosen))
 
 
@@ -102,7 +105,7 @@ def _choose(chosen: Chosen, drawing: Drawing) -> None:
 
 
 def open_chosen(page: object) -> None:
-    """Go to the page of drawings, where one was chosen on another."""
+    """Switch to the history page if a drawing was chosen on another page. page: the history's st.Page."""
     chosen = memory(Chosen)
     if (drawing := chosen.drawing) is not None:
         chosen.drawing = None

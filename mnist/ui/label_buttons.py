@@ -1,4 +1,4 @@
-"""What a person says a drawing is: one tap on a digit, or on "not a digit"."""
+"""The buttons with which a person labels a drawing: ten digits and "not a digit"."""
 
 from __future__ import annotations
 
@@ -17,47 +17,49 @@ _KEY = "labels"
 
 
 @dataclass(slots=True)
-class _Answered:
+class _Buttons:
+    """Whether a choice was made since the buttons were last shown; then they are reset."""
+
     is_answered: bool = False
 
 
-def ask(question: str, label: Callable[..., None], *facts: Any) -> None:
-    """Eleven choices under a question; a tap calls `label(*facts, choice)` before the next run.
+def ask(question: str, on_label: Callable[..., None], *args: Any) -> None:
+    """Show eleven choices under a question; a tap calls `on_label(*args, choice)` before the next run.
 
     The choice is 0–9, or None for "not a digit".
     """
-    # Not a button each: every element is a message of its own, at every stroke.
+    # One element instead of eleven buttons: each element is a message of its own after every stroke.
     choices = (*map(str, range(10)), NON_DIGIT_TEXT)
-    asked = memory(_Answered)
-    if asked.is_answered:
-        st.session_state[_KEY] = None  # what a picture is can be said again, and the next picture is another one
-        asked.is_answered = False
-    # required: else the second tap of a double one would take the first one back.
-    st.pills(question, choices, key=_KEY, required=True, on_change=_chosen, args=(asked, label, *facts))
+    buttons = memory(_Buttons)
+    if buttons.is_answered:
+        st.session_state[_KEY] = None  # the same picture can be labelled again, and the next one begins unlabelled
+        buttons.is_answered = False
+    # required: otherwise the second tap of a double tap would undo the first.
+    st.pills(question, choices, key=_KEY, required=True, on_change=_chosen, args=(buttons, on_label, *args))
 
 
-def take_number(typed: str, label: Callable[..., None], *facts: Any) -> None:
-    """A number was typed: `label(*facts, typed)` and another run, or what is wrong with it."""
+def take_number(typed: str, on_label: Callable[..., None], *args: Any) -> None:
+    """Call `on_label(*args, typed)` and run the page again, or show what is wrong with the typed number."""
     try:
         parse_label(typed)
     except BadLabel:
         st.error("Type the number with digits only, for example 2026.")
     else:
-        label(*facts, typed)
+        on_label(*args, typed)
         st.rerun()
 
 
 def worded(label: int | str | None) -> str:
-    """How a label reads in a sentence."""
+    """A label as it reads in a sentence."""
     return NON_DIGIT_TEXT if label is None else str(label)
 
 
 def how_many(number: int) -> str:
-    """How many labels there are, where nobody counted beyond MANY."""
+    """A number of labels as text, with "or more" at MANY, where counting stops."""
     return f"{number:,}{' or more' if number == MANY else ''}"
 
 
-def _chosen(asked: _Answered, label: Callable[..., None], *facts: Any) -> None:
-    choice = st.session_state.to_dict()[_KEY]  # not st.session_state[_KEY], which another event can cut short
-    asked.is_answered = True
-    label(*facts, None if choice == NON_DIGIT_TEXT else int(choice))
+def _chosen(buttons: _Buttons, on_label: Callable[..., None], *args: Any) -> None:
+    choice = st.session_state.to_dict()[_KEY]  # not st.session_state[_KEY], where a newer event can abort this callback
+    buttons.is_answered = True
+    on_label(*args, None if choice == NON_DIGIT_TEXT else int(choice))

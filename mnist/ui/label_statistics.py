@@ -1,4 +1,4 @@
-"""What labels tell about the network: where it errs, how often, and whether its confidence can be believed."""
+"""Statistics of the network on people's labels: accuracy, confusion matrix, reliability, hardest mistakes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ NO_DIGIT = "no digit"
 SEVERAL = "several"  # a whole number
 CLASSES = (*map(str, range(10)), NO_DIGIT, SEVERAL)
 BINS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)  # lower ends; most confidences are near 1
-FEW = 5  # labels in a day or a bin, below which a share says nothing
+FEW = 5  # labels in a bin, below which a share says nothing
 _Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One field of the confusion matrix."""
+    """One cell of the confusion matrix."""
 
     truth: str  # one of CLASSES; so is guess
     guess: str
@@ -30,7 +30,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many of some labels were read right."""
+    """How many drawings of a group were read right; `value`, 0–1, needs a count above 0."""
 
     right: int
     count: int
@@ -40,12 +40,12 @@ class Share:
         return self.right / self.count
 
 
-def accuracy(labels: Sequence[Label]) -> Share:
+def share_right(labels: Sequence[Label]) -> Share:
     return Share(sum(label.is_right for label in labels), len(labels))
 
 
 def confusion(labels: Sequence[Label]) -> list[Cell]:
-    """The fields with anything in them, by truth and guess in the order of CLASSES."""
+    """The cells that are not empty, ordered by truth, then guess, in the order of CLASSES."""
     counts = Counter((class_of(label.truth), class_of(label.guess)) for label in labels)
     ordered = sorted(counts, key=lambda pair: (CLASSES.index(pair[0]), CLASSES.index(pair[1])))
     return [Cell(truth, guess, counts[truth, guess]) for truth, guess in ordered]
@@ -63,7 +63,7 @@ def class_of(text: str | None) -> str:
 
 
 def accuracy_by_day(labels: Sequence[Label]) -> dict[tuple[date, int], Share]:
-    """By the day (UTC) on which people labelled, and by the version that had read."""
+    """Share read right for each (UTC day of the label, version that read the drawing)."""
     return _shares(labels, [(label.labelled_at.date(), label.model_version) for label in labels])
 
 
@@ -72,7 +72,7 @@ def accuracy_by_version(labels: Sequence[Label]) -> dict[int, Share]:
 
 
 def reliability(labels: Sequence[Label]) -> list[tuple[float, Share]]:
-    """(mean confidence, share read right) for each of BINS with at least FEW labels of digits."""
+    """(mean confidence 0–1, share read right) for each of BINS with at least FEW labels of drawings read as digits."""
     read = [label for label in labels if label.guess is not None]
     bins = [bisect.bisect_right(BINS, label.confidence) - 1 for label in read]
     means = {
@@ -84,7 +84,7 @@ def reliability(labels: Sequence[Label]) -> list[tuple[float, Share]]:
 
 
 def hardest(labels: Sequence[Label]) -> list[Label]:
-    """Misread ones, the surest mistakes first."""
+    """Labels of misread drawings, the most confident mistakes first."""
     wrong = [label for label in labels if not label.is_right]
     return sorted(wrong, key=lambda label: -label.confidence)
 

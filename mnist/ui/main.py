@@ -1,4 +1,4 @@
-"""The script that Streamlit runs for every visitor: the frame of the page, and which of its pages is open."""
+"""The script that Streamlit runs for every visitor: it sets up the frame of the page and runs the chosen view."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mnist.ui.views import administration, history, recognise
 
 
 def insight() -> None:
-    from mnist.ui.views import insight  # here: their charts need Altair, 26 MiB and 0.4 s that drawing does without
+    from mnist.ui.views import insight  # not at the top: charts need Altair, 26 MiB and 0.4 s that drawing does without
 
     insight.show()
 
@@ -24,10 +24,11 @@ def model() -> None:
 
 
 @st.fragment(run_every=3600)
-def _come_back() -> None:
-    """After a pause of minutes, or a restart of the server, the browser asks for a new run only where a part repeats.
+def _reconnect() -> None:
+    """Make a browser ask for a new run when it reconnects, after a pause of minutes or a restart of the server.
 
-    Without one it would send its strokes to a session that has never run, which drops them.
+    It does so only if some fragment repeats. Otherwise it would send its strokes to a session that has never run,
+    which drops them.
     """
 
 
@@ -54,6 +55,6 @@ chosen = st.navigation(pages, position="top")
 gallery.open_chosen(history_page)
 if chosen != draw_page:
     st.set_page_config(page_title=f"{chosen.title} · Draw a digit")
-    recognise.start_over(visitor.visit())  # or the answer would wait there for a canvas that comes back empty
-_come_back()
+    recognise.start_over(visitor.visit())  # otherwise its answer would stay beside a canvas that comes back empty
+_reconnect()
 chosen.run()

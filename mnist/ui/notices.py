@@ -1,4 +1,4 @@
-"""What every page says while the database is away."""
+"""The notice that every page shows while the database can't be reached."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ AWAY = ":material/cloud_off:"  # the icon of all such notices
 
 
 def show_outage(what: str) -> None:
-    """what: the beginning of the sentence, "The list can’t be shown"."""
+    """Show the notice. what: how its sentence begins, for example "The list can’t be shown"."""
     st.info(f"{what}: the database can’t be reached.", icon=AWAY)

@@ -1,6 +1,6 @@
-"""What the network believes of one drawing, as words and as bars.
+"""Probabilities as text and as bars.
 
-The bars are plain HTML: they are there at every stroke, and a phone would have to load 0.9 MB first to draw a chart.
+The bars are plain HTML: they appear after every stroke, and a chart would make a phone load 0.9 MB first.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 
 def probability_bars(probabilities: Sequence[float]) -> str:
-    """One bar a digit, in HTML that mnist/ui/css.py paints. probabilities: ten, 0–1, indexed by digit."""
+    """HTML list with one bar for each digit, styled in mnist/ui/css.py. probabilities: ten, 0–1, indexed by digit."""
     best = max(range(10), key=probabilities.__getitem__)
     rows = "".join(
         f"<li{' class=best' if digit == best else ''}><span>{digit}</span>"
@@ -20,7 +20,7 @@ def probability_bars(probabilities: Sequence[float]) -> str:
 
 
 def as_percent(share: float, digits: int = 1) -> str:
-    """0.998 → "99.8 %"; never "100 %" for what is only nearly certain, nor "0 %" for what is possible."""
+    """Format a share (0–1), 0.998 → "99.8 %"; what is nearly certain is never "100 %", nor what is possible "0 %"."""
     smallest = 10.0**-digits
     if 100 * share >= 100 - smallest / 2:
         return f"> {100 - smallest:.{digits}f} %"
@@ -30,7 +30,7 @@ def as_percent(share: float, digits: int = 1) -> str:
 
 
 def counted(part: float, whole: float, digits: int = 1) -> str:
-    """As `as_percent`, of what was counted: that may well be all or nothing. whole: above 0."""
+    """Like `as_percent` for a count, which can be "100 %" or "0 %" exactly. whole: above 0."""
     if part in (0, whole):
         return "100 %" if part else "0 %"
     return as_percent(part / whole, digits)

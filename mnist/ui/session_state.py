@@ -1,4 +1,4 @@
-"""What the parts of the page remember of a visit, from one run of its script to the next."""
+"""Objects that the parts of the page keep for one visit, from one run of its script to the next."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Kind = TypeVar("Kind")
 
 
 def memory(kind: type[Kind]) -> Kind:
-    """The visit's one object of this class, made without arguments where it is asked for first.
+    """The visit's only object of class `kind`, created without arguments on first use.
 
-    What a callback changes, it is handed: where st.session_state is used, Streamlit ends whatever runs, a callback as
-    well, for an event that came meanwhile. The page would then not say what was stored.
+    Pass the object to a callback as an argument; don't call this there. Whenever st.session_state is used, Streamlit
+    aborts the running script, or callback, if a newer event waits, and the page would not say what was stored.
     """
     return cast(Kind, st.session_state.setdefault(f"{kind.__module__}.{kind.__qualname__}", kind()))

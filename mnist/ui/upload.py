@@ -1,4 +1,4 @@
-"""The views that take a picture from a file or from the camera."""
+"""The widgets that take a picture from a file or from the camera, with its answer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def show_camera() -> None:
 
 
 def put_away(visit: visitor.Visit) -> None:
-    """On the next run."""
+    """Drop the picture and its answer; the next run shows an empty widget."""
     visit.pictures += 1
     visit.forget()
 
@@ -41,7 +41,7 @@ def _show(chosen: UploadedFile | None, *, source: str, invitation: str) -> None:
     data = chosen.getvalue()
     answer.read(visit, data, source=source)
     start_over = partial(put_away, visit)
-    if source == "camera":  # which goes on showing the photo
+    if source == "camera":  # the widget itself goes on showing the photo
         answer.show(visit, start_over)
         return
     left, right = st.columns([46, 54], gap="medium")

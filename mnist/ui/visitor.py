@@ -1,4 +1,4 @@
-"""What the page remembers of one visitor."""
+"""One visit to the page: its picture and answer, unsent corrections, and whether drawings are kept."""
 
 from __future__ import annotations
 
@@ -23,52 +23,58 @@ class Unsent:
 
 
 @dataclass(slots=True)
-class Sheet:
-    """How the canvas stands; strokes are the canvas's own objects."""
+class CanvasState:
+    """What the page told the canvas to show, and what it still waits for; strokes are the canvas's own JSON objects."""
 
-    start: list[dict[str, Any]] = field(default_factory=list)  # strokes that it was last told to begin with
-    edit: int | None = None  # how often it was told so; None: not in this session yet
-    stale: str | None = None  # digest of the picture that it goes on sending until it has drawn its start
-    left: list[dict[str, Any]] = field(default_factory=list)  # strokes that were on it when it was told to begin anew
-    was_away: bool = False
+    start: list[dict[str, Any]] = field(default_factory=list)  # strokes that it was last told to show
+    edit: int | None = None  # how often it was told so; None: not yet in this session
+    stale: str | None = None  # digest of the old picture that it goes on sending until it has drawn `start`
+    left: list[dict[str, Any]] = field(default_factory=list)  # strokes that were on it when it was last told so
+    was_away: bool = False  # another way in, or another page, was open
     is_finished: bool = False  # the drawing was labelled or wiped
 
 
 @dataclass(slots=True)
 class Visit:
-    """Of one visitor on the page that recognises.
+    """State of one visit to the page that recognises.
 
     recognition: the picture that the answer on the page is about.
+    taken_up: a drawing of a session that has ended, on the page again and not read yet.
+    read_digest: SHA-256 of the picture that was read last, in hexadecimal.
     problem: why the latest picture has no answer.
+    thanks: the words that confirm a stored correction.
     unsent: oldest first.
+    keeps_drawings: what the visitor chose in this visit; None: nothing yet, so the cookie decides.
+    switch_touched: whether they moved the switch themselves; then a cookie stores their choice.
+    pictures: how many were put away; each new number makes Streamlit show a new, empty widget.
     """
 
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
     recognition: Recognition | None = None
-    taken_up: Drawing | None = None  # of a session that has ended: on the page again, and not read yet
+    taken_up: Drawing | None = None
     read_digest: str | None = None
     problem: str | None = None
     thanks: str | None = None
     unsent: list[Unsent] = field(default_factory=list)
     keeps_drawings: bool | None = None
-    switch_touched: bool = False  # then the browser remembers how it stands
-    sheet: Sheet = field(default_factory=Sheet)
-    pictures: int = 0  # that were put away; another one is asked for by another widget
+    switch_touched: bool = False
+    canvas: CanvasState = field(default_factory=CanvasState)
+    pictures: int = 0
 
     @property
     def drawing(self) -> Drawing | None:
-        """What is on the page, read in this session or in one that has ended."""
+        """The drawing on the page, read in this session or in one that has ended."""
         return self.recognition.drawing if self.recognition else self.taken_up
 
     def remember(self, found: Recognition) -> None:
         self.recognition, self.taken_up, self.problem, self.thanks = found, None, None, None
 
     def forget(self, problem: str | None = None) -> None:
-        """No answer is on the page any more."""
+        """Take the answer off the page. problem: why there is none."""
         self.recognition, self.taken_up, self.problem, self.read_digest = None, None, problem, None
 
     def unsent_but(self, drawing: Drawing) -> list[Unsent]:
-        """Those of other drawings."""
+        """The unsent corrections of all other drawings."""
         return [each for each in self.unsent if each.drawing.id != drawing.id]
 
 
@@ -77,7 +83,7 @@ def visit() -> Visit:
 
 
 def session_id() -> str:
-    """An unguessable name for the visitor; for this visit only where the browser takes no cookies."""
+    """An unguessable id of the visitor; it changes with every visit if the browser accepts no cookies."""
     return session_of(st.context.cookies) or visit().name
 
 
@@ -88,10 +94,10 @@ def keeps() -> bool:
 
 
 def choose_to_keep(kept: bool) -> None:
-    """For this visit, and in a cookie for the next ones; links and reloads begin another visit."""
+    """Remember the choice for this visit, and in a cookie for later ones; links and reloads begin another visit."""
     now = visit()
-    now.keeps_drawings = kept  # a widget's own state is gone as soon as another page is open
-    # Not where another tab's choice is only heard of; in every run, because one that is cut short sends nothing.
+    now.keeps_drawings = kept  # Streamlit drops a widget's own state when another page opens
+    # No cookie when the choice came from another tab. Written in every run, because an aborted run sends nothing.
     if now.switch_touched:
         cookie = f"keep={'yes' if kept else 'no'}; Path=/; Max-Age={KEPT_SECONDS}; SameSite=Lax"
         st.html(f"<script>document.cookie = '{cookie}'</script>", unsafe_allow_javascript=True)

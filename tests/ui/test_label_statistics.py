@@ -29,7 +29,7 @@ def test_the_confusion_has_a_field_for_what_is_no_digit_and_for_numbers():
 
 
 def test_a_wrong_number_is_wrong_though_it_lies_on_the_diagonal():
-    assert label_statistics.accuracy([label("20", "26"), label("20", "20")]) == Share(1, 2)
+    assert label_statistics.share_right([label("20", "26"), label("20", "20")]) == Share(1, 2)
 
 
 def test_accuracy_is_told_by_day_and_by_version():

@@ -1,1 +1,1 @@
-"""The pages: Draw, History with one drawing on a page of its own, Insight, Model, Administration."""
+"""The pages Draw, History (with a page for each drawing), Insight, Model and Administration."""

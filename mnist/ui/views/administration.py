@@ -1,4 +1,4 @@
-"""The page of whoever runs this: sign in, decide about disputed labels, carry drawings to another machine."""
+"""The administrator's page: sign in, review disputed labels, export and import labelled drawings."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from mnist.ui.notices import show_outage
 from mnist.ui.session_state import memory
 from mnist.web.sign_in import TooManyAttempts
 
-# Nobody has looked at the next drawing yet: the second tap of a double one, or a key that is held, does not decide it.
+# The second tap of a double tap, or a key held down, must not decide about the next drawing, which nobody has seen yet.
 DOUBLE_TAP_SECONDS = 0.7
 
 
 @dataclass(slots=True)
 class Desk:
-    """Where an administrator sits.
+    """What the page remembers of an administrator's visit.
 
-    next_shown_at: since when the next disputed label has been on the page, in seconds of the monotonic clock; infinite
-    while a decision is made, and until the page shows the next one.
+    next_shown_at: when the present disputed label appeared, in seconds of the monotonic clock; infinite from a decision
+    until the page shows the next label.
     """
 
     decided: str | None = None
     problem: str | None = None
     next_shown_at: float = -math.inf
-    imported: str | None = None  # file, and what became of it
+    imported: str | None = None  # id of the imported file
     import_summary: str = ""
 
 
@@ -116,7 +116,7 @@ def _show_disputed(desk: Desk, drawing: Drawing, waiting: int) -> None:
 
 
 def _note_shown(desk: Desk) -> None:
-    """A decision was made, and the next drawing is on the page from now on."""
+    """Note the time, if the drawing on the page is the first one after a decision."""
     if desk.next_shown_at == math.inf:
         desk.next_shown_at = time.monotonic()
 
@@ -124,9 +124,11 @@ def _note_shown(desk: Desk) -> None:
 def _decide(desk: Desk, drawing: Drawing, accept: bool) -> None:
     now = time.monotonic()
     if now - desk.next_shown_at < DOUBLE_TAP_SECONDS:
-        desk.next_shown_at = max(now, desk.next_shown_at)  # the key is still held
+        desk.next_shown_at = max(now, desk.next_shown_at)  # the key is still down
         return
-    desk.next_shown_at = math.inf  # not yet: on a busy machine that takes longer than a double tap
+    desk.next_shown_at = (
+        math.inf
+    )  # not the present time: on a busy machine the next drawing appears later than a double tap takes
     desk.problem = desk.decided = None
     try:
         services.labels().review(drawing.id, accept=accept)

@@ -1,4 +1,4 @@
-"""One drawing on a page of its own, which its link shows to anyone who has it; its maker can label or delete it."""
+"""The page of one drawing, open to anyone with its link; only its maker or an administrator can change it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from mnist.vision.ink import BlankDrawing
 
 
 @dataclass(slots=True)
-class Asked:
-    """What was asked for about drawings, and what came of it."""
+class DrawingActions:
+    """Results of the actions on this page. read_again: the drawing as the network that answers now reads it."""
 
     read_again: Drawing | None = None
     problem: str | None = None
 
 
 def show(name: str) -> None:
-    """name: the drawing's id, as somebody's address bar has it."""
+    """Show the drawing. name: its id from the address, which may be malformed or unknown."""
     st.button("All drawings", icon=":material/arrow_back:", type="tertiary", on_click=_leave)
     try:
         drawing = services.repository().find(uuid.UUID(name))
@@ -58,68 +58,70 @@ def show(name: str) -> None:
 
 
 def _show_actions(drawing: Drawing, is_administrator: bool) -> None:
-    asked = memory(Asked)
+    actions = memory(DrawingActions)
     if drawing.feedback_processed and not is_administrator:
         st.caption("A retraining has looked at this label, so it can’t be changed any more.")
     else:
-        label_buttons.ask("It is:", _label, asked, drawing, is_administrator)
-        _ask_for_number(asked, drawing, is_administrator)
+        label_buttons.ask("It is:", _label, actions, drawing, is_administrator)
+        _ask_for_number(actions, drawing, is_administrator)
     with st.container(horizontal=True):
-        st.button("Read again", icon=":material/replay:", on_click=_read_again, args=(asked, drawing))
+        st.button("Read again", icon=":material/replay:", on_click=_read_again, args=(actions, drawing))
         with st.popover("Delete this drawing", icon=":material/delete:"):
             whose = None if is_administrator else visitor.session_id()
-            st.button("Yes, delete it", type="primary", on_click=_delete, args=(asked, visitor.visit(), drawing, whose))
-    again = asked.read_again
+            st.button(
+                "Yes, delete it", type="primary", on_click=_delete, args=(actions, visitor.visit(), drawing, whose)
+            )
+    again = actions.read_again
     if again is not None and again.id == drawing.id:
         st.info(
             f"Version {again.model_version} reads it as **{label_buttons.worded(again.guess)}**"
             f"{f', {gallery.how_sure(again)}' if again.guess else ''}. The original reading is kept."
         )
-    if asked.problem:
-        st.error(asked.problem)
-        asked.problem = None
+    if actions.problem:
+        st.error(actions.problem)
+        actions.problem = None
 
 
-def _ask_for_number(asked: Asked, drawing: Drawing, is_administrator: bool) -> None:
+def _ask_for_number(actions: DrawingActions, drawing: Drawing, is_administrator: bool) -> None:
     if drawing.verdict == Verdict.DIGIT and drawing.predicted_number is None and drawing.true_number is None:
         return
     with st.form("number", border=False):
         typed = st.text_input("Or a number of several digits", value=drawing.truth or "", max_chars=MAX_NUMBER)
         if st.form_submit_button("Store it"):
-            label_buttons.take_number(typed, _label, asked, drawing, is_administrator)
+            label_buttons.take_number(typed, _label, actions, drawing, is_administrator)
 
 
-def _label(asked: Asked, drawing: Drawing, is_administrator: bool, label: int | str | None) -> None:
+def _label(actions: DrawingActions, drawing: Drawing, is_administrator: bool, label: int | str | None) -> None:
     try:
         if is_administrator:
             services.administration().relabel(drawing.id, label)
         else:
             services.recogniser().correct_by_id(drawing.id, label)
     except (AlreadyProcessed, StorageUnavailable, UnknownPrediction) as error:
-        asked.problem = f"Not stored: {error}"
+        actions.problem = f"Not stored: {error}"
 
 
-def _read_again(asked: Asked, drawing: Drawing) -> None:
+def _read_again(actions: DrawingActions, drawing: Drawing) -> None:
     try:
-        asked.read_again = services.recogniser().reread(drawing)
+        actions.read_again = services.recogniser().reread(drawing)
     except (BadImage, BlankDrawing) as error:
-        asked.problem = f"Not read: {error}"
+        actions.problem = f"Not read: {error}"
 
 
-def _delete(asked: Asked, visit: visitor.Visit, drawing: Drawing, session_id: str | None) -> None:
-    """session_id: whose drawing it has to be; None for an administrator, who deletes anybody's."""
+def _delete(actions: DrawingActions, visit: visitor.Visit, drawing: Drawing, session_id: str | None) -> None:
+    """session_id: the visitor whose drawing it must be; None for an administrator, who may delete any."""
     try:
         if session_id is None:
             services.administration().delete([drawing.id])
         else:
             services.repository().delete(session_id, drawing.id)
     except StorageUnavailable as error:
-        asked.problem = f"Not deleted: {error}"
+        actions.problem = f"Not deleted: {error}"
     else:
         visit.unsent = visit.unsent_but(drawing)
         _leave()
 
 
 def _leave() -> None:
-    """Back to the list, whose filters are in the address beside the drawing."""
+    """Go back to the list, whose filters stay in the address."""
     st.query_params.pop("drawing", None)

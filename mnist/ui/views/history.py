@@ -1,4 +1,4 @@
-"""Drawings page by page, a visitor's own or, for an administrator, everybody's; one on a page of its own; deletion."""
+"""The history: a visitor's own drawings (everybody's for an administrator), page by page, with filters and deletion."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SOURCES = ("canvas", "upload", "camera", "api")
 
 @dataclass(slots=True)
 class Book:
-    """pages: where each one begins, up to the one that is open."""
+    """What the list remembers between runs. pages: where each page begins, up to the one that is open."""
 
     pages: list[Place | None] = field(default_factory=lambda: [None])
     is_turned: bool = False
@@ -42,8 +42,8 @@ def show() -> None:
     if book.deleted:
         st.toast(book.deleted)
         book.deleted = None
-    sees_all = _choose_whose(book)
-    wanted = _ask(book, None if sees_all else visitor.session_id())
+    sees_all = _choose_owner(book)
+    wanted = _choose_filters(book, None if sees_all else visitor.session_id())
     pages = _pages(book)
     try:
         page = services.history().page(wanted, limit=PAGE, before=pages[-1])
@@ -79,10 +79,10 @@ def show() -> None:
 
 
 def _pages(book: Book) -> list[Place | None]:
-    """Where each page up to the present one begins.
+    """The places where the pages up to the open one begin.
 
-    The address says which one that is, so that the browser's Back turns pages, and whoever comes back from a drawing
-    finds it; where it is not known how they got there, Newer leads to the first.
+    The address names the open page, so that the browser's Back turns pages and a visitor who returns from a drawing
+    finds the same page. If the pages before it are unknown, Newer leads to the first one.
     """
     place = _place(st.query_params.get("before", ""))
     book.pages = book.pages[: book.pages.index(place) + 1] if place in book.pages else [None, place]
@@ -94,7 +94,7 @@ def _pages(book: Book) -> list[Place | None]:
 
 
 def _place(text: str) -> Place | None:
-    """Of a drawing, as the address holds it; None for anything else."""
+    """Parse a place from the address ("MOMENT~DRAWING_ID"); None for anything else."""
     moment, _, drawing = text.partition("~")
     try:
         place = datetime.fromisoformat(moment), uuid.UUID(drawing)
@@ -107,7 +107,7 @@ def open_drawing(drawing: Drawing) -> None:
     st.query_params["drawing"] = str(drawing.id)
 
 
-def _choose_whose(book: Book) -> bool:
+def _choose_owner(book: Book) -> bool:
     """Whether everybody's drawings are shown."""
     if not admin_session.is_signed_in():
         st.title("Your drawings", anchor=False)
@@ -120,8 +120,8 @@ def _choose_whose(book: Book) -> bool:
     return whose != "Mine"
 
 
-def _ask(book: Book, session_id: str | None) -> Wanted:
-    """The filters; changing one goes back to the first page. The address holds them, for whoever comes back."""
+def _choose_filters(book: Book, session_id: str | None) -> Wanted:
+    """Show the filters, which the address holds, and return the choice; a change goes back to the first page."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         state = st.segmented_control(
             "Label",
@@ -152,7 +152,7 @@ def _ask(book: Book, session_id: str | None) -> Wanted:
 
 
 def _choose(book: Book, name: str, options: Any, as_text: Callable[[Any], str] = str, *, key: str) -> Any:
-    """One of the options, or None for any of them."""
+    """Show a select box; returns one of the options, or None for any."""
     return st.selectbox(
         name,
         [None, *options],
@@ -173,7 +173,7 @@ def _versions() -> list[int]:
 
 
 def _moments(days: Any) -> tuple[datetime | None, datetime | None]:
-    """The first moment of the first day, and the first one after the last; a range that is half chosen is one day."""
+    """Midnights (UTC) that begin the first day and end the last one; a half-chosen range is one day."""
     chosen = list(days) if isinstance(days, tuple) else [days]
     if not chosen or chosen[0] is None:
         return None, None
@@ -191,7 +191,7 @@ def _go_newer(book: Book) -> None:
 
 
 def _go_older(book: Book, place: Place) -> None:
-    if book.pages[-1] != place:  # the second click of a double one comes with the same place
+    if book.pages[-1] != place:  # the second click of a double click brings the same place
         book.is_turned = True
         _go_to(book, [*book.pages, place])
 
@@ -222,9 +222,9 @@ def _delete_all(book: Book, visit: visitor.Visit, session_id: str) -> None:
         book.deleted = "Nothing was deleted: the database can’t be reached. Try again later."
         return
     if count == 0:
-        return  # the second tap of a double one
+        return  # the second tap of a double tap
     book.deleted = "One drawing is deleted." if count == 1 else f"{count} drawings are deleted."
     visit.forget()
-    visit.unsent = []  # or a correction that waits would bring its drawing back
+    visit.unsent = []  # otherwise a waiting correction would bring its drawing back
     visit.thanks = None
     _first_page(book)

@@ -1,4 +1,4 @@
-"""What the latest drawings and labels tell: how many come, how well they are read, where the network errs."""
+"""The insight page: how much is drawn, how well it is read, and where the network errs."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ SHOWN = 12
 
 @dataclass(slots=True)
 class Choice:
-    """Of the cell whose drawings are shown."""
+    """Which control last chose the cell of the confusion matrix whose drawings are shown."""
 
-    made_by: str | None = None
+    made_by: str | None = None  # "chart" or "box"
 
 
 def show() -> None:
@@ -63,7 +63,7 @@ def show() -> None:
 
 
 def _show_figures(labels: Sequence[Label]) -> None:
-    share = label_statistics.accuracy(labels)
+    share = label_statistics.share_right(labels)
     half, most = services.metrics().latency(0.5), services.metrics().latency(0.95)
     with st.container(horizontal=True):
         if share.count:
@@ -101,7 +101,7 @@ def _show_confusion(labels: Sequence[Label]) -> None:
     choice = memory(Choice)
     clicked = st.altair_chart(
         confusion_chart(cells, ink=css.ink()),
-        on_select=partial(_choose_by, choice, "chart"),
+        on_select=partial(_note_control, choice, "chart"),
         selection_mode=CELL,
         key="confusion",
     )
@@ -110,7 +110,7 @@ def _show_confusion(labels: Sequence[Label]) -> None:
         "Drawings behind one cell: click it above, or choose a mistake",
         [None, *((cell.truth, cell.guess) for cell in mistakes)],
         format_func=lambda pair: "–" if pair is None else f"{pair[0]} read as {pair[1]}",
-        on_change=_choose_by,
+        on_change=_note_control,
         args=(choice, "box"),
     )
     points = clicked["selection"].get(CELL, []) if clicked else []
@@ -121,9 +121,9 @@ def _show_confusion(labels: Sequence[Label]) -> None:
     _show_drawings(label_statistics.in_cell(labels, *chosen), "None of them is yours.", key="cell")
 
 
-def _choose_by(choice: Choice, what: str) -> None:
-    """The chart goes on telling what was clicked before the box was used."""
-    choice.made_by = what
+def _note_control(choice: Choice, control: str) -> None:
+    """Needed because the chart goes on reporting its last click after the box was used."""
+    choice.made_by = control
 
 
 def _show_reliability(labels: Sequence[Label]) -> None:
@@ -145,7 +145,7 @@ def _show_hardest(labels: Sequence[Label]) -> None:
 
 
 def _show_drawings(labels: Sequence[Label], empty: str, *, key: str) -> None:
-    """The visitor's own ones among them; all of them for an administrator."""
+    """Show the labelled drawings: the visitor's own among them, or all for an administrator."""
     is_administrator = admin_session.is_signed_in()
     ids = [label.drawing_id for label in labels]
     try:

@@ -1,4 +1,4 @@
-"""The network that answers and every version before it; an administrator retrains it or goes back."""
+"""The model page: the version that answers and all others; an administrator can retrain or roll back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ STATUS = {"active": "active", "retired": "replaced", "rejected": "rejected"}
 
 
 @dataclass(slots=True)
-class RolledBack:
+class RollbackResult:
+    """What to tell the administrator after a rollback; shown once."""
+
     done: str | None = None
     problem: str | None = None
 
@@ -41,8 +43,8 @@ def show() -> None:
         return
     active = next(version for version in versions if version.status == "active")
     _show_figures(active)
-    if told := feedback(active):
-        st.caption(told)
+    if line := feedback(active):
+        st.caption(line)
     if admin_session.is_signed_in():
         st.subheader("Retraining", anchor=False, divider="gray")
         _show_retraining()
@@ -76,20 +78,23 @@ def _show_figures(active: Version) -> None:
 
 
 def feedback(version: Version) -> str | None:
-    """What became of the labels that a retraining read, in one line; None where none was read."""
+    """How many labels this version's retraining learned, held out and set aside, in one line; None if it read none."""
     learned, held_out = version.metrics.get("rows", 0), version.metrics.get("held_out", 0)
     set_aside = version.metrics.get("set_aside", {})
     if (total := learned + held_out + sum(set_aside.values())) == 0:
         return None
-    told = f"Of {total:,} labels it learned {learned:,} ({counted(learned, total, digits=0)})"
-    told += f"; {held_out:,} from people it never learns from were held out to test it"
-    told += f"; {sum(set_aside.values()):,} were set aside"
+    line = f"Of {total:,} labels it learned {learned:,} ({counted(learned, total, digits=0)})"
+    line += f"; {held_out:,} from people it never learns from were held out to test it"
+    line += f"; {sum(set_aside.values()):,} were set aside"
     reasons = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in sorted(set_aside.items())]
-    return f"{told}{': ' if reasons else ''}{', '.join(reasons)}."
+    return f"{line}{': ' if reasons else ''}{', '.join(reasons)}."
 
 
 def figures(versions: Sequence[Version]) -> list[dict[str, Any]]:
-    """A row a version and figure, oldest first: version, what ("MNIST validation", "people’s drawings"), share 0–1."""
+    """One row for each figure of each version that was not rejected, oldest first.
+
+    Keys: "version" ("v3"), "what" ("MNIST validation" or "people’s drawings"), "share" (read right, 0–1).
+    """
     rows = []
     for version in reversed(versions):
         measured = _measured(version)
@@ -100,12 +105,12 @@ def figures(versions: Sequence[Version]) -> list[dict[str, Any]]:
 
 
 def table(versions: Sequence[Version]) -> list[dict[str, Any]]:
-    """A row a version, newest first, in words for people."""
+    """One row for each version, newest first, worded for people."""
     active = max((version.version for version in versions if version.status == "active"), default=0)
     return [
         {
             "version": f"v{version.version}",
-            # A release's network does not take away what people have taught: the next retraining begins with it.
+            # A new release's network does not replace what people have taught; the next retraining starts from it.
             "state": STATUS[version.status]
             if version.parent or version.version <= active
             else "waiting for the next retraining",
@@ -121,7 +126,7 @@ def table(versions: Sequence[Version]) -> list[dict[str, Any]]:
 
 
 def _measured(version: Version) -> Mapping[str, Any]:
-    """A retraining measured the version after itself; train.py wrote a report of its own."""
+    """The version's measurements: retraining stores them under "after", the report of train.py at the top level."""
     metrics = version.metrics
     validation = metrics.get("validation", {}).get("mnist_validation", {}).get("accuracy")
     return {"mnist_validation": validation, **metrics, **(metrics.get("after") or {})}
@@ -131,7 +136,7 @@ def _measured(version: Version) -> Mapping[str, Any]:
 
 
 def _show_retraining() -> None:
-    """Looks again every second while a retraining runs; nothing else of the page waits for it."""
+    """Show the button and the progress; while a retraining runs, only this part of the page runs again each second."""
     progress = services.background().progress
     is_running = progress is not None and progress.is_running
 
@@ -139,7 +144,7 @@ def _show_retraining() -> None:
     def watch() -> None:
         now = services.background().progress
         if is_running and (now is None or not now.is_running):
-            st.rerun()  # it has ended: the versions below have changed
+            st.rerun()  # it has ended, and the versions below have changed
         st.button(
             "Retrain now",
             type="primary",
@@ -156,7 +161,7 @@ def _show_retraining() -> None:
                 (st.error if now.failed else st.success)(now.result)
             st.caption(_waiting())
         if not is_running and now is not None and now.is_running:
-            st.rerun()  # just started: begin to look every second
+            st.rerun()  # it has just started, so begin to poll every second
 
     watch()
 
@@ -170,26 +175,26 @@ def _waiting() -> str:
 
 
 def _offer_to_roll_back(versions: Sequence[Version]) -> None:
-    came = memory(RolledBack)
-    if came.problem:
-        st.error(came.problem)
-        came.problem = None
-    if came.done:
-        st.success(came.done)
-        came.done = None
+    result = memory(RollbackResult)
+    if result.problem:
+        st.error(result.problem)
+        result.problem = None
+    if result.done:
+        st.success(result.done)
+        result.done = None
     earlier = [version.version for version in versions if version.status == "retired"]
     if not earlier:
         return
     with st.popover("Serve another version", icon=":material/history:"):
         st.write("Labels that it did not learn are set aside; serving a version that did brings them back.")
         to = st.selectbox("Version", earlier, format_func=lambda number: f"v{number}")
-        st.button("Serve it", type="primary", on_click=_roll_back, args=(came, to))
+        st.button("Serve it", type="primary", on_click=_roll_back, args=(result, to))
 
 
-def _roll_back(came: RolledBack, to: int) -> None:
+def _roll_back(result: RollbackResult, to: int) -> None:
     try:
         version = services.registry().roll_back(to)
     except (StorageUnavailable, NoSuchVersion) as error:
-        came.problem = f"Nothing was changed: {error}"
+        result.problem = f"Nothing was changed: {error}"
     else:
-        came.done = f"Version {version.version} serves again, within a few seconds."
+        result.done = f"Version {version.version} serves again, within a few seconds."

@@ -1,4 +1,4 @@
-"""The first page: a digit comes in by drawing, file or camera, and the answer goes out; below, the latest ones."""
+"""The first page: recognise a digit that is drawn, uploaded or photographed; below, the visitor's latest drawings."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def show() -> None:
         label_visibility="collapsed",
     )
     above = st.container()
-    # Asked before anything is read: a browser that comes back to a new session, after a restart of the server or a long
-    # pause, tells how its switch stands, and no callback is called for that.
+    # The switch runs before any picture is read: a browser that reconnects to a new session, after a restart of the
+    # server or a long pause, sends the switch's position, and no callback is called for that.
     kept = st.toggle(
         "Keep my drawings, to improve the program",
         key="keeps",
@@ -50,14 +50,14 @@ def _switch(visit: visitor.Visit) -> None:
 
 
 def start_over(visit: visitor.Visit) -> None:
-    """Another way in starts with nothing on the page."""
+    """Take the picture and its answer off the page, so that another way in begins empty."""
     draw.leave(visit)
     upload.put_away(visit)
     visit.thanks = None
 
 
 def _show_latest() -> None:
-    """The visitor's own, each with what the network read and what the person said."""
+    """Show the visitor's own drawings, each with the network's reading and the person's label."""
     st.subheader("Your latest drawings", anchor=False, divider="gray")
     try:
         drawings = services.repository().recent(limit=LATEST, session_id=visitor.session_id())
@@ -79,7 +79,7 @@ def _show_latest() -> None:
 
 
 def _show_contribution() -> None:
-    """What came of the visitor's past corrections."""
+    """Tell the visitor which version learned from their labels."""
     try:
         contribution = services.labels().contribution(visitor.session_id())
     except StorageUnavailable:
