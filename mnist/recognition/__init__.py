@@ -1,1 +1,1 @@
-"""Recognition: a picture → an answer, stored; the network that answers, exchanged while it serves."""
+"""Recognition: turns pictures into stored answers, by a network that can be replaced while it serves."""

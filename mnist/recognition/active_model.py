@@ -1,4 +1,4 @@
-"""The network that answers now: follows the active version in the database, without a restart."""
+"""The network that answers now; it follows the active version in the database without a restart."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ _ANY = np.zeros((1, 28, 28), np.uint8)
 
 
 class ActiveClassifier:
-    """A Classifier that another process can exchange; safe to share between threads.
+    """A classifier that follows the active version in the database; safe to share between threads.
 
-    It begins with the shipped weights and asks the database for the active version every `poll_seconds`, in a thread of
-    its own. While the database is away, or holds weights that can't be used, it keeps what it has.
+    It starts with the shipped weights and polls the database every `poll_seconds` in a thread of its own. While the
+    database is away, or holds weights that can't be used, it keeps the network that it has.
     """
 
     def __init__(self, registry: Registry, shipped: Path, *, shipped_version: int, poll_seconds: float) -> None:
-        """shipped_version: what the shipped network is called until the database has said its version.
+        """shipped_version: the number of the shipped network until the database has given it one.
 
         Raises FileNotFoundError or UnusableWeights when the shipped weights can't be used.
         """
         self._registry = registry
         self._shipped = shipped
-        self._weights = shipped.read_bytes()  # once: the file may be exchanged while the old one is served
+        self._weights = shipped.read_bytes()  # read once: the file may be replaced while its old content serves
         self._poll_seconds = poll_seconds
-        # The network answers on one lasting thread: PyTorch prepares itself anew on each, which takes 4 ms of
-        # processor time beside the answer's 0.5, and the page comes with a new thread for every stroke.
+        # The network always answers on the same thread: PyTorch sets itself up on every new one, which takes 4 ms of
+        # CPU time beside the answer's 0.5 ms, and the page comes with a new thread for every stroke.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="network")
         card = read_report(shipped.with_suffix(".json"), shipped_version)
-        # One tuple, so that both change at once.
+        # One tuple, so that the network and its card change together.
         self._serving = (self._load(self._weights, shipped_version), card)
         self._is_seeded = False
-        self._taken: int | None = None  # the version in the table that answers; None: the shipped weights by themselves
-        self._unusable: int | None = None
-        self._told_away = False
+        self._taken: int | None = None  # the version taken from the table; None: still the shipped file
+        self._unusable: int | None = None  # the version whose weights were refused
+        self._outage_logged = False
         self._stopped = threading.Event()
         self._changed: Changed = lambda card: None
 
@@ -58,26 +58,26 @@ class ActiveClassifier:
 
     @property
     def card(self) -> ModelCard:
-        """The story of the version that answers now."""
+        """The model card of the version that answers now."""
         return self._serving[1]
 
     def predict(self, frames: np.ndarray) -> list[Prediction]:
-        """As Classifier.predict; all predictions of a call are by one version."""
+        """Like Classifier.predict; all predictions of one call come from the same version."""
         return self._thread.submit(self._serving[0].predict, frames).result()
 
     def follow(self, changed: Changed) -> None:
-        """Take the active version now, and go on asking; `changed` is called with every new version's card."""
+        """Take the active version now and keep polling; `changed` is called with the card of every new version."""
         self._changed = changed
         self.refresh()
-        threading.Thread(target=self._keep_asking, name="active-version", daemon=True).start()
+        threading.Thread(target=self._keep_polling, name="active-version", daemon=True).start()
 
     def stop(self) -> None:
-        """Stop asking; it answers no more."""
+        """Stop polling; `predict` can't be called any more."""
         self._stopped.set()
         self._thread.shutdown()
 
     def refresh(self) -> None:
-        """Ask once. What goes wrong is logged; the network that answers stays then."""
+        """Poll once. A database that is away, or unusable weights, are logged, and the present network stays."""
         try:
             if not self._is_seeded:
                 self._registry.seed(self._weights, report_of(self._shipped))
@@ -85,42 +85,43 @@ class ActiveClassifier:
             version = self._registry.active_number()
             if version is not None and version not in (self._taken, self._unusable):
                 self._exchange(version)
-            self._told_away = False
+            self._outage_logged = False
         except StorageUnavailable as error:
-            self._is_seeded = False  # it may come back empty
-            if not self._told_away:
+            self._is_seeded = False  # the database may come back empty
+            if not self._outage_logged:
                 log.warning("Version %s goes on serving: %s", self.version, error)
-            self._told_away = True
-        except NoSuchVersion:  # gone between two questions; the next one will tell
+            self._outage_logged = True
+        except NoSuchVersion:  # deleted between two queries; the next poll will see it
             pass
 
     def _load(self, weights: bytes, version: int) -> Classifier:
-        """Raises UnusableWeights."""
+        """Load a classifier and warm it up. Raises UnusableWeights."""
         classifier = Classifier.load(weights, version)
-        for _ in range(2):  # PyTorch compiles then, for 50 ms; the first visitor should not wait for that
+        for _ in range(2):  # PyTorch compiles during two calls, for 50 ms; the first visitor should not wait
             self._thread.submit(classifier.predict, _ANY)
         return classifier
 
     def _exchange(self, version: int) -> None:
         weights = self._registry.weights(version)
         try:
-            if self._taken is None and weights == self._weights:  # which serve already
+            if self._taken is None and weights == self._weights:  # the shipped weights serve already
                 classifier = self._serving[0].numbered(version)
             else:
                 classifier = self._load(weights, version)
         except UnusableWeights as error:
-            self._unusable = version  # not asked for again, nor told again
-            if self._taken is None:  # a start: the shipped network would forget what people have taught
+            self._unusable = version  # so that it is neither loaded nor logged again
+            if self._taken is None:  # at the start: the shipped network has not learned what people taught
                 self._take_last_good(version)
             log.error("Version %s can't be served, version %s goes on: %s", version, self.version, error)
             return
         active = self._registry.active()
-        if active is None or active.version != version:  # exchanged meanwhile; the next question will tell
+        if active is None or active.version != version:  # replaced meanwhile; the next poll will see it
             return
         self._unusable = None
         self._take(classifier, active)
 
     def _take_last_good(self, before: int) -> None:
+        """Serve the newest version before `before` that has served and can still be read."""
         for earlier in self._registry.versions():
             if earlier.status == "retired" and earlier.version < before:
                 with suppress(UnusableWeights):
@@ -134,16 +135,16 @@ class ActiveClassifier:
         log.info("Version %s answers from now on.", version.version)
         self._changed(card)
 
-    def _keep_asking(self) -> None:
+    def _keep_polling(self) -> None:
         while not self._stopped.wait(min(self._poll_seconds, threading.TIMEOUT_MAX)):
             try:
                 self.refresh()
-            except Exception:  # this thread must not end: nobody would notice that versions no longer change
+            except Exception:  # this thread must not end: nobody would notice that the version no longer changes
                 log.exception("The active version could not be asked for")
 
 
 def card_of(version: Version) -> ModelCard:
-    reported = version.metrics.get("trained_at")  # by train.py; a tuned network enters the table when it is made
+    reported = version.metrics.get("trained_at")  # written by train.py; a fine-tuned network is stored when it is made
     made = None if version.parent is None else version.created_at
     return ModelCard(
         version=version.version,

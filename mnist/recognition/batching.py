@@ -1,4 +1,4 @@
-"""Requests that arrive while one is being worked on are worked on together next."""
+"""Batching: requests that arrive while another one is handled are handled together next."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 
 class _Ticket(Generic[Task, Result]):
-    """One caller's place in the queue."""
+    """One caller's task and, once it is done, its result."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -20,14 +20,14 @@ class _Ticket(Generic[Task, Result]):
 
 
 class Batcher(Generic[Task, Result]):
-    """Turns concurrent calls for one task each into few calls for many.
+    """Turns concurrent calls for one task each into fewer calls for several tasks.
 
-    There is no waiting for company: a caller who is alone goes straight through. Whoever gets the turn takes all that
-    queued up meanwhile along. Safe to use from any thread.
+    It never waits for a batch to fill: a caller who is alone goes straight through. The caller whose turn it is also
+    handles the tasks that queued up meanwhile. Safe to use from any thread.
     """
 
     def __init__(self, work: Callable[[Sequence[Task]], Sequence[Result]], *, at_most: int) -> None:
-        """work: gives one result for each task, in order, or raises; it is called by one thread at a time."""
+        """work: called by one thread at a time with up to `at_most` tasks; returns their results in order, or raises."""
         self._work = work
         self._at_most = at_most
         self._turn = threading.Lock()
@@ -53,7 +53,7 @@ class Batcher(Generic[Task, Result]):
         try:
             results = self._work([ticket.task for ticket in together])
         except Exception:
-            with self._guard:  # the others get their own turn
+            with self._guard:  # put the others back: each gets a turn of its own
                 self._queue[:0] = others
             if not others:
                 raise

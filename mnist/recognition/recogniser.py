@@ -1,4 +1,4 @@
-"""The use case: prepare a picture, classify it, store it; and take a person's word for what it was."""
+"""Recognition as a use case: prepare a picture, classify it, store it, and store people's corrections."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ from mnist.vision.ink import BlankDrawing
 from mnist.vision.prepare import Framed, frame
 
 log = logging.getLogger(__name__)
-TOGETHER = 32  # pictures that share one pass of the network, or requests that share one transaction
+TOGETHER = 32  # most pictures in one pass of the network, and most requests in one transaction
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recognition:
-    """What the program makes of one picture."""
+    """The answer about one picture."""
 
     drawing: Drawing  # as it is, or would be, stored
     prediction: Prediction
     frame: np.ndarray  # (28, 28) uint8, what the network saw
     is_stored: bool  # False: the database was away
-    digits: tuple[Prediction, ...] = ()  # of several digits side by side, from left to right; empty for a single one
+    digits: tuple[Prediction, ...] = ()  # of a number, left to right; empty for a single digit
 
 
 class Reader(Protocol):
-    """A classifier, or one that follows the active version."""
+    """What Recogniser needs of a Classifier or an ActiveClassifier."""
 
     @property
     def version(self) -> int: ...
@@ -57,7 +57,7 @@ class Reader(Protocol):
 
 
 class Recogniser:
-    """Reads pictures and keeps them. One object serves every thread of the process."""
+    """Recognises pictures and stores them; one object serves all threads of the process."""
 
     def __init__(
         self,
@@ -74,10 +74,10 @@ class Recogniser:
         self._max_bytes = max_bytes
         self._max_pixels = max_pixels
         self._metrics = metrics or Metrics()
-        # Requests that come at once share a pass of the network, and then a transaction (benchmarks/api.py).
+        # Concurrent requests share one pass of the network, and then one transaction (benchmarks/api.py).
         self._classify_one = Batcher(self._classify, at_most=TOGETHER)
         self._store_one = Batcher(self._store_all, at_most=TOGETHER)
-        self._hands = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="batch")
+        self._workers = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="batch")
         self.now_serves(model or ModelCard(classifier.version))
         repository.on_outage(self._metrics.count_database_error)
         self._metrics.show_accuracy(lambda: repository.accuracy(latest=ACCURACY_WINDOW))
@@ -89,11 +89,11 @@ class Recogniser:
 
     @property
     def model(self) -> ModelCard:
-        """The version that answers now."""
+        """The card of the version that answers now."""
         return self._model
 
     def now_serves(self, model: ModelCard) -> None:
-        """Take note of the version that answers from now on."""
+        """Note the card of the version that answers from now on."""
         self._model = model
         self._metrics.show_model(model.version, model.trained_at)
 
@@ -102,13 +102,14 @@ class Recogniser:
     ) -> Recognition:
         """Read an encoded picture and store it with the answer.
 
-        grows_from: the same drawing before its latest stroke, so that it stays one row.
-        keep: False answers and stores nothing.
-        Raises BadImage when it can't be used and BlankDrawing when there is nothing on it; nothing is stored then. A
-        database that is away does not stop the answer: see `is_stored`.
+        data: a PNG, JPEG or WebP file.
+        grows_from: this drawing before its latest stroke; the row is updated, so that one drawing stays one row.
+        keep: whether to store the drawing.
+        Raises BadImage when the picture can't be used and BlankDrawing when it has no ink; nothing is stored then. If
+        the database is away, the answer comes all the same, with `is_stored` False.
         """
         with self._metrics.time_recognition(origin.source):
-            found = self._classify_one(self._read(data, origin))
+            found = self._classify_one(self._prepare(data, origin))
             if not keep:
                 return found
             if grows_from is None:
@@ -122,8 +123,8 @@ class Recogniser:
         Raises BadImage, naming the picture by its place from 0, when any can't be used; nothing is stored then.
         """
         with self._metrics.time_recognition(origin.source):
-            parts = self._hands.map(
-                lambda first: self._look_at_some(pictures, first, origin), range(0, len(pictures), TOGETHER)
+            parts = self._workers.map(
+                lambda first: self._predict_part(pictures, first, origin), range(0, len(pictures), TOGETHER)
             )
             answers = [answer for part in parts for answer in part]
             found = [answer for answer in answers if answer is not None]
@@ -132,13 +133,14 @@ class Recogniser:
             return [each and replace(each, is_stored=next(stored)) for each in answers]
 
     def recognise_labelled(self, data: bytes, label: int | str | None, origin: Origin) -> Recognition:
-        """Store a picture together with what a person says it is, in one transaction.
+        """Store a picture together with a person's label, in one transaction.
 
+        label: as in `correct`.
         Raises BadLabel, BadImage, BlankDrawing, or StorageUnavailable when it could not be stored.
         """
-        true_label, true_number = parse_label(label)  # first: it costs nothing
+        true_label, true_number = parse_label(label)  # before the picture, because it costs nothing
         with self._metrics.time_recognition(origin.source):
-            [found] = self._classify([self._read(data, origin)])
+            [found] = self._classify([self._prepare(data, origin)])
             drawing = replace(
                 found.drawing, true_label=true_label, true_number=true_number, labelled_at=found.drawing.created_at
             )
@@ -148,18 +150,19 @@ class Recogniser:
         return replace(found, drawing=drawing, is_stored=True)
 
     def reread(self, drawing: Drawing) -> Drawing:
-        """What the network that answers now makes of a drawing; nothing is stored or counted.
+        """Read a stored drawing with the network that answers now; nothing is stored or counted.
 
-        Raises BadImage or BlankDrawing where the picture can't be read.
+        Returns the drawing with the new reading and its old id, times and label.
+        Raises BadImage or BlankDrawing when the picture can't be read.
         """
         pixels = decode(drawing.image, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
         picture = _Picture(as_stored(drawing.image, pixels), frame(pixels), drawing.origin)
-        [found] = self._look_at([picture])
+        [found] = self._predict([picture])
         kept = ("id", "created_at", "true_label", "true_number", "labelled_at")
         return replace(found.drawing, **{name: getattr(drawing, name) for name in kept})
 
     def correct(self, drawing: Drawing, label: int | str | None) -> None:
-        """Store what a person says a drawing is, and the drawing too if the database was away when it was made.
+        """Store a person's label, and the drawing too if the database was away when it was drawn.
 
         label: 0–9, a string of digits for a whole number, or None for "not a digit".
         Raises BadLabel, AlreadyProcessed, or StorageUnavailable when nothing could be stored.
@@ -173,14 +176,14 @@ class Recogniser:
             self._metrics.count_feedback(is_right=labelled.truth == labelled.guess)
 
     def correct_by_id(self, drawing_id: uuid.UUID, label: int | str | None, *, source: str | None = None) -> None:
-        """Like `correct`, for a caller that knows only the id; with `source` only a drawing that came so.
+        """Like `correct`, for a caller that knows only the id. source: the drawing must have this source; None: any.
 
-        Raises UnknownPrediction too.
+        Raises UnknownPrediction, too, when there is no such drawing.
         """
         is_right = self._repository.correct(drawing_id, label, source=source)
         self._metrics.count_feedback(is_right=is_right)
 
-    def _read(self, data: bytes, origin: Origin) -> _Picture:
+    def _prepare(self, data: bytes, origin: Origin) -> _Picture:
         with self._metrics.time_stage("preprocess"):
             pixels = decode(data, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
             try:
@@ -200,26 +203,26 @@ class Recogniser:
         )
         return _Picture(image, framed, origin)
 
-    def _look_at_some(self, pictures: Sequence[bytes], first: int, origin: Origin) -> list[Recognition | None]:
-        """What the next TOGETHER pictures of a batch say; None for a blank one."""
-        read: list[_Picture | None] = []
+    def _predict_part(self, pictures: Sequence[bytes], first: int, origin: Origin) -> list[Recognition | None]:
+        """Classify TOGETHER pictures, from place `first` on; None for a blank one. Nothing is counted or stored."""
+        prepared: list[_Picture | None] = []
         for place, data in enumerate(pictures[first : first + TOGETHER], first):
             try:
-                read.append(self._read(data, origin))
+                prepared.append(self._prepare(data, origin))
             except BlankDrawing:
-                read.append(None)
+                prepared.append(None)
             except BadImage as bad:
                 raise type(bad)(f"images[{place}]: {bad}") from bad
-        found = iter(self._look_at([each for each in read if each is not None]))
-        return [None if each is None else next(found) for each in read]
+        found = iter(self._predict([each for each in prepared if each is not None]))
+        return [None if each is None else next(found) for each in prepared]
 
     def _store_all(self, drawings: Sequence[Drawing]) -> list[bool]:
-        """One transaction for all new drawings; whether each is stored."""
+        """Store new drawings in one transaction. Returns for each whether it is stored."""
         return [self._try_to(self._repository.add_all, drawings)] * len(drawings)
 
     def _classify(self, pictures: Sequence[_Picture]) -> list[Recognition]:
-        """One pass of the network over all pictures; counted, but not stored yet."""
-        found = self._look_at(pictures)
+        """Classify all pictures in one pass of the network and count them; nothing is stored yet."""
+        found = self._predict(pictures)
         self._count(found)
         return found
 
@@ -233,7 +236,7 @@ class Recogniser:
                 confidence=drawing.confidence,
             )
 
-    def _look_at(self, pictures: Sequence[_Picture]) -> list[Recognition]:
+    def _predict(self, pictures: Sequence[_Picture]) -> list[Recognition]:
         if not pictures:
             return []
         with self._metrics.time_stage("inference"):
@@ -256,7 +259,7 @@ class Recogniser:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Picture:
-    """Decoded, checked and framed; the network has not seen it yet."""
+    """A picture that is decoded, checked and framed, but not classified yet."""
 
     image: bytes  # PNG, as it was drawn
     framed: Framed
