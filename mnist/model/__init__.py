@@ -1,1 +1,1 @@
-"""The network, its weights file, and what its answers mean."""
+"""The network, its weights file, and the meaning of its outputs."""

@@ -1,4 +1,4 @@
-"""What a network's logits mean: temperature, the thresholds of the verdicts, and how far to trust both."""
+"""The calibration of a network: the temperature and the thresholds that turn logits into probabilities and verdicts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mnist.model.network import DIGITS
 
-REFUSED_IN_VALIDATION = 0.005  # digits that may be called "not a digit" where the threshold is chosen
-SURE = 0.80  # below it an answer is wrong four times in ten (validation), so it is asked as a question
+REFUSED_IN_VALIDATION = 0.005  # share of digits that the threshold may refuse on the data that it is fitted on
+SURE = 0.80  # confidence; below it four answers in ten are wrong (validation), so they are put as questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,14 @@ class Calibration:
     unsure_threshold: float  # confidence below which the answer is offered as a question
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """(N, 11) logits -> (N, 10) summing to 1: which digit it is, supposing that it is one."""
+        """(N, 11) logits -> (N, 10) float64 probabilities of each digit, given that it is one; rows sum to 1."""
         return F.softmax(logits[:, :DIGITS].double() / self.temperature, dim=1)
 
     def read(self, logits: Sequence[float]) -> tuple[tuple[float, ...], float]:
-        """One drawing's eleven logits -> ten probabilities and the outlier score.
+        """One drawing's eleven logits -> ten probabilities and the non-digit score.
 
-        The same as `probabilities` and `non_digit_score`, whose tensors take a tenth of a whole recognition's time.
+        It computes what `probabilities` and `non_digit_score` do, but without tensors, which would take a tenth of a
+        whole recognition's time.
         """
         most = max(logits[:DIGITS])
         shares = [math.exp((logit - most) / self.temperature) for logit in logits[:DIGITS]]
@@ -41,8 +42,8 @@ class Calibration:
 
 
 def non_digit_score(logits: Tensor) -> Tensor:
-    """(N, 11) logits -> (N,) log odds of "not a digit" against all ten digits together; 0 is even."""
-    # The digits' logsumexp is any logit less its log-softmax, which is one step of PyTorch's and not eight.
+    """(N, 11) logits -> (N,) log odds of "not a digit" against all ten digits together; 0 means even odds."""
+    # The digits' logsumexp is any digit's logit minus its log-softmax: one PyTorch operation instead of eight.
     return logits[:, DIGITS] - logits[:, 0] + F.log_softmax(logits[:, :DIGITS], dim=1)[:, 0]
 
 

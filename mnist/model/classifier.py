@@ -1,4 +1,4 @@
-"""Weights file <-> network; predict(frames) -> Predictions with calibrated probabilities and a verdict."""
+"""The classifier: frames in, predictions with calibrated probabilities and a verdict out."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from mnist.model.network import as_input
 from mnist.model.tta import tta_logits
 from mnist.model.weights_file import read_weights
 
-WIDEST = 2.4  # width / height of the ink from which it is no single digit, whatever the network thinks
+WIDEST = 2.4  # width / height of the ink; from here on it is no single digit, whatever the network thinks
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """What the network believes about one drawing."""
 
-    probabilities: tuple[float, ...]  # ten, indexed by digit, summing to 1: which digit, supposing that it is one
-    non_digit_score: float  # log odds of "not a digit"; above 0 the network thinks that it is none
+    probabilities: tuple[float, ...]  # ten, indexed by digit, summing to 1, given that it is a digit
+    non_digit_score: float  # log odds of "not a digit"; above 0 the network thinks it more likely than all digits
     verdict: Verdict
     model_version: int
 
@@ -74,9 +74,11 @@ class Classifier:
         return same
 
     def predict(self, frames: np.ndarray) -> list[Prediction]:
-        """frames: (N, 28, 28) uint8 as mnist/vision/ink.py makes them, 0 = paper. One prediction each, in order.
+        """Classify frames; one prediction each, in order.
 
-        What is unsure at first is looked at again (mnist/model/tta.py).
+        frames: (N, 28, 28) uint8, 0 = paper, as mnist/vision/prepare.py makes them; N may be 0.
+        Unsure answers are improved by test-time augmentation (mnist/model/tta.py).
+        Raises ValueError for another shape or type.
         """
         if frames.ndim != 3 or frames.shape[1:] != (28, 28) or frames.dtype != np.uint8:
             raise ValueError(f"Frames must be (N, 28, 28) uint8, not {frames.shape} {frames.dtype}.")
@@ -86,7 +88,8 @@ class Classifier:
         with torch.inference_mode(), self._lock:
             logits = self._network(seen)
             rows = [self.calibration.read(row) for row in logits.tolist()]
-            unsure = [number for number, (odds, _) in enumerate(rows) if max(odds) < self.calibration.unsure_threshold]
+            threshold = self.calibration.unsure_threshold
+            unsure = [number for number, (probabilities, _) in enumerate(rows) if max(probabilities) < threshold]
             if unsure:
                 again = tta_logits(self._logits, as_input(seen[unsure]), logits[unsure])
                 for number, row in zip(unsure, again.tolist(), strict=True):
@@ -94,13 +97,13 @@ class Classifier:
         return [self._judge(*row, too_wide(frame)) for row, frame in zip(rows, frames, strict=True)]
 
     def _logits(self, inputs: Tensor) -> Tensor:
-        """(N, 1, 28, 28) of the network's input, between pixels where it was turned or scaled."""
+        """(N, 1, 28, 28) float in 0..1 -> (N, 11) logits; the frozen network takes frames in 0..255."""
         logits: Tensor = self._network(inputs.squeeze(1) * 255)
         return logits
 
-    def _judge(self, probabilities: tuple[float, ...], score: float, refused: bool) -> Prediction:
+    def _judge(self, probabilities: tuple[float, ...], score: float, is_too_wide: bool) -> Prediction:
         verdict = Verdict.DIGIT
-        if refused or score >= self.calibration.non_digit_threshold:
+        if is_too_wide or score >= self.calibration.non_digit_threshold:
             verdict = Verdict.NOT_A_DIGIT
         elif max(probabilities) < self.calibration.unsure_threshold:
             verdict = Verdict.UNSURE
@@ -108,7 +111,7 @@ class Classifier:
 
 
 class _FromFrames(nn.Module):
-    """(N, 28, 28) 0..255 -> (N, 11) logits: from pixels on in one, for every call from Python takes time."""
+    """(N, 28, 28) in 0..255 -> (N, 11) logits, as one module because every call from Python takes time."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -120,15 +123,15 @@ class _FromFrames(nn.Module):
 
 
 def too_wide(frame: np.ndarray) -> bool:
-    """Whether the ink of a (28, 28) frame lies wider than any single digit: a dash, a word, a long number."""
+    """Whether the ink of a (28, 28) uint8 frame is wider than any single digit: a dash, a word, a long number."""
     _, _, width, height = cv2.boundingRect((frame >= 24).view(np.uint8))
     return bool(height > 0 and width >= WIDEST * height)
 
 
 def freeze(network: nn.Module, example: Tensor) -> Callable[[Tensor], Any]:
-    """The same function, made for answering: batch norms folded into convolutions, traced, weights as constants.
+    """A copy for inference on the CPU: batch norms folded into convolutions, traced, weights as constants.
 
-    example: an input, of any number of frames.
+    example: an input, with any number of frames.
     """
     with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
         network = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
@@ -136,8 +139,8 @@ def freeze(network: nn.Module, example: Tensor) -> Callable[[Tensor], Any]:
             _fold(block)
         warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit; its successors need a compiler at run time
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        # As a function, which takes a quarter of a module's time to trace. The check would import torch's distributed
-        # tensors and SymPy: 0.8 s and 50 MB. A test compares the outputs.
+        # A function takes a quarter of the time that a module takes to trace. check_trace would import torch's
+        # distributed tensors and SymPy: 0.8 s and 50 MB; a test compares the outputs instead.
         traced: Callable[[Tensor], Any] = torch.jit.trace(lambda frames: network(frames), example, check_trace=False)
         return traced
 
@@ -152,7 +155,7 @@ def _fold(block: nn.Sequential) -> None:
     assert norm.running_var is not None
     assert norm.running_mean is not None
     if norms[0] > 1 and not (norm.weight > 0).all():
-        return  # the largest of a map does not stay the largest when its sign is turned
+        return  # a negative factor would turn the maximum that was pooled into a minimum
     convolution.weight, convolution.bias = fuse_conv_bn_weights(
         convolution.weight, convolution.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
     )

@@ -12,12 +12,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """One version's story."""
+    """The facts about one version."""
 
     version: int
-    trained_at: datetime | None = None  # None: nobody wrote it down
+    trained_at: datetime | None = None  # None: unknown
     trained_from: str = "unknown"  # in words: the data, and the version that it started from
-    metrics: dict[str, Any] = field(default_factory=dict)  # as the training reported them
+    metrics: dict[str, Any] = field(default_factory=dict)  # as the training reported them; values are JSON
 
 
 def read_report(path: Path, version: int) -> ModelCard:
@@ -39,6 +39,6 @@ def read_report(path: Path, version: int) -> ModelCard:
 
 
 def report_of(weights: Path) -> Mapping[str, Any]:
-    """What is known about shipped weights, for the table of versions."""
+    """The metrics of shipped weights as the table of versions holds them. weights: the path of the weights file."""
     card = read_report(weights.with_suffix(".json"), version=0)
     return {**card.metrics, "trained_from": card.trained_from}

@@ -13,7 +13,7 @@ CLASSES = 11
 
 
 def convolution(inputs: int, outputs: int, size: int = 3, padding: int = 1, pool: bool = False) -> nn.Sequential:
-    """Convolution, batch norm, ReLU; with `pool` the map halves before the norm, which spares it three quarters."""
+    """Convolution, batch norm, ReLU; with `pool` the map is halved before the norm, which saves 3/4 of its work."""
     layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, size, padding=padding, bias=False)]
     if pool:
         layers.append(nn.MaxPool2d(2))
@@ -44,7 +44,7 @@ class DigitNetwork(nn.Module):
                 middle=convolution(first, second, pool=True),  # 6 x 6
                 deep=convolution(second, third),
                 deeper=Residual(third),
-                shrink=nn.MaxPool2d(2),  # 3 x 3: where a stroke lies still counts
+                shrink=nn.MaxPool2d(2),  # 3 x 3, not 1 x 1: a stroke's position still counts
                 flat=nn.Flatten(),
                 head=nn.Linear(third * 9, CLASSES),
             )

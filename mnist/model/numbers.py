@@ -1,4 +1,4 @@
-"""What the network's answers to a picture's frames say: one digit, or a number."""
+"""Decides from the predictions for a picture's frames whether it shows one digit or a number."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from mnist.vision.prepare import Framed
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the network makes of it all."""
+    """The reading of a whole picture."""
 
-    prediction: Prediction  # of the whole picture as one digit; its verdict speaks of the picture
+    prediction: Prediction  # of the whole picture as one digit, with the verdict on the picture
     digits: tuple[Prediction, ...]  # from left to right; empty when it is not a number
 
     @property
@@ -26,7 +26,7 @@ class Reading:
 
     @property
     def confidence(self) -> float:
-        """Of a digit, or that every digit of a number is right; 0–1."""
+        """Probability that the digit, or every digit of the number, is right; 0–1."""
         if not self.digits:
             return self.prediction.confidence
         return float(np.prod([each.confidence for each in self.digits]))

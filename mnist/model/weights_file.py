@@ -1,4 +1,4 @@
-"""The weights file: network and calibration in one, checked before they are believed."""
+"""The weights file: network and calibration in one file, validated when it is read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mnist.model.calibration import Calibration
 from mnist.model.network import DigitNetwork
 
 SHIPPED_WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "digits.pt"
-FORMAT = 2  # of the weights file; 1 had another network
+FORMAT = 2  # version of the file's format; format 1 had another network
 MAX_WEIGHTS_BYTES = 2 * 2**20
 
 
@@ -41,7 +41,10 @@ def write_weights(network: DigitNetwork, calibration: Calibration) -> bytes:
 
 
 def read_weights(source: Path | str | bytes) -> tuple[DigitNetwork, Calibration]:
-    """Inverse of `write_weights`. Raises UnusableWeights; a missing file raises FileNotFoundError."""
+    """Read what `write_weights` wrote; the network is in evaluation mode.
+
+    source: the path of a weights file, or its bytes. Raises UnusableWeights, or FileNotFoundError for a missing file.
+    """
     data = source if isinstance(source, bytes) else Path(source).read_bytes()
     if len(data) > MAX_WEIGHTS_BYTES:
         raise UnusableWeights(f"The weights have {len(data):,} bytes; at most {MAX_WEIGHTS_BYTES:,} are expected.")
