@@ -27,7 +27,7 @@ class Batcher(Generic[Task, Result]):
     """
 
     def __init__(self, work: Callable[[Sequence[Task]], Sequence[Result]], *, at_most: int) -> None:
-        """work: called by one thread at a time with up to `at_most` tasks; returns their results in order, or raises."""
+        """work: called by one thread at a time with `at_most` tasks at most; returns a result for each, or raises."""
         self._work = work
         self._at_most = at_most
         self._turn = threading.Lock()

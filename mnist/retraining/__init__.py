@@ -1,1 +1,1 @@
-"""Retraining: people's labels → a candidate → the next version, or a rejected one."""
+"""Retraining: turns people's labels into a candidate network, which becomes the next version or is rejected."""

@@ -1,4 +1,4 @@
-"""A retraining beside the serving process: retrain.py in a process of its own, watched."""
+"""Retraining in the background: runs retrain.py in a process of its own and follows its progress."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ COMMAND = (
     "--json",
     "--progress",
     "--min-feedback",
-    "1",  # whoever presses the button wants it
+    "1",  # the person who pressed the button wants a run, however few labels wait
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a retraining is."""
+class RetrainingProgress:
+    """How far a retraining has come, or how it ended."""
 
     stage: str = "starting"
-    share: float = 0.0  # 0–1 of the learning
+    share: float = 0.0  # 0–1, of the training steps
     is_running: bool = True
     result: str = ""  # one line, once it has ended
     failed: bool = False
 
 
 class BackgroundRetraining:
-    """Starts at most one retraining; the lock in the database keeps out those of other processes and of cron."""
+    """Runs at most one retraining at a time; a lock in the database excludes those of other processes and of cron."""
 
     def __init__(self, command: Sequence[str] = COMMAND) -> None:
         self._command = list(command)
         self._lock = threading.Lock()
-        self._progress: Progress | None = None
+        self._progress: RetrainingProgress | None = None
 
     @property
-    def progress(self) -> Progress | None:
-        """Of the running or the latest retraining; None before the first."""
+    def progress(self) -> RetrainingProgress | None:
+        """Progress of the running or the latest retraining; None before the first."""
         return self._progress
 
     def start(self) -> None:
-        """Does nothing while one is running."""
+        """Start a retraining in a thread; does nothing while one is running."""
         with self._lock:
             if self._progress is not None and self._progress.is_running:
                 return
-            self._progress = Progress()
+            self._progress = RetrainingProgress()
             threading.Thread(target=self._run, name="retraining", daemon=True).start()
 
     def _run(self) -> None:
@@ -65,33 +65,33 @@ class BackgroundRetraining:
                 for line in process.stderr:
                     self._note(line)
                 answer = process.stdout.read()
-            self._finish(*_read(answer, process.returncode))
+            self._finish(*_parse(answer, process.returncode))
         except OSError as error:
             self._finish(f"It could not be started: {error}", True)
 
     def _note(self, line: str) -> None:
         assert self._progress is not None
         try:
-            told = json.loads(line)
-        except ValueError:  # a line of its log
+            message = json.loads(line)
+        except ValueError:  # a line of the log
             log.info("retrain.py: %s", line.rstrip())
             return
-        if isinstance(told, dict) and "stage" in told:
-            self._progress = replace(self._progress, stage=str(told["stage"]))
-        elif isinstance(told, dict) and told.get("steps"):
-            self._progress = replace(self._progress, share=told["done"] / told["steps"])
+        if isinstance(message, dict) and "stage" in message:
+            self._progress = replace(self._progress, stage=str(message["stage"]))
+        elif isinstance(message, dict) and message.get("steps"):
+            self._progress = replace(self._progress, share=message["done"] / message["steps"])
 
     def _finish(self, result: str, failed: bool) -> None:
         assert self._progress is not None
         self._progress = replace(self._progress, is_running=False, result=result, failed=failed)
 
 
-def _read(answer: str, code: int) -> tuple[str, bool]:
-    """What retrain.py printed → (one line for a person, whether it failed)."""
+def _parse(answer: str, code: int) -> tuple[str, bool]:
+    """retrain.py's standard output and exit code → (one line for a person, whether it failed)."""
     try:
-        told = json.loads(answer)
+        outcome = json.loads(answer)
     except ValueError:
         return f"It ended with code {code} and said nothing; the server's log may know why.", True
-    if "error" in told:
-        return told["error"], True
-    return told.get("summary", told["outcome"]), False
+    if "error" in outcome:
+        return outcome["error"], True
+    return outcome.get("summary", outcome["outcome"]), False

@@ -1,4 +1,4 @@
-"""What a retraining reads: every label, with the verdict whether to learn it."""
+"""The examples of a retraining: every stored label, with the decision whether to learn from it."""
 
 from __future__ import annotations
 
@@ -23,51 +23,57 @@ from mnist.vision.image_files import BadImage, decode
 from mnist.vision.ink import BlankDrawing
 from mnist.vision.prepare import frame, prepare
 
-HELD_OUT_SHARE = 5  # one session in …
+HELD_OUT_SHARE = 5  # one session in this many is held out
+KNOWN = 8_000  # MNIST images in which neighbours are searched, beside the drawn ones
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One digit that a label names, without its picture: a whole number is as many lessons as it has digits."""
+    """One labelled digit, without its image; a number gives as many examples as it has digits."""
 
     id: uuid.UUID
-    place: int  # in a whole number, from 0
-    person: str
+    place: int  # of the digit in its number, from 0
+    person: str  # session id; "" for labels without one
     label: int | None
     truth: str | None  # the label as it was given: "7", "2026", None for "not a digit"
     labelled_at: datetime
     processed_by: int | None
     is_processed: bool
-    was_set_aside: str | None
+    was_set_aside: str | None  # the reason stored before this run
     is_reviewed: bool
-    set_aside: str | None  # as of this run
+    set_aside: str | None  # the reason in this run; None: learned from
 
     @property
     def is_settled(self) -> bool:
-        """Whether a person has decided about it: by a review, or by rolling back the version that learned it."""
+        """Whether a person decided about the label: by a review, or by rolling back the version that learned it."""
         return self.is_reviewed or self.was_set_aside in (ROLLED_BACK, REVOKED)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExampleSet:
-    """The labels that a run read, each with its verdict; all digits of a number have the same."""
+    """The examples of one run with their images; all digits of a number share one decision."""
 
     examples: Sequence[Example]  # oldest first
-    images: Labelled  # of every lesson, in order; those of blank ones are empty
+    images: Labelled  # one for each example, in order; all zeros for a blank picture
 
     @property
     def learned(self) -> list[int]:
+        """Rows of the examples to learn from."""
         return [row for row, example in enumerate(self.examples) if example.set_aside is None]
 
     @property
     def held_out(self) -> list[int]:
+        """Rows of the hold-out set."""
         return [row for row, example in enumerate(self.examples) if example.set_aside == HELD_OUT]
 
     def take(self, rows: Sequence[int]) -> Labelled:
         return self.images.take(torch.tensor(rows, dtype=torch.long))
 
     def marks(self, served: set[int]) -> tuple[list[Mark], int]:
-        """What to write, and how many labels are learned that no served version had learned."""
+        """The marks to store, and the number of labels learned that no served version had learned.
+
+        served: the numbers of all versions that were not rejected.
+        """
         marks, new = [], 0
         for example in _first_digits(self.examples):
             unlearned = example.set_aside is None and example.processed_by not in served
@@ -78,7 +84,7 @@ class ExampleSet:
         return marks, new
 
     def counts(self, new: int) -> dict[str, Any]:
-        """Of labels, whatever number of digits they name."""
+        """Fields of the run's Outcome, counted in labels: a number counts once. new: from `marks`."""
         labels = _first_digits(self.examples)
         learned = [each for each in labels if each.set_aside is None]
         reasons = Counter(each.set_aside for each in labels if each.set_aside is not None)
@@ -92,22 +98,25 @@ class ExampleSet:
         }
 
     def digest(self) -> str:
-        """Says which labels were learned: SHA-256 over the sorted lines "id label"."""
+        """Identifies the learned labels: hexadecimal SHA-256 of the sorted lines "id label"."""
         learned = [each for each in _first_digits(self.examples) if each.set_aside is None]
         lines = sorted(f"{each.id} {each.truth}\n" for each in learned)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def load_examples(
-    given: Labels, base: DigitNetwork, replay_data: ReplayData, caps: quarantine.Caps, *, most_rows: int
+    stored: Labels, base: DigitNetwork, replay_data: ReplayData, caps: quarantine.Caps, *, most_rows: int
 ) -> ExampleSet:
-    """Read the feedback and decide what to believe. Memory: about 10 kB a digit, beside a few MB of pictures."""
+    """Read the stored labels and decide which ones to learn from, hold out or set aside.
+
+    most_rows: how many labels are read at most. Memory: about 10 kB per digit, beside a few MB of pictures.
+    """
     examples: list[Example] = []
     frames: list[np.ndarray] = []
-    for feedback in given.read(most_rows):
-        shown, labels_shown, problem = _digits_of(feedback)
-        frames += shown
-        examples += [_example(feedback, place, label, problem) for place, label in enumerate(labels_shown)]
+    for feedback in stored.read(most_rows):
+        digit_frames, digit_labels, problem = _digits_of(feedback)
+        frames += digit_frames
+        examples += [_example(feedback, place, label, problem) for place, label in enumerate(digit_labels)]
     order = sorted(
         range(len(examples)), key=lambda row: (examples[row].labelled_at, examples[row].id, examples[row].place)
     )
@@ -127,7 +136,7 @@ def load_examples(
     wrong: dict[uuid.UUID, str] = {}  # a number is learned as a whole or not at all
     for row, verdict in zip(open_rows, verdicts, strict=True):
         example = examples[row]
-        if verdict is not None and not example.is_reviewed:  # a person's word goes above the program's
+        if verdict is not None and not example.is_reviewed:  # a person's decision outranks the program's
             wrong[example.id] = quarantine.DISPUTED if wrong.get(example.id) == quarantine.DISPUTED else verdict
     for row in open_rows:
         example = examples[row]
@@ -135,37 +144,35 @@ def load_examples(
     return ExampleSet(examples, images)
 
 
-KNOWN = 8_000  # MNIST images among which neighbours are looked for, beside the drawn ones
-
-
 def is_held_out(example: Example) -> bool:
-    """Whether a label belongs to the exam: always the same people, chosen by a hash, whatever they do."""
+    """Whether an example belongs to the hold-out set; a hash of the session decides, so its members never change."""
     return hash_of("hold-out", example.person or str(example.id)) % HELD_OUT_SHARE == 0
 
 
 def hash_of(*words: str) -> int:
+    """A number below 2**64 that is the same in every process, unlike Python's hash()."""
     return int.from_bytes(hashlib.sha256("\0".join(words).encode()).digest()[:8])
 
 
 def _digits_of(feedback: Feedback) -> tuple[list[np.ndarray], list[int | None], str | None]:
-    """The (28, 28) frames that serving made of the same picture, what each shows, and what is wrong with it all."""
+    """(28, 28) frames as recognition makes them of this picture, a label for each, and why all are set aside, if so."""
     number = feedback.true_number
     try:
         pixels = decode(feedback.image)
         if number is None:
             problem = quarantine.LABELLED_NON_DIGIT if feedback.true_label is None else None
             return [prepare(pixels).frame], [feedback.true_label], problem
-        parted = frame(pixels)
+        framed = frame(pixels)
     except (BlankDrawing, BadImage):
         return [np.zeros((28, 28), np.uint8)], [None], quarantine.BLANK
-    digits = list(parted.frames[1:])
-    if parted.touching or len(digits) != len(number):
-        return [parted.whole.frame], [None], quarantine.NOT_PARTED
+    digits = list(framed.frames[1:])
+    if framed.touching or len(digits) != len(number):
+        return [framed.whole.frame], [None], quarantine.NOT_PARTED
     return digits, [int(digit) for digit in number], None
 
 
 def _first_digits(examples: Sequence[Example]) -> list[Example]:
-    """One lesson for each label."""
+    """One example for each label."""
     return [example for example in examples if example.place == 0]
 
 
@@ -174,7 +181,7 @@ def _example(feedback: Feedback, place: int, label: int | None, problem: str | N
     return Example(
         id=feedback.id,
         place=place,
-        person=feedback.session_id or "",  # the nameless count as one person: they could be
+        person=feedback.session_id or "",  # labels without a session count as one person's, which they could be
         label=label,
         truth=as_text(feedback.true_label, feedback.true_number),
         labelled_at=feedback.labelled_at,

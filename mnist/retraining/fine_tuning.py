@@ -1,4 +1,4 @@
-"""Tunes the shipped network to what people drew, without forgetting what it knew."""
+"""Fine-tunes the shipped network on people's drawings without forgetting what it knows."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from mnist.training.evaluation import accuracy, by_class, expected_accuracy, is_
 
 @dataclass(frozen=True, slots=True)
 class FineTuningHyperparameters:
-    """How far to go from the base; chosen by benchmarks/retrain.py, see docs/experiments.md."""
+    """Hyperparameters of fine-tuning; chosen with benchmarks/retrain.py, see docs/experiments.md."""
 
     peak_rate: float = 1e-3
     batch: int = 256
     feedback_share: float = 0.06  # of each batch; the rest is replayed
-    rounds: int = 20  # times that each label is seen …
-    fewest_steps: int = 60  # … within these bounds, but once at least
+    rounds: int = 20  # times that each label is seen, as far as the next two bounds allow; once at least
+    fewest_steps: int = 60
     most_steps: int = 150
     augmentation_strength: float = 0.6  # of the usual augmentation
-    distillation_temperature: float = 3.0  # temperature at which what the base says of a replayed image is held on to
-    # Of the way from base to tuned; validation decides how far a run goes.
+    distillation_temperature: float = 3.0  # softens the base's answers to replayed images, which are their targets
+    # Interpolation weights to try, 0 = base and 1 = tuned; validation chooses one.
     alphas: tuple[float, ...] = (0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 1.0)
 
 
-Progress = Callable[[int, int], None]  # (step, steps) after every step
+StepCallback = Callable[[int, int], None]  # (step, steps), called after every step
 
 
 def tune(
@@ -44,13 +44,13 @@ def tune(
     replay_data: ReplayData,
     hp: FineTuningHyperparameters,
     seed: int,
-    progress: Progress | None = None,
+    progress: StepCallback | None = None,
 ) -> DigitNetwork:
-    """A copy of `base` that has learned `feedback` (not empty) among replayed images.
+    """A copy of `base`, fine-tuned on `feedback` (not empty) among replayed images.
 
-    Batch norm is frozen, so that the weights can be interpolated. Replay (arXiv 1902.10486) is distilled: its targets
-    are what the base says about the same bent image (arXiv 1606.09282), which holds confidence and refusals in place;
-    softened (arXiv 1503.02531), so that also how it ranks the unlikely digits is held.
+    Batch norm is frozen, so that the weights can be interpolated. Replay (arXiv 1902.10486) is distilled: the targets
+    are the base's answers to the same augmented images (arXiv 1606.09282), which preserves confidence and refusals.
+    They are softened (arXiv 1503.02531), which also preserves the ranking of unlikely digits.
     """
     generator = torch.Generator().manual_seed(seed)
     network = copy.deepcopy(base).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
@@ -62,17 +62,17 @@ def tune(
         for parameter in module.parameters(recurse=False)
     ]
     optimiser = torch.optim.AdamW(parameters, lr=hp.peak_rate, weight_decay=0.0)
-    taught = max(1, round(hp.batch * hp.feedback_share))
-    once = math.ceil(len(feedback) / taught)
-    steps = max(once, min(max(hp.rounds * once, hp.fewest_steps), hp.most_steps))
-    doubtful = _least_sure(base, replay_data.mnist)
-    replay = [(replay_data.mnist, 0.3), (doubtful, 0.3), (replay_data.strokes, 0.28), (replay_data.non_digits, 0.12)]
-    chances = balance(feedback.labels)
+    new_count = max(1, round(hp.batch * hp.feedback_share))
+    steps_a_round = math.ceil(len(feedback) / new_count)
+    steps = max(steps_a_round, min(max(hp.rounds * steps_a_round, hp.fewest_steps), hp.most_steps))
+    least_sure = _least_sure(base, replay_data.mnist)
+    replay = [(replay_data.mnist, 0.3), (least_sure, 0.3), (replay_data.strokes, 0.28), (replay_data.non_digits, 0.12)]
+    sampling_weights = balance(feedback.labels)
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = hp.peak_rate * min(1.0, (step + 1) / 10) * 0.5 * (1 + math.cos(math.pi * step / steps))
-        new = feedback.take(torch.multinomial(chances, taught, replacement=True, generator=generator))
-        known = torch.cat([_some(images, round((hp.batch - taught) * share), generator) for images, share in replay])
+        new = feedback.take(torch.multinomial(sampling_weights, new_count, replacement=True, generator=generator))
+        known = torch.cat([_some(images, round((hp.batch - new_count) * share), generator) for images, share in replay])
         frames = augment(
             as_input(torch.cat([new.frames, known])),
             Augmentation().scaled(hp.augmentation_strength),
@@ -80,13 +80,13 @@ def tune(
         )
         frames = frames.to(memory_format=torch.channels_last)
         with torch.no_grad():
-            remembered = F.softmax(base(frames[taught:]) / hp.distillation_temperature, dim=1)
+            targets = F.softmax(base(frames[new_count:]) / hp.distillation_temperature, dim=1)
         logits = network(frames)
-        kept = hp.distillation_temperature**2 * F.cross_entropy(
-            logits[taught:] / hp.distillation_temperature, remembered
+        replay_loss = hp.distillation_temperature**2 * F.cross_entropy(
+            logits[new_count:] / hp.distillation_temperature, targets
         )
-        loss = hp.feedback_share * F.cross_entropy(logits[:taught], new.labels, label_smoothing=0.02)
-        loss = loss + (1 - hp.feedback_share) * kept
+        loss = hp.feedback_share * F.cross_entropy(logits[:new_count], new.labels, label_smoothing=0.02)
+        loss = loss + (1 - hp.feedback_share) * replay_loss
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -96,13 +96,13 @@ def tune(
 
 
 def _least_sure(base: nn.Module, images: Labelled) -> Labelled:
-    """The tenth of the images whose two likeliest digits are closest: those that a small change would lose first."""
+    """The tenth of the images whose two likeliest digits are closest; a small change would lose these first."""
     likeliest = logits_of(base, images.frames)[:, :DIGITS].topk(2, dim=1).values
     return images.take((likeliest[:, 0] - likeliest[:, 1]).argsort()[: max(1, len(images) // 10)])
 
 
 def balance(labels: Tensor) -> Tensor:
-    """(N,) chances of being drawn: a class by the square root of its size, so that a common one drowns no other."""
+    """(N,) sampling weights for (N,) labels; a class weighs the square root of its size, so that none dominates."""
     counts = torch.bincount(labels, minlength=DIGITS + 1).clamp(min=1).double()
     return counts.rsqrt()[labels]
 
@@ -123,12 +123,12 @@ def interpolate(base: DigitNetwork, tuned: DigitNetwork, alpha: float) -> DigitN
     return between.eval()
 
 
-# What a version may cost on MNIST, in misreadings that the network itself expects of validation images. Counting them
-# is no guide: of 5,000 images a few more or fewer are misread by chance, from one share to the next and back.
-EXPECTED_TOLERANCE = 0.0003  # of 0.0005 that it may cost: on other images chance adds to it
-MNIST_TOLERANCE, CLASS_TOLERANCE = 0.001, 0.005  # as the gate's: what it would turn down is not proposed
+# How much more of the validation images the network itself may expect to misread. Counted errors are too noisy to
+# choose by: of 5,000 images, a few more or fewer are misread by chance from one alpha to the next.
+EXPECTED_TOLERANCE = 0.0003  # of the 0.0005 that a version may cost, because chance adds to it on other images
+MNIST_TOLERANCE, CLASS_TOLERANCE = 0.001, 0.005  # the gate's own, so that nothing is proposed that it would reject
 STROKES_TOLERANCE = 0.004
-BLIND_ALPHA = 0.3  # the most that is taken on trust, without people's drawings to say how far is good
+BLIND_ALPHA = 0.3  # largest alpha when no drawings by people are there to choose it by
 
 
 def choose_alpha(
@@ -139,16 +139,18 @@ def choose_alpha(
     replay_data: ReplayData,
     hp: FineTuningHyperparameters,
 ) -> tuple[DigitNetwork, Calibration, float]:
-    """The best network between `base` and `tuned`: (network, its calibration, alpha).
+    """Choose the best network between `base` and `tuned`; returns it, its calibration, and its alpha.
 
-    Of the alphas that keep what the base knows of MNIST and of drawings, it is the one that reads most of `validation`,
-    people's drawings that were not tuned on; without any, the largest up to BLIND_ALPHA; the smallest if none keeps it.
-    What is kept is judged on validation images: how many are misread, and how many the network expects to misread.
+    calibration: the base's. validation: people's drawings that were not tuned on; may be empty.
+    An alpha is eligible if its network keeps what the base knows of MNIST and of drawings. That is judged on their
+    validation images, by how many are misread and by how many the network itself expects to misread. Of the eligible
+    alphas, the one that reads most of `validation` wins; if that is empty, the largest up to BLIND_ALPHA. If none is
+    eligible, the smallest is taken.
     """
     known = (replay_data.mnist_validation, replay_data.strokes_validation)
     labels = torch.cat([images.labels for images in known])
 
-    def read(network: DigitNetwork) -> tuple[Tensor, list[float], list[float]]:
+    def measure(network: DigitNetwork) -> tuple[Tensor, list[float], list[float]]:
         parts = [logits_of(network, images.frames) for images in known]
         mnist, strokes = (is_right(part, images.labels) for part, images in zip(parts, known, strict=True))
         logits = torch.cat(parts)
@@ -156,11 +158,11 @@ def choose_alpha(
         scores = [mnist.double().mean().item(), strokes.double().mean().item(), expected]
         return logits, scores, by_class(mnist, known[0].labels)
 
-    base_logits, base_scores, base_classes = read(base)
+    base_logits, base_scores, base_classes = measure(base)
     best: tuple[float, float, DigitNetwork, Tensor] | None = None
     for alpha in sorted(hp.alphas):
         network = interpolate(base, tuned, alpha)
-        logits, scores, classes = read(network)
+        logits, scores, classes = measure(network)
         keeps = (
             scores[0] >= base_scores[0] - MNIST_TOLERANCE
             and scores[1] >= base_scores[1] - STROKES_TOLERANCE
@@ -168,27 +170,31 @@ def choose_alpha(
             and all(after >= before - CLASS_TOLERANCE for before, after in zip(base_classes, classes, strict=True))
         )
         if best is not None and not keeps:
-            break  # further away it does not come back
-        worth = _worth(network, validation) if len(validation) else (alpha if alpha <= BLIND_ALPHA else 0.0)
-        if best is None or worth >= best[0]:
-            best = (worth, alpha, network, logits)
+            break  # a larger alpha would not regain what is lost
+        score = _score(network, validation) if len(validation) else (alpha if alpha <= BLIND_ALPHA else 0.0)
+        if best is None or score >= best[0]:
+            best = (score, alpha, network, logits)
     assert best is not None, "there is an alpha to choose"
     _, alpha, network, logits = best
     return network, recalibrate(calibration, base_logits, logits, labels), alpha
 
 
-def _worth(network: DigitNetwork, validation: Labelled) -> float:
-    """Accuracy, and between equals the likelihood; a label that is wrong must not count without bounds."""
+def _score(network: DigitNetwork, validation: Labelled) -> float:
+    """Accuracy, with the likelihood as tie-breaker; each loss is clamped, because its label may be wrong."""
     logits = logits_of(network, validation.frames)
     loss = F.cross_entropy(logits, validation.labels, reduction="none").clamp(max=4).mean().item()
     return accuracy(logits, validation.labels) - 0.01 * loss
 
 
 def recalibrate(calibration: Calibration, before: Tensor, after: Tensor, labels: Tensor) -> Calibration:
-    """The calibration for changed logits of the same (N,) digits: the temperature anew, as many refused as before."""
+    """Calibrate a changed network: the temperature is fitted anew, the threshold refuses as many digits as before.
+
+    before, after: (N, 11) logits of the same digits, by the network of `calibration` and by the changed one.
+    labels: (N,) 0..9.
+    """
     scores_before, scores_after = non_digit_score(before).double(), non_digit_score(after).double()
     refused = (scores_before >= calibration.non_digit_threshold).double().mean().item()
-    place = 1 - max(refused, 0.002)  # of fewer than about ten drawings the scores would be too few to go by
+    place = 1 - max(refused, 0.002)  # nearer to 1, the quantile would rest on fewer than about ten drawings
     moved = (torch.quantile(scores_after, place) - torch.quantile(scores_before, place)).item()
     return replace(
         calibrate(after, labels),

@@ -1,4 +1,4 @@
-"""Whether a candidate may replace the active version: what it may lose, and how that is measured."""
+"""The gate: measures a candidate and lists the reasons why it may not replace the active version."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from mnist.retraining.replay_data import ReplayData
 from mnist.training.datasets import Labelled
 from mnist.training.evaluation import accuracy, by_class, calibration_error, is_right, logits_of
 
-MNIST_MAY_LOSE = 0.001  # of the accuracy on MNIST's validation images
-CLASS_MAY_LOSE = 0.005
-CALIBRATION_MAY_LOSE = 0.003  # calibration error: about what two samples of the validation drawings differ by
-REFUSALS_MAY_RISE = 0.002  # of digits
-CATCH_MAY_FALL = 0.015  # of non-digits; with 500 drawings one is 0.002
-ENOUGH = 100  # held-out labels from which the paired test decides; below, no more of them may be misread
-WORSE = 0.2  # chance below which "misreads as many" is no longer believed; wide, because keeping the old is harmless
+MNIST_MAY_LOSE = 0.001  # accuracy on MNIST's validation images
+CLASS_MAY_LOSE = 0.005  # the same for the images of one digit
+CALIBRATION_MAY_LOSE = 0.003  # calibration error; two samples of the validation drawings differ by about as much
+REFUSALS_MAY_RISE = 0.002  # share of digits called "not a digit"
+CATCH_MAY_FALL = 0.015  # share of non-digits called "not a digit"; one of 500 drawings is 0.002
+ENOUGH = 100  # held-out labels from which the paired test decides; with fewer, not one more of them may be misread
+WORSE = 0.2  # p-value up to which the candidate counts as worse; high, because keeping the old version is harmless
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """How one network did in the exam."""
+    """One network's scores on data that no version was trained on."""
 
     mnist: float  # accuracies and shares are 0..1
-    classes: tuple[float, ...]  # ten, of MNIST's validation images
-    strokes: float
+    classes: tuple[float, ...]  # accuracy on each digit of MNIST's validation images, ten
+    strokes: float  # accuracy on the validation drawings
     calibration_error: float
     refused: float  # share of digits called "not a digit"
     caught: float  # share of non-digits called "not a digit"
@@ -56,7 +56,7 @@ class Evaluation:
 def evaluate(
     network: DigitNetwork, calibration: Calibration, replay_data: ReplayData, held_out: Labelled
 ) -> Evaluation:
-    """Score a network on what no version was trained on."""
+    """Score a network on the validation images and the hold-out set, which no version was trained on."""
     mnist, strokes = replay_data.mnist_validation, replay_data.strokes_validation
     mnist_logits, strokes_logits = logits_of(network, mnist.frames), logits_of(network, strokes.frames)
     logits, labels = torch.cat([mnist_logits, strokes_logits]), torch.cat([mnist.labels, strokes.labels])
@@ -74,10 +74,10 @@ def evaluate(
 
 
 def failures(base: Evaluation, active: Evaluation, candidate: Evaluation) -> list[str]:
-    """Why the candidate may not be served; empty: it may.
+    """The reasons why the candidate may not be served; none if it may.
 
-    Compared with the active version, so that nobody is served worse than before, and with the base that all versions
-    start from, so that small losses can't add up over the years.
+    The candidate is compared with the active version, so that nobody is served worse than before, and with the base
+    that all versions start from, so that small losses can't add up over the years.
     """
     found = []
     best = max(base.mnist, active.mnist)
@@ -107,13 +107,13 @@ def failures(base: Evaluation, active: Evaluation, candidate: Evaluation) -> lis
 
 
 def chance_of(lost: int, won: int) -> float:
-    """Exact one-sided McNemar test: how likely are at least `lost` losses among the changed answers by chance alone."""
+    """p-value of the exact one-sided McNemar test: chance of `lost` or more losses in `lost + won` changed answers."""
     changed = lost + won
     return sum(math.comb(changed, k) for k in range(lost, changed + 1)) / 2**changed
 
 
 def read_right(network: DigitNetwork, images: Labelled) -> Tensor:
-    """(N,) bool; N may be 0."""
+    """(N,) bool: whether the network reads each image right; N may be 0."""
     if len(images) == 0:
         return torch.zeros(0, dtype=torch.bool)
     return is_right(logits_of(network, images.frames), images.labels)
@@ -124,7 +124,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """Metrics of two sheets as a person reads them: "user-drawn 96.1 → 98.7 %, MNIST 99.76 → 99.75 %"."""
+    """Two networks' metrics as a phrase for people: "user-drawn 96.1 → 98.7 %, MNIST 99.76 → 99.75 %"."""
     parts = []
     if before["user_drawn"] is not None and after["user_drawn"] is not None:
         parts.append(f"user-drawn {100 * before['user_drawn']:.1f} → {100 * after['user_drawn']:.1f} %")

@@ -1,4 +1,4 @@
-"""Which labels a retraining believes, and why it sets the others aside."""
+"""The label filter: which labels a retraining learns from, and why it sets the others aside."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from mnist.training.evaluation import features_of, logits_of
 
 # Why a label is set aside; `predictions.set_aside` holds these words.
 BLANK = "blank"  # no ink, or no longer a readable picture
-LABELLED_NON_DIGIT = "not_a_digit"  # a person said so: nothing to learn a digit from
-NOT_PARTED = "not_parted"  # a number that does not fall into as many digits as it was said to have
+LABELLED_NON_DIGIT = "not_a_digit"  # the label is "not a digit": nothing to learn a digit from
+NOT_PARTED = "not_parted"  # the picture does not split into as many digits as the label has
 DUPLICATE = "duplicate"  # the same picture was labelled before
-DISPUTED = "disputed"  # quarantine: the network and its neighbours say otherwise, and nobody else agrees
-SESSION_CAP = "session_cap"  # this person has taught enough
-LABEL_CAP = "label_cap"  # there is enough of this digit
-# Measured by benchmarks/retrain.py; docs/retraining.md has the rates at which they let the right ones through.
-FIRMLY = 0.05  # the base gives the label less than this
-NEIGHBOURS, NEIGHBOURS_SHARE = 10, 0.15  # of the images that the base knows, the fewest that carry the label
-SUPPORTERS, SUPPORTERS_SHARE = 7, 0.5  # of the nearest drawings by other people, the fewest that carry the label
-LIKELIEST = 2  # what a supporter says is among as many digits that the base finds likeliest
-LEEWAY = 0.1  # in cosine; a supporter may be this much further away than the ten known images, not more
-OPPONENTS = 6  # of them, nearer than the known images and with another label: they dispute what the base believes
-SURE = 0.97  # the base gives the label more than this: nobody disputes it
-AROUND = 100  # of the nearest drawings by others, among whom SUPPORTERS that are not set aside are looked for
-PASSES = 3  # what is set aside has no vote in the next pass
-FEW, CROWD, MOST = 3, 10, 0.5  # labels of a person, people, and how many of both are disputed where a mob is at work
-ROUNDS = 4  # of PASSES; the mob has no vote in the next round
-AT_ONCE = 256  # rows whose neighbours are looked for together: fewer are slower, more take memory
-NOBODY = -2.0  # a cosine that no two drawings have
+DISPUTED = "disputed"  # quarantine: label noise, or coordinated labels; see `filter_labels`
+SESSION_CAP = "session_cap"  # more labels than one person may contribute
+LABEL_CAP = "label_cap"  # more labels than one digit may have
+# Chosen with benchmarks/retrain.py; docs/retraining.md has the rates at which right labels pass.
+FIRMLY = 0.05  # probability of the label by the base, below which it is doubtful
+NEIGHBOURS, NEIGHBOURS_SHARE = 10, 0.15  # nearest known images, and the smallest share of them that carries the label
+SUPPORTERS, SUPPORTERS_SHARE = 7, 0.5  # nearest drawings by others, and the smallest share of them that supports it
+LIKELIEST = 2  # a supporter's own label is among this many digits that the base finds likeliest for it
+LEEWAY = 0.1  # in cosine: how much further away than the NEIGHBOURS known images a supporter may be
+OPPONENTS = 6  # of the SUPPORTERS, those with another label and nearer than the known images that dispute a label
+SURE = 0.97  # probability of the label by the base, from which on it is not disputed
+AROUND = 100  # nearest drawings by others in which SUPPORTERS that are not disputed are searched
+PASSES = 3  # a disputed label has no vote in the next pass
+FEW, CROWD, MOST = 3, 10, 0.5  # coordinated labels: labels of a person, people, disputed share of both; each at least
+ROUNDS = 4  # of PASSES; coordinated labels have no vote in the next round
+AT_ONCE = 256  # rows whose neighbours are searched together; fewer are slower, more take memory
+NOBODY = -2.0  # below every cosine: there is no such drawing
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,42 +44,48 @@ class Caps:
     """How much one person, or one digit, may weigh."""
 
     per_session: int  # labels
-    per_label: int  # labels; more when the others have more, see `filter_labels`
+    per_label: int  # labels; more if the other digits have more, see `filter_labels`
 
 
 def filter_labels(
     given: Labelled, people: Sequence[str], base: DigitNetwork, known: Labelled, caps: Caps
 ) -> list[str | None]:
-    """What is wrong with each label; None: believed.
+    """The reason to set each label aside, or None to learn from it.
 
-    given: drawings with the digits 0..9 that people said they are, oldest first; people: who said it, one for each.
-    known: images whose labels are certain, for the neighbours.
-    A label is disputed when the base network gives it less than FIRMLY, hardly any of the nearest known images (cosine
-    distance in the base's features) carry it, and most of the nearest drawings by other people carry another one, are
-    much further away than what is known, or have a label that is not what the base came close to: people who correct
-    its mistakes mostly name that, and many who agree on something else do not support each other.
-    It is also disputed when the base is not SURE of it and nearly all of these drawings carry another one and are
-    nearer than what is known: a wrong label may be the very mistake that the base makes and that others correct.
-    Where most labels of most people are disputed, those that the base is not SURE of are disputed, too, of whoever has
-    mostly such: what they say is not what people say who correct mistakes. One person, or a few, are no such mob.
-    A digit may have three times as many labels as the mean over the ten, or `caps.per_label` if that is more.
+    given: N drawings, labelled 0..9 by people, oldest first. people: who gave each label, N session ids.
+    known: images whose labels are certain. Nearest means by cosine in the base network's features.
+    Of equal frames only the first counts, and none if their labels differ. Else a label is DISPUTED by these rules:
+
+    1. Unsupported: the base gives it less than FIRMLY, less than NEIGHBOURS_SHARE of the NEIGHBOURS nearest known
+       images carry it, and less than SUPPORTERS_SHARE of the SUPPORTERS nearest drawings by other people support it.
+       A supporter carries the same label, is at most LEEWAY further away than those known images, and its label is
+       among its LIKELIEST digits: people who correct mistakes mostly name one of these, so many who agree on another
+       digit do not support each other.
+    2. Opposed: the base is not SURE of it, and OPPONENTS of those SUPPORTERS or more carry another label and are nearer
+       than the known images. A wrong label may be the very mistake that the base makes and that others correct.
+    3. Coordinated: of the people with FEW labels or more, who are CROWD or more, a share of MOST has MOST of their
+       labels disputed. Then all their labels are disputed that the base is not SURE of: people who correct mistakes do
+       not label like that. A person or two can't meet this rule.
+
+    Caps: a person may contribute `caps.per_session` of the remaining labels, and a digit may have three times the mean
+    of the ten digits, or `caps.per_label` if that is more; the oldest count.
     """
     verdicts = _duplicates(given)
     for row in _disputed(given, people, base, known, [verdict is None for verdict in verdicts]):
         verdicts[row] = DISPUTED
-    taught: Counter[str] = Counter()
+    per_person: Counter[str] = Counter()
     for row, person in enumerate(people):
         if verdicts[row] is None:
-            taught[person] += 1
-            if taught[person] > caps.per_session:
+            per_person[person] += 1
+            if per_person[person] > caps.per_session:
                 verdicts[row] = SESSION_CAP
     believed = [row for row, verdict in enumerate(verdicts) if verdict is None]
     most = max(caps.per_label, 3 * len(believed) // DIGITS)
-    labels: Counter[int] = Counter()
+    per_digit: Counter[int] = Counter()
     for row in believed:
         label = int(given.labels[row])
-        labels[label] += 1
-        if labels[label] > most:
+        per_digit[label] += 1
+        if per_digit[label] > most:
             verdicts[row] = LABEL_CAP
     return verdicts
 
@@ -101,7 +107,7 @@ def _duplicates(given: Labelled) -> list[str | None]:
 def _disputed(
     given: Labelled, people: Sequence[str], base: DigitNetwork, known: Labelled, considered: Sequence[bool]
 ) -> list[int]:
-    """Rows, of the considered ones, whose label is disputed."""
+    """Rows whose labels are disputed, of those considered."""
     chosen = torch.tensor(considered, dtype=torch.bool)
     beliefs = F.softmax(logits_of(base, given.frames), dim=1) if len(given) else torch.empty(0, DIGITS + 1)
     belief = beliefs[torch.arange(len(given)), given.labels]
@@ -111,47 +117,51 @@ def _disputed(
     is_likely = (beliefs[:, :DIGITS] > belief[:, None]).sum(dim=1) < LIKELIEST
     features, labels = features_of(base, given.frames), given.labels
     closeness, nearest = _nearest(features, rows, features_of(base, known.frames), NEIGHBOURS)
-    alone = (known.labels[nearest] == labels[rows, None]).double().mean(dim=1) < NEIGHBOURS_SHARE
-    doubtful, reach = (belief[rows] < FIRMLY) & alone, closeness[:, -1]
+    is_unusual = (known.labels[nearest] == labels[rows, None]).double().mean(dim=1) < NEIGHBOURS_SHARE
+    doubtful, reach = (belief[rows] < FIRMLY) & is_unusual, closeness[:, -1]
     numbers = {person: number for number, person in enumerate(sorted(set(people)))}
     who = torch.tensor([numbers[person] for person in people])
     around = _nearest(features, rows, features, AROUND, lambda part: ~chosen | (who[part][:, None] == who))
-    disputed, of_mob = (torch.zeros(len(given), dtype=torch.bool) for _ in range(2))
+    disputed, coordinated = (torch.zeros(len(given), dtype=torch.bool) for _ in range(2))
     for _ in range(ROUNDS):
         for _ in range(PASSES):
-            support, opponents = _votes(around, labels, rows, ~(disputed | of_mob), reach, is_likely)
+            support, opponents = _votes(around, labels, rows, ~(disputed | coordinated), reach, is_likely)
             before, disputed = disputed, torch.zeros_like(disputed)
             disputed[rows[(doubtful & (support < SUPPORTERS_SHARE)) | (opponents >= OPPONENTS)]] = True
             if torch.equal(before, disputed):
                 break
-        found = _coordinated(disputed | of_mob, who, chosen)
-        more = rows[found[who[rows]] & ~of_mob[rows]]
+        found = _coordinated_people(disputed | coordinated, who, chosen)
+        more = rows[found[who[rows]] & ~coordinated[rows]]
         if len(more) == 0:
             break
-        of_mob[more] = True
-    return torch.nonzero(disputed | of_mob).flatten().tolist()
+        coordinated[more] = True
+    return torch.nonzero(disputed | coordinated).flatten().tolist()
 
 
-def _coordinated(disputed: Tensor, who: Tensor, considered: Tensor) -> Tensor:
-    """(people,) bool: most of whose labels are disputed, where that is so of most people; disputed, …: (N,)."""
+def _coordinated_people(disputed: Tensor, who: Tensor, considered: Tensor) -> Tensor:
+    """(people,) bool: the people whom rule 3 of `filter_labels` names; nobody where it does not apply.
+
+    disputed, considered: (N,) bool. who: (N,) the number of the person who gave each label.
+    """
     people = int(who.max()) + 1
     given, found = (torch.bincount(who[each], minlength=people) for each in (considered, disputed))
-    heard = given >= FEW
-    members = heard & (found >= MOST * given)
-    is_mob = heard.sum() >= CROWD and members.sum() >= MOST * heard.sum()
-    return members if is_mob else torch.zeros_like(members)
+    counted = given >= FEW
+    members = counted & (found >= MOST * given)
+    is_coordinated = counted.sum() >= CROWD and members.sum() >= MOST * counted.sum()
+    return members if is_coordinated else torch.zeros_like(members)
 
 
 def _nearest(
     features: Tensor, rows: Tensor, among: Tensor, count: int, barred: Callable[[Tensor], Tensor] | None = None
 ) -> tuple[Tensor, Tensor]:
-    """(closeness, indices) of those `among` nearest to each of the rows, nearest first, both (rows, `count` at most).
+    """Cosines and indices of the `count` candidates nearest to each row, nearest first: two tensors (rows, count).
 
-    features, among: (N, D), (M, D), of unit length. barred: of some rows, the (rows, M) bool mask of excluded
-    candidates. Closeness is NOBODY where there are no more.
+    features: (N, D) and among: (M, D), the candidates, both of unit length. rows: which of the N are searched for.
+    barred: maps some of the rows to the (rows, M) bool mask of excluded candidates. With fewer than `count` candidates
+    there are as many columns as candidates; the cosine of an excluded one is NOBODY.
     """
     count = min(count, len(among))
-    # Made beforehand: results between the large blocks keep the memory of those from being used again.
+    # Allocated beforehand: results placed between the large blocks would keep their memory from being used again.
     closeness, indices = torch.empty(len(rows), count), torch.empty(len(rows), count, dtype=torch.long)
     for start in range(0, len(rows), AT_ONCE):
         place = slice(start, start + AT_ONCE)
@@ -165,10 +175,11 @@ def _nearest(
 def _votes(
     around: tuple[Tensor, Tensor], labels: Tensor, rows: Tensor, votes: Tensor, reach: Tensor, is_likely: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Of each row's nearest drawings by others: the share with its label, and how many within reach have another.
+    """The share of supporters (rows,) and the number of opponents (rows,) among each row's SUPPORTERS nearest drawings.
 
-    Where nobody else drew, both are 0. votes: (N,) who is asked. reach: (rows,) the closeness of known images; far
-    beyond is no support. is_likely: (N,) whose own label the base comes close to; the others support nobody.
+    Both are 0 where nobody else drew. around: what `_nearest` returned for other people's drawings. votes: (N,) bool,
+    which drawings have a vote. reach: (rows,) the cosine of the farthest of the nearest known images. is_likely: (N,)
+    bool, whether a drawing's own label is among its LIKELIEST digits.
     """
     closeness, indices = around
     is_asked = votes[indices] & (closeness > NOBODY)

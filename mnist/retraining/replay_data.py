@@ -1,4 +1,4 @@
-"""What a retraining replays and validates on beside people's labels: the images that the shipped network knows."""
+"""Replay data: images of the kinds that the shipped network knows, to train and validate on beside people's labels."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from mnist.training.datasets import Labelled, load_mnist, split
 from mnist.training.handwriting.non_digits import non_digits, training_kinds
 from mnist.training.handwriting.strokes import digits, training_styles
 
-SEED = 40_000  # of the drawings: the same in every run, so that scores of different runs compare
+SEED = 40_000  # of the drawings; the same in every run, so that the scores of different runs are comparable
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayData:
-    """What a run learns from and is examined on beside feedback: the kinds of images that the shipped network knows."""
+    """The images that a run replays, and those that it validates on, beside people's labels."""
 
     mnist: Labelled
     strokes: Labelled
     non_digits: Labelled
-    mnist_validation: Labelled  # never trained on, by any version
+    mnist_validation: Labelled  # no version is trained on the three validation sets
     strokes_validation: Labelled
     non_digits_validation: Labelled
 
 
 def load_replay_data(folder: Path, *, mnist: int = 20_000, drawings: int = 5_000) -> ReplayData:
-    """MNIST's training images from `folder`, and drawings made on the spot (about 800/s).
+    """Load MNIST's training images from `folder` and make drawings (about 800 per second).
 
-    mnist: how many of its 55,000 images are replayed; drawings: how many are drawn in all. Raises MissingMnist.
+    mnist: how many of the 55,000 training images are replayed. drawings: how many are made for all sets together.
+    Raises MissingMnist.
     """
     learned, held_back = split(load_mnist(folder, train=True))
     chosen = torch.randperm(len(learned), generator=torch.Generator().manual_seed(SEED))[:mnist]

@@ -1,4 +1,4 @@
-"""The use case: feedback → candidate → gate → the next version, or a rejected one."""
+"""One retraining run, from people's labels to a candidate that is promoted or rejected."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from mnist.store.locks import run_lock
 from mnist.store.model_registry import Registry, Version
 
 log = logging.getLogger(__name__)
-# One of the other sessions in …, another one in every run, chooses the mix instead of being tuned on.
+# One in this many of the sessions that are not held out validates alpha instead of being tuned on; others in every run.
 VALIDATION_SHARE = 8
-ENOUGH_FOR_VALIDATION = 40  # labels
+ENOUGH_FOR_VALIDATION = 40  # labels; with fewer, all are tuned on
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a run may take on; the settings of the same names."""
+    """Bounds of a run, from the settings."""
 
-    min_feedback: int  # waiting labels below which there is nothing to do
+    min_feedback: int  # new labels below which there is nothing to do
     caps: quarantine.Caps
     most_rows: int  # labels that are read at most
 
@@ -62,9 +62,10 @@ def retrain(
     tell: Tell,
     hp: FineTuningHyperparameters | None = None,
 ) -> Outcome:
-    """Learn from all feedback that is believed, and serve what comes of it if it is not worse.
+    """Fine-tune on all labels that are believed, and promote the candidate if the gate finds it no worse.
 
-    Everything it changes, it changes in one transaction at the end; killed before that, it has changed nothing.
+    Apart from adding the shipped version, everything changes in one transaction at the end: a run that is killed before
+    has changed nothing.
     Raises AnotherRun, StorageUnavailable, ActiveVersionChanged, MissingMnist or UnusableWeights.
     """
     started = time.perf_counter()
@@ -91,22 +92,24 @@ def retrain(
         tell.stage("learning")
         candidate = _make_candidate(base, example_set, replay_data, hp, lineup.versions[0].version, tell)
         tell.stage("examining")
-        exam = _examine(registry, lineup, base, candidate, example_set, replay_data)
+        comparison = _compare(registry, lineup, base, candidate, example_set, replay_data)
         outcome = Outcome(
-            "rejected" if exam.failures else "promoted",
+            "rejected" if comparison.failures else "promoted",
             **counts,
-            before=exam.active.as_metrics(),
-            after=exam.candidate.as_metrics(),
-            why=exam.failures,
+            before=comparison.active.as_metrics(),
+            after=comparison.candidate.as_metrics(),
+            why=comparison.failures,
             seconds=round(time.perf_counter() - started, 1),
         )
         tell.stage("storing")
-        return replace(outcome, version=_store(registry, lineup, candidate, exam, outcome, example_set.digest(), marks))
+        return replace(
+            outcome, version=_store(registry, lineup, candidate, comparison, outcome, example_set.digest(), marks)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class _Lineup:
-    """The versions as a run finds them."""
+    """The versions in the database when the run starts."""
 
     versions: Sequence[Version]  # newest first
     active: Version
@@ -127,8 +130,8 @@ def _line_up(registry: Registry) -> _Lineup:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Exam:
-    """How the candidate does beside the base and the active version."""
+class _Comparison:
+    """The candidate's evaluation beside those of the base and the active version."""
 
     base: gate.Evaluation
     active: gate.Evaluation
@@ -137,14 +140,14 @@ class _Exam:
     failures: Sequence[str]  # why it may not be served; empty: it may
 
 
-def _examine(
+def _compare(
     registry: Registry,
     lineup: _Lineup,
     base: Candidate,
     candidate: Candidate,
     example_set: ExampleSet,
     replay_data: ReplayData,
-) -> _Exam:
+) -> _Comparison:
     hold_out = example_set.take(example_set.held_out)
 
     def evaluate(each: Candidate) -> gate.Evaluation:
@@ -158,14 +161,14 @@ def _examine(
     gained = _gain(active.network, candidate.network, example_set)
     if gained <= 0 and not lineup.is_new_base:
         failures.append("it reads no more of the feedback than the active version")
-    return _Exam(of_base, of_active, of_candidate, gained, failures)
+    return _Comparison(of_base, of_active, of_candidate, gained, failures)
 
 
 def _store(
     registry: Registry,
     lineup: _Lineup,
     candidate: Candidate,
-    exam: _Exam,
+    comparison: _Comparison,
     outcome: Outcome,
     digest: str,
     marks: Sequence[Mark],
@@ -174,16 +177,16 @@ def _store(
     base = lineup.base.version
     metrics = {
         **outcome.as_json(),
-        "base": exam.base.as_metrics(),
+        "base": comparison.base.as_metrics(),
         "share_of_tuned": candidate.alpha,
-        "gained": exam.gained,
+        "gained": comparison.gained,
         "labels": digest,
         "trained_from": f"version {base} and {plural(outcome.rows, 'label')} by "
         f"{plural(outcome.people, 'person', 'people')}: retrain.py",
     }
     weights = write_weights(candidate.network, candidate.calibration)
-    read_weights(weights)  # what can't be read back is never stored
-    if exam.failures:
+    read_weights(weights)  # raises UnusableWeights, so that what can't be read back is never stored
+    if comparison.failures:
         return registry.reject(weights, metrics, parent=base, marks=marks)
     return registry.promote(weights, metrics, parent=base, replaces=lineup.active.version, marks=marks)
 
@@ -191,14 +194,14 @@ def _store(
 def rehearse(
     engine: Engine, shipped: Shipped, load_replay_data: Callable[[], ReplayData], limits: Limits, tell: Tell
 ) -> tuple[Outcome, ExampleSet]:
-    """What a run would learn and what it would set aside, and why; neither versions nor labels change.
+    """A dry run: what would be learned, what would be set aside, and why; neither versions nor labels change.
 
-    Raises as `retrain`.
+    Raises what `retrain` raises.
     """
     registry = Registry(engine)
     tell.stage("gathering what the network knows")
     replay_data = load_replay_data()
-    base = registry.base() if registry.knows(shipped.weights) else None  # a run would begin by adding them
+    base = registry.base() if registry.knows(shipped.weights) else None  # a real run would begin by adding them
     network, _ = read_weights(shipped.weights if base is None else registry.weights(base.version))
     tell.stage("reading feedback")
     example_set = load_examples(Labels(engine), network, replay_data, limits.caps, most_rows=limits.most_rows)
@@ -217,7 +220,7 @@ class Candidate:
 
     network: DigitNetwork
     calibration: Calibration
-    alpha: float  # of the way from the base (0) to the tuned network (1)
+    alpha: float  # interpolation weight: 0 is the base, 1 the tuned network
 
 
 def _make_candidate(
@@ -229,7 +232,7 @@ def _make_candidate(
     tell: Tell,
 ) -> Candidate:
     rows = example_set.learned
-    # The word in the hash is of an earlier release: with another one other people would choose the mix.
+    # The hashed word is an earlier release's name of the validation set; another one would select other people.
     validation = [
         row for row in rows if hash_of(f"practice {run}", example_set.examples[row].person) % VALIDATION_SHARE == 0
     ]

@@ -3,10 +3,10 @@
 import sys
 import time
 
-from mnist.retraining.background import BackgroundRetraining, Progress
+from mnist.retraining.background import BackgroundRetraining, RetrainingProgress
 
 
-def finished(retraining: BackgroundRetraining) -> Progress:
+def finished(retraining: BackgroundRetraining) -> RetrainingProgress:
     deadline = time.monotonic() + 30
     while (progress := retraining.progress) is None or progress.is_running:
         assert time.monotonic() < deadline
@@ -30,14 +30,16 @@ def test_progress_and_result_are_told():
 
     retraining.start()
 
-    assert finished(retraining) == Progress("learning", 0.75, False, "v2: promoted.", False)
+    assert finished(retraining) == RetrainingProgress("learning", 0.75, False, "v2: promoted.", False)
 
 
 def test_a_failure_is_told_with_its_reason():
     retraining = saying('print(\'{"outcome": "already_running", "error": "Another retraining is at work."}\')')
     retraining.start()
 
-    assert finished(retraining) == Progress(is_running=False, result="Another retraining is at work.", failed=True)
+    assert finished(retraining) == RetrainingProgress(
+        is_running=False, result="Another retraining is at work.", failed=True
+    )
 
 
 def test_a_crash_is_told():
