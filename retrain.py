@@ -33,16 +33,16 @@ from mnist.store.model_registry import ActiveVersionChanged, NoSuchVersion, Regi
 from mnist.training.datasets import MissingMnist
 
 PROMOTED, FAILED, REJECTED, BUSY = 0, 1, 3, 4
-LAST_VERSION = 2**31 - 1  # that a database can name
-SHAPE = dict.fromkeys(("outcome", "version", "rows", "before", "after"))  # of every object that --json prints
-NICENESS = 10  # serving goes first
+LAST_VERSION = 2**31 - 1  # the largest number that the database's column can hold
+SHAPE = dict.fromkeys(("outcome", "version", "rows", "before", "after"))  # keys of every object that --json prints
+NICENESS = 10  # lower priority than serving
 
 log = logging.getLogger("retrain")
 
 
 def main(arguments: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a report holds arrows, and not every terminal or log takes them
+        sys.stdout.reconfigure(errors="replace")  # reports hold arrows, which not every terminal or log can encode
     options = parse(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         return say(options, {"outcome": "error", "error": str(failure)}, f"Nothing was changed: {failure}", FAILED)
     except KeyboardInterrupt:
         return say(options, {"outcome": "error", "error": "stopped"}, "Stopped; nothing was changed.", FAILED)
-    except Exception as unexpected:  # a script that reads the object gets one whatever happens
+    except Exception as unexpected:  # a script that expects a JSON object gets one in any case
         log.exception("An unexpected error")
         why = f"An unexpected error ({type(unexpected).__name__}); the traceback is on stderr."
         return say(options, {"outcome": "error", "error": why}, f"Nothing was changed: {why}", FAILED)
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         versions = registry.versions()
         return say(options, {"outcome": "list", "versions": [as_json(each) for each in versions]}, table(versions), 0)
     if options.rollback is not None:
-        version = registry.roll_back(None if options.rollback == "previous" else known(int(options.rollback)))
+        version = registry.roll_back(None if options.rollback == "previous" else storable(int(options.rollback)))
         return say(
             options,
             {"outcome": "rolled_back", "version": version.version},
@@ -94,13 +94,13 @@ def run(options: argparse.Namespace) -> int:
         Caps(per_session=settings.labels_per_session, per_label=settings.labels_per_digit),
         settings.retrain_max_labels,
     )
-    watcher = Machine() if options.progress else Bar() if sys.stderr.isatty() else Lines()
+    watcher = JsonLines() if options.progress else Bar() if sys.stderr.isatty() else Lines()
     if options.dry_run:
         outcome, example_set = rehearse(engine, shipped, lambda: load_replay_data(settings.mnist_dir), limits, watcher)
         return say(options, outcome.as_json(), f"{left_out(example_set)}{outcome.summary}", 0)
     outcome = retrain(engine, shipped, lambda: load_replay_data(settings.mnist_dir), limits, watcher)
-    told = {**outcome.as_json(), "summary": outcome.summary}
-    return say(options, told, outcome.summary, REJECTED if outcome.outcome == "rejected" else PROMOTED)
+    answer = {**outcome.as_json(), "summary": outcome.summary}
+    return say(options, answer, outcome.summary, REJECTED if outcome.outcome == "rejected" else PROMOTED)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -139,7 +139,8 @@ def version_number(text: str) -> str:
     return text if text == "previous" else str(number(text.removeprefix("v")))
 
 
-def known(version: int) -> int:
+def storable(version: int) -> int:
+    """The version itself. Raises NoSuchVersion for a number that no database column can hold."""
     if version > LAST_VERSION:
         raise NoSuchVersion(f"There is no version {version}; --list shows what there is.")
     return version
@@ -153,9 +154,10 @@ def be_modest(threads: int) -> None:
 
 
 def say(options: argparse.Namespace, machine: Mapping[str, Any], person: str, code: int) -> int:
-    """One JSON object, or text for a person; errors go to stderr.
+    """Print the result and return the exit code.
 
-    Where it can't be written the code stays, for what was done is done; what was only to be shown has failed then.
+    machine: fields of the one JSON object that --json prints. person: the text printed otherwise, errors on stderr.
+    If it can't be written, a run keeps its code, for what it did is done; --list and --dry-run have failed then.
     """
     to = sys.stderr if code in (FAILED, BUSY) and not options.json else sys.stdout
     try:
@@ -164,12 +166,12 @@ def say(options: argparse.Namespace, machine: Mapping[str, Any], person: str, co
         log.error("What came of it could not be written: %s", error.strerror)
         code = FAILED if options.list or options.dry_run else code
     for stream in (sys.stdout, sys.stderr):
-        _drop_what_waits(stream)
+        _flush_or_discard(stream)
     return code
 
 
-def _drop_what_waits(stream: TextIO) -> None:
-    """What can't be written goes nowhere, or Python would end with a code of its own, 120."""
+def _flush_or_discard(stream: TextIO) -> None:
+    """Discard what can't be written; otherwise Python would exit with a code of its own, 120."""
     try:
         stream.flush()
     except OSError:
@@ -177,7 +179,7 @@ def _drop_what_waits(stream: TextIO) -> None:
 
 
 def left_out(example_set: ExampleSet) -> str:
-    """What a dry run found, by reason, with the rows that are in dispute."""
+    """The report of a dry run: how many labels each reason sets aside, and every disputed label."""
     lines = []
     labels = [each for each in example_set.examples if each.place == 0]
     for reason, count in sorted(Counter(each.set_aside for each in labels if each.set_aside).items()):
@@ -213,7 +215,7 @@ def table(versions: list[Version]) -> str:
 
 
 class Lines:
-    """Progress where nobody watches: one log line a stage."""
+    """Progress without a terminal: one log line for each stage."""
 
     def stage(self, what: str) -> None:
         log.info("%s", what)
@@ -223,8 +225,8 @@ class Lines:
             log.info("learned in %s steps", steps)
 
 
-class Machine:
-    """Progress for the page that started this run."""
+class JsonLines:
+    """Progress as lines of JSON, for the page that started this run."""
 
     def stage(self, what: str) -> None:
         print(json.dumps({"stage": what}), file=sys.stderr, flush=True)
