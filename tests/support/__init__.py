@@ -1,1 +1,1 @@
-"""What tests, benchmarks and the pictures of the documents share: servers, visitors, strokes, drawings."""
+"""Support for tests, benchmarks and docs/screenshots.py: servers, visitors, strokes, pictures, a small retraining."""

@@ -1,4 +1,4 @@
-"""A small world to learn in: a network that reads no 7, what it knows, and visitors who draw sevens."""
+"""A small retraining scenario: a network that reads no 7, its replay data, and visitors who draw 7s."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ RECIPE = FineTuningHyperparameters(
     augmentation_strength=0.3,
     alphas=(1.0,),
 )
-USUAL = [style for style in training_styles() if style.weight > 1]  # so that another rare one changes nothing here
+USUAL = [style for style in training_styles() if style.weight > 1]  # so that adding a rare style changes nothing here
 NO_SEVENS = [style for style in USUAL if style.digit != 7]
 
 
@@ -55,13 +55,13 @@ def replay_data() -> ReplayData:
 
 @functools.cache
 def base() -> DigitNetwork:
-    """Reads no 7, and finds one possible: so does about every third seed, and another when the styles change."""
+    """A network that reads no 7 but finds one possible; one seed in three gives it, new styles may need another."""
     torch.manual_seed(1)
     mild = Augmentation().scaled(0.2)
     hp = Hyperparameters(
         epochs=7, batch=64, peak_rate=1e-2, average=0.95, augmentation=mild, half=False
     )  # on any machine
-    few = digits(3, 41, [style for style in USUAL if style.digit == 7][1:])  # so that 7s are possible
+    few = digits(3, 41, [style for style in USUAL if style.digit == 7][1:])  # so that it finds a 7 possible
     sources = [Source(replay_data().mnist, 800), Source(replay_data().non_digits, 80), Source(few, len(few))]
     network = fit(DigitNetwork((6, 10, 16)), sources, hp, 1, torch.device("cpu"))
     assert isinstance(network, DigitNetwork)
@@ -77,7 +77,7 @@ def shipped() -> bytes:
 
 @functools.cache
 def sevens(count: int, seed: int = 5) -> tuple[bytes, ...]:
-    """PNG pictures."""
+    """PNG files of `count` drawn 7s, the same ones for the same seed."""
     return drawings(count, seed, 7)
 
 
@@ -97,7 +97,7 @@ def drawings(count: int, seed: int, digit: int) -> tuple[bytes, ...]:
 
 
 def side_by_side(*pictures: bytes) -> bytes:
-    """A number: the drawings in one line, equally high and apart."""
+    """A number as one PNG file: the drawings side by side, equally high, with gaps between them."""
     line = []
     for picture in pictures:
         ink = find_ink(decode(picture))
@@ -108,7 +108,7 @@ def side_by_side(*pictures: bytes) -> bytes:
 
 
 def widen(monkeypatch) -> None:
-    """Tolerances for an exam of a few hundred drawings, where one is a third of a point."""
+    """Widen tolerances for validation sets of a few hundred drawings, where one is a third of a percentage point."""
     for name in ("MNIST_MAY_LOSE", "CLASS_MAY_LOSE", "CALIBRATION_MAY_LOSE", "REFUSALS_MAY_RISE", "CATCH_MAY_FALL"):
         monkeypatch.setattr(gate, name, 0.5)
     for name in ("MNIST_TOLERANCE", "EXPECTED_TOLERANCE", "CLASS_TOLERANCE", "STROKES_TOLERANCE"):
@@ -121,7 +121,7 @@ def give(
     labels: Sequence[int | str | None],
     sessions: Sequence[str | None],
 ) -> list[uuid.UUID]:
-    """Store labelled drawings, a minute after the other."""
+    """Store labelled drawings, each a minute after the one before. Returns their ids."""
     start = NOON + timedelta(hours=len(repository.recent(limit=10_000)))
     rows = [
         Drawing(
@@ -155,7 +155,7 @@ def wrong_labels(pictures: Sequence[bytes]) -> list[int]:
 
 
 class Silent:
-    """Watches a run without a word; `at` are functions to call when a stage begins."""
+    """Ignores a run's progress. at: functions to call when a stage begins, by the first word of its name."""
 
     def __init__(self, **at) -> None:
         self.at = at

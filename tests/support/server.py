@@ -1,4 +1,4 @@
-"""The real application in a process of its own, on a free port."""
+"""Runs the real application in a process of its own, on a free port."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def free_port() -> int:
 
 @contextmanager
 def running_app(database_url: URL, log: Path, port: int | None = None, **environment: str) -> Iterator[str]:
-    """`streamlit run app.py` until the block ends; yields its address. Shows its output when it does not come up."""
+    """Run `streamlit run app.py` until the block ends; yields its address.
+
+    log: the file for its output, which is part of the RuntimeError raised when it does not come up.
+    """
     port = port or free_port()
     settings = {"DATABASE_URL": database_url.render_as_string(hide_password=False), **environment}
     with log.open("w") as output:

@@ -21,8 +21,8 @@ FLAGS = [
 ]
 
 
-# Of two new starts for the canvas within milliseconds Streamlit cleans up after the first, which throws the canvas away
-# while it loads; the second makes another and loads the newer strokes. Nothing is missing on the page.
+# When the canvas gets two new starts within milliseconds, Streamlit cleans up after the first, which removes the canvas
+# while it loads; the second start makes another one with the newer strokes. Nothing is missing on the page.
 REPLACED_WHILE_LOADING = "Cannot read properties of undefined (reading 'clearRect')"
 
 
@@ -30,7 +30,7 @@ CANVAS = "/bidi-components/streamlit-drawable-canvas."
 
 
 class Visitor:
-    """A person on the page."""
+    """A person who uses the page in a browser; `problems` holds the errors that its scripts raised."""
 
     def __init__(self, context: BrowserContext, address: str) -> None:
         self.page: Page = context.new_page()
@@ -62,7 +62,7 @@ class Visitor:
         self.page.locator(".st-key-way_in button").filter(has_text=way_in).click()
 
     def draw(self, strokes: list[Stroke], *, size: float = 200, at: tuple[float, float] = (50, 50)) -> None:
-        """Draw with the mouse; size and place in pixels of the canvas."""
+        """Draw with the mouse. size: of the 0–100 square, at: its upper left corner; both in pixels of the canvas."""
         self.canvas.scroll_into_view_if_needed()
         box = self.canvas.bounding_box()
         assert box is not None
@@ -94,6 +94,6 @@ class Visitor:
         expect(self.page.locator(".st-key-tools button").first).to_be_disabled()
 
     def settle(self) -> None:
-        """Wait until no stroke is under way any more: the canvas sends 200 ms after the pointer is up."""
+        """Wait until the last stroke is answered: the canvas sends it 200 ms after the pointer is up."""
         self.page.wait_for_timeout(450)
         expect(self.page.locator('[data-test-script-state="running"]')).to_have_count(0)
