@@ -1,10 +1,10 @@
-"""POST /api/predict beside the usual service: FastAPI and uvicorn, Pillow → resize → eager forward of the same network.
+"""Measures POST /api/predict beside the usual service: FastAPI, uvicorn, Pillow, and the same network run eagerly.
 
 Run it with `python -m benchmarks.api [--seconds 3] [--rounds 5]`. The usual service comes in three kinds, because ours
-does not answer before the drawing is safe on the disk: one stores nothing, one stores each drawing with SQLAlchemy in
-SQLite as both come, and one has the write-ahead log that ours has. The servers are processes of their own and take
-turns in short rounds, so that a busy machine is busy for all; the client sends ready-made bytes over kept-alive
-connections.
+answers only after the drawing is safe on the disk: one stores nothing, one stores each drawing in SQLite through
+SQLAlchemy with the defaults of both, and one adds the write-ahead log that ours has. The servers are separate processes
+and take turns in short rounds, so that other load on the machine affects all of them; the client sends prepared bytes
+over kept-alive connections.
 """
 
 from __future__ import annotations

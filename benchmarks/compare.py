@@ -1,4 +1,4 @@
-"""Holds the ratios of benchmarks/results.json against the last committed ones; prints what moved beyond the noise.
+"""Compares the ratios in benchmarks/results.json with the last committed ones and prints what moved beyond the noise.
 
 Run a benchmark, then `python -m benchmarks.compare [--since HEAD]`. Exits with 1 when a ratio has become worse.
 """

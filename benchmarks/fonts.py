@@ -1,9 +1,9 @@
-"""Digits of handwriting fonts, each from another designer's hand, which the network never trains on.
+"""Measures the accuracy on digits of handwriting fonts by different designers, which the network never trains on.
 
     python -m benchmarks.fonts [--weights FILE] [--sheet FILE]
 
 The fonts come from npm's Fontsource packages into .peers/ (it needs npm, and 200 MB); none is part of this repository.
-Each digit is drawn four times: as it is, and three times slanted, turned, stretched, one of these with a thicker pen.
+Each digit is drawn four times: unchanged, and three times slanted, turned and stretched, once with a thicker pen.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a stroke moves: bytes over the WebSocket and queries; and what an installation weighs.
+"""Measures what a stroke costs in bytes over the WebSocket and in queries, and how large an installation is.
 
 Run it with `python -m benchmarks.footprint`.
 """

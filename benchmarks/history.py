@@ -1,8 +1,8 @@
-"""Time of every query behind the history, insight and administration pages, by the number of drawings in the database.
+"""Times every query behind the history, insight and administration pages, by the number of stored drawings.
 
 python -m benchmarks.history                       SQLite and a PostgreSQL of its own, 10,000 to 1,000,000 rows
-python -m benchmarks.history --rows 10000 100000   fewer
-python -m benchmarks.history --explain             how each database finds what is asked for, at the largest size
+python -m benchmarks.history --rows 10000 100000   fewer rows
+python -m benchmarks.history --explain             the query plans of each database, at the largest size
 """
 
 from __future__ import annotations

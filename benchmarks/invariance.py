@@ -1,4 +1,4 @@
-"""Does the answer stay when the same strokes are drawn elsewhere, smaller, with another brush, or slanted?"""
+"""Measures how often the answer stays when a drawing is moved, resized, slanted or drawn with another brush."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs of the retraining that are killed at random moments, on SQLite and on a PostgreSQL of its own.
+"""Kills runs of the retraining at random moments, on SQLite and on a PostgreSQL of its own.
 
 python -m benchmarks.kills [--times N]
 """

@@ -1,8 +1,8 @@
-"""People who draw all at once while everything else goes on: errors, rows, memory, and how long an answer takes.
+"""Measures many people drawing at once while everything else goes on: errors, rows, memory and answer times.
 
 python -m benchmarks.load [--people N] [--programs N] [--seconds N] [--before N] [--canvas N]
 
-Three times in one run: on a page that is nothing but the canvas; on ours; on ours while retrain.py runs.
+Each run measures three cases: a page that is nothing but the canvas, our page, and our page while retrain.py runs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The shipped network on MNIST's test set and on held-out styles; `--plot FILE` draws the reliability diagram.
+"""Measures the shipped network on MNIST's test set and on held-out styles; `--plot FILE` draws the reliability diagram.
 
-Twice: the network alone, at one look, and what the application answers, which looks again where it is unsure.
+It measures the bare network, and the application's answers, which use test-time augmentation where it is unsure.
 
 python -m benchmarks.model [--weights FILE ...]      several files: mean and standard deviation over seeds
 """

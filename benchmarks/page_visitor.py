@@ -1,4 +1,4 @@
-"""A browser's side of the page without a browser: Streamlit's WebSocket, a canvas to draw on, buttons to press."""
+"""Uses the page without a browser: speaks Streamlit's WebSocket protocol, draws on the canvas, presses buttons."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Photographs of digits on paper, simulated, and how many read the same as the clean drawing does.
+"""Simulates photographs of digits on paper and counts how many are read like the clean drawing.
 
     python -m benchmarks.photos [--count 100] [--seed 7] [--sheet FILE.png] [--gallery FILE.png]
 
-Every picture is made as a camera makes it: reflectance of paper, rules and ink; perspective; light; lens; sensor; JPEG.
-The clean drawing has the same strokes after the same perspective, so that only the photo is in question. Constants of
-mnist/vision/photo.py were chosen on seeds 1–3; report others.
+Every picture passes the steps of a camera: reflectance of paper, ruled lines and ink; perspective; light; lens; sensor;
+JPEG. The clean drawing has the same strokes and perspective, so that only the effect of the photo is measured. The
+constants of mnist/vision/photo.py were chosen on seeds 1–3; report others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A small line chart drawn with OpenCV, so that documentation needs no plotting library."""
+"""Draws a small line chart with OpenCV, so that the documentation needs no plotting library."""
 
 from __future__ import annotations
 

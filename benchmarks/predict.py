@@ -1,6 +1,6 @@
-"""One drawing, from pixels to verdict, on one core: beside the network's bare forward pass, and ONNX Runtime.
+"""Times one drawing, from pixels to verdict, on one core, beside the network's bare forward pass and ONNX Runtime.
 
-Run it with `python -m benchmarks.predict [--rounds 500]`; it goes on in the environment that has ONNX Runtime.
+Run it with `python -m benchmarks.predict [--rounds 500]`; it restarts itself in the environment with ONNX Runtime.
 """
 
 from __future__ import annotations

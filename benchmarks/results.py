@@ -1,4 +1,4 @@
-"""What the benchmarks measured: one file for all, from which the tables of docs/benchmarks.md are written."""
+"""Keeps all benchmark results in benchmarks/results.json and writes the tables of docs/benchmarks.md from them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What retraining does for the people who correct it: simulated visitors, honest and not.
+"""Measures what retraining does for the people who correct it, with simulated visitors, honest and not.
 
 python -m benchmarks.retrain [gain] [everyday] [noise] [poison] [sevens] [edges] [twenty] [many] [--runs N] [--rows N]
 
-Visitors write digits in styles that no network was trained on (`held_out` in digit_styles.py), those half of them that
+Visitors write digits in styles that no network was trained on (`held_out` in digit_styles.py), in the half of them that
 the base misreads most, and correct what is misread. Everything runs on SQLite files; MNIST comes from MNIST_DIR.
 """
 

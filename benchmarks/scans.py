@@ -1,8 +1,8 @@
-"""Digits that are neither drawn on the page nor photographed well: dust, thin pens, grain, pictures made small.
+"""Measures the accuracy on digits neither drawn on the page nor photographed well: dust, thin pens, grain, small scans.
 
     python -m benchmarks.scans [--count 250] [--seed 5]
 
-The same drawings each time, in all styles, deformed mildly; whole pictures as somebody might upload them.
+Every defect is applied to the same mildly deformed drawings, in all styles, and to whole pictures, as people upload.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Many people who draw at once: redraws a second and processor time for each, beside the floor and Gradio.
+"""Measures many people drawing at once: redraws a second and CPU time of each, beside a bare page and Gradio.
 
-Run it with `python -m benchmarks.sessions [--seconds 8]`. Clients speak Streamlit's WebSocket protocol and Gradio's
-queue; each asks again as soon as it has its answer. They send ready-made messages, so that their own work is small; it
-runs on the same machine.
+Run it with `python -m benchmarks.sessions [--seconds 8]`. The bare page, called the floor, has the same canvas and only
+prints a sum. Clients speak Streamlit's WebSocket protocol and Gradio's queue; each sends again as soon as it has its
+answer. They run on the same machine and send prepared messages, so that their own work is small.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""From the command to the page and to the first prediction, and the memory at rest, beside torch and an empty page.
+"""Times the start, from the command to the page and to the first prediction, and measures the memory at rest.
 
-Run it with `python -m benchmarks.start [--rounds 5]`. The two take turns. It also says what serving imports, and what
-that costs.
+Run it with `python -m benchmarks.start [--rounds 5]`. It takes turns with an empty Streamlit page that imports torch.
+It also reports what serving imports, and what that costs.
 """
 
 from __future__ import annotations

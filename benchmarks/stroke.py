@@ -1,8 +1,9 @@
-"""From the pointer's release to the visible answer, in headless Chromium: the page, the floor, and Gradio's Sketchpad.
+"""Times a stroke, from the pointer's release to the visible answer, in headless Chromium, beside other pages.
 
-Run it with `python -m benchmarks.stroke [--strokes 50]`. The three pages take turns, stroke by stroke, in another order
-every time: Gradio is still at work when the next one's turn comes. The clock is the browser's own: from the event of
-the release to the frame in which the answer is drawn.
+Run it with `python -m benchmarks.stroke [--strokes 50]`. The others are the floor, a Streamlit page with the same
+canvas that only prints a sum, and Gradio's Sketchpad. The pages take turns after every stroke, in a new order each
+time, because Gradio is still at work when the next turn comes. The browser's clock measures from the release event to
+the frame that shows the answer.
 """
 
 from __future__ import annotations

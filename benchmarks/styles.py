@@ -1,4 +1,4 @@
-"""How well the shipped network reads each style, trained on or held out; `--sheet FILE` draws them all instead."""
+"""Measures how well the shipped network reads each style, trained on or held out; `--sheet FILE` draws them instead."""
 
 from __future__ import annotations
 

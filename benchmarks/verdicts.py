@@ -1,4 +1,4 @@
-"""How often non-digits are caught, by kind, and how often digits are refused; `--plot FILE` draws the ROC."""
+"""Measures how often non-digits are caught, by kind, and how often digits are refused; `--plot FILE` draws the ROC."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers side by side, simulated: how many come apart into exactly their digits, and how many digits stay whole.
+"""Simulates numbers and measures how many split into exactly their digits, and how many single digits are split.
 
     python -m benchmarks.whole_numbers [--count 500] [--seed 7]
 
