@@ -54,21 +54,22 @@ def filter_labels(
 
     given: N drawings, labelled 0..9 by people, oldest first. people: who gave each label, N session ids.
     known: images whose labels are certain. Nearest means by cosine in the base network's features.
-    Of equal frames only the first counts, and none if their labels differ. Else a label is DISPUTED by these rules:
+    Of equal frames only the first counts, and none if their labels differ. A label is DISPUTED by one of three rules:
 
-    1. Unsupported: the base gives it less than FIRMLY, less than NEIGHBOURS_SHARE of the NEIGHBOURS nearest known
-       images carry it, and less than SUPPORTERS_SHARE of the SUPPORTERS nearest drawings by other people support it.
-       A supporter carries the same label, is at most LEEWAY further away than those known images, and its label is
-       among its LIKELIEST digits: people who correct mistakes mostly name one of these, so many who agree on another
-       digit do not support each other.
-    2. Opposed: the base is not SURE of it, and OPPONENTS of those SUPPORTERS or more carry another label and are nearer
-       than the known images. A wrong label may be the very mistake that the base makes and that others correct.
-    3. Coordinated: of the people with FEW labels or more, who are CROWD or more, a share of MOST has MOST of their
-       labels disputed. Then all their labels are disputed that the base is not SURE of: people who correct mistakes do
-       not label like that. A person or two can't meet this rule.
+    1. Unsupported. The base gives the label less than FIRMLY, less than NEIGHBOURS_SHARE of the NEIGHBOURS nearest
+       known images carry it, and less than SUPPORTERS_SHARE of the SUPPORTERS nearest drawings by other people support
+       it. Such a drawing supports the label if it has the same one, if that one is among the LIKELIEST digits that the
+       base finds for it, and if it is at most LEEWAY further away than those known images. People who correct mistakes
+       mostly name a likely digit, so many who agree on an unlikely one do not support each other.
+    2. Opposed. The base is not SURE of the label, and at least OPPONENTS of the SUPPORTERS nearest drawings by other
+       people carry another one and are nearer than those known images. A wrong label may be the very mistake that the
+       base makes and that others correct.
+    3. Coordinated. At least CROWD people have FEW labels or more, and at least the share MOST of these people have at
+       least the share MOST of their labels disputed. Then all labels of the latter that the base is not SURE of are
+       disputed, because people who correct mistakes do not label like that. One person, or a few, can't cause this.
 
-    Caps: a person may contribute `caps.per_session` of the remaining labels, and a digit may have three times the mean
-    of the ten digits, or `caps.per_label` if that is more; the oldest count.
+    Caps on the remaining labels, oldest first: `caps.per_session` for a person; for a digit three times the mean of the
+    ten digits, or `caps.per_label` if that is more.
     """
     verdicts = _duplicates(given)
     for row in _disputed(given, people, base, known, [verdict is None for verdict in verdicts]):
