@@ -24,7 +24,8 @@ ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp \
-    MNIST_DIR=/mnist
+    MNIST_DIR=/mnist \
+    STREAMLIT_LOGGER_HIDE_WELCOME_MESSAGE=true
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin digits \
     && install -d -o digits -g digits /mnist
 COPY --from=packages /venv /venv

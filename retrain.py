@@ -31,6 +31,7 @@ from mnist.store.engine import connect
 from mnist.store.locks import AnotherRun
 from mnist.store.model_registry import ActiveVersionChanged, NoSuchVersion, Registry, Version
 from mnist.training.datasets import MissingMnist
+from mnist.web import logs
 
 PROMOTED, FAILED, REJECTED, BUSY = 0, 1, 3, 4
 LAST_VERSION = 2**31 - 1  # the largest number that the database's column can hold
@@ -44,7 +45,6 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # reports hold arrows, which not every terminal or log can encode
     options = parse(arguments)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
         return run(options)
     except AnotherRun as busy:
@@ -253,4 +253,5 @@ class Bar:
 
 
 if __name__ == "__main__":
+    logs.configure()
     raise SystemExit(main())

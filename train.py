@@ -26,6 +26,7 @@ from mnist.settings import BadSetting, Settings
 from mnist.training.datasets import MissingMnist, load_mnist
 from mnist.training.evaluation import logits_of, score
 from mnist.training.from_scratch import TrainingPlan, make_drawings, train
+from mnist.web import logs
 
 TRIAL = Path(__file__).parent / "data" / "trial.pt"
 
@@ -131,4 +132,5 @@ def choose_device(name: str) -> torch.device:
 
 
 if __name__ == "__main__":
+    logs.configure()
     raise SystemExit(main())

@@ -54,4 +54,7 @@ def _import(path: Path) -> str:
 
 
 if __name__ == "__main__":
+    from mnist.web import logs
+
+    logs.configure()
     raise SystemExit(main())

@@ -230,4 +230,7 @@ def _in_words(done: Upgraded | None) -> str:
 
 
 if __name__ == "__main__":
+    from mnist.web import logs
+
+    logs.configure()
     raise SystemExit(main())

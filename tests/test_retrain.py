@@ -35,7 +35,6 @@ def command(sqlite_url, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(retrain, "SHIPPED_WEIGHTS", weights)
     monkeypatch.setattr(retrain, "load_replay_data", lambda folder: lessons.replay_data())
     monkeypatch.setattr(retrain, "be_modest", lambda threads: None)
-    monkeypatch.setattr(logging, "basicConfig", lambda **options: None)
     monkeypatch.setattr("mnist.retraining.run.FineTuningHyperparameters", lambda: lessons.RECIPE)
     lessons.widen(monkeypatch)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Callable
 
 from starlette.routing import BaseRoute, Mount
@@ -14,6 +13,7 @@ from mnist.metrics import Metrics
 from mnist.recognition.recogniser import Recogniser
 from mnist.settings import Settings
 from mnist.store.administration import Administration
+from mnist.web.process import resume_collector
 from mnist.web.sign_in import SignIn
 
 
@@ -50,5 +50,5 @@ class MadeAtFirstRequest:
             async with self._lock:
                 if self._app is None:
                     self._app = await asyncio.to_thread(self._make)
-                    gc.freeze()  # its objects live as long as the process, so collections need not scan them
+                    resume_collector()  # its objects live as long as the process
         await self._app(scope, receive, send)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -13,20 +12,17 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mnist.metrics import Metrics
+from mnist.web.logs import REQUESTS
 
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 FACTS = "mnist.facts"  # key in the ASGI scope: what a route adds to its log line
-log = logging.getLogger("mnist.requests")
+log = logging.getLogger(REQUESTS)
 
 
 def write_requests(on: bool) -> None:
-    """Turn the log of requests on stdout on or off."""
+    """Turn the log of requests on or off; `logs.configure` says where its lines go."""
     log.propagate = False
     log.setLevel(logging.INFO if on else logging.CRITICAL)
-    if on and not log.handlers:
-        handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        log.addHandler(handler)
 
 
 class RequestLog:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 
 M_MMAP_THRESHOLD = -3  # from glibc's malloc.h
 
@@ -18,3 +19,18 @@ def give_memory_back() -> None:
     except (AttributeError, OSError, TypeError):  # another C library
         return
     mallopt(M_MMAP_THRESHOLD, 2**20)
+
+
+def pause_collector() -> None:
+    """Stop the garbage collector while objects are made that stay: looking at them again and again takes 0.4 s."""
+    gc.disable()
+
+
+def resume_collector() -> None:
+    """Start the garbage collector again, out of whose sight everything goes that there is now.
+
+    250,000 objects of the application's never go; to look at all of them takes 180 ms of processor time, in the next
+    collection and in every full one.
+    """
+    gc.freeze()
+    gc.enable()

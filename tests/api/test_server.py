@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import resource
 import socket
 import subprocess
@@ -15,11 +16,13 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import URL, create_engine, text
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from websockets.sync.client import connect
 
 from mnist.vision.image_files import encode_png
 from tests.support.pictures import seven
-from tests.support.server import free_port
+from tests.support.server import free_port, running_app
 from tests.support.strokes import DIGITS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -158,6 +161,54 @@ def test_the_log_has_one_json_line_a_request(server, server_log):
     assert (lines[0]["digit"], lines[0]["status"]) == (said["digit"], 200)
 
 
+RECORD = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]{12}\+00:00 [A-Z]+ [\w.]+: ")
+FORGED = "x\r\n\u2028\x1b[31m2026-11-28T12:00:00.000+00:00 INFO mnist: forged"
+
+
+def log_after_forging(place: str, log: Path) -> list[str]:
+    """The log's lines once a page's websocket has asked for a part of the page that is not there: Streamlit logs it."""
+    message = BackMsg()
+    message.rerun_script.fragment_id = FORGED
+    deadline = time.monotonic() + 20
+    with connect(f"ws://{place}/_stcore/stream", subprotocols=["streamlit"], compression=None) as link:
+        link.send(message.SerializeToString())
+        while "forged" not in (text := log.read_text()):
+            assert time.monotonic() < deadline, text
+            time.sleep(0.1)
+    return text.split("\n")[:-1]
+
+
+def test_streamlit_run_logs_time_level_and_logger_and_no_client_forges_a_line(tmp_path):
+    database = URL.create("sqlite", database=str(tmp_path / "mnist.db"))
+    with running_app(
+        database,
+        tmp_path / "log",
+        STREAMLIT_LOGGER_HIDE_WELCOME_MESSAGE="true",
+        STREAMLIT_BROWSER_SERVER_ADDRESS="localhost",
+    ) as address:
+        lines = log_after_forging(urlsplit(address).netloc, tmp_path / "log")
+
+    logged = [line for line in lines if line.strip()]
+    assert all(map(RECORD.match, logged)), logged
+    assert [
+        line for line in logged if line.endswith(" INFO mnist.recognition.active_model: Version 1 answers from now on.")
+    ]
+    [forged] = [line for line in logged if "forged" in line]
+    assert " INFO streamlit.runtime.app_session: " in forged
+    assert r"x\r\n\u2028\x1b[31m2026" in forged
+
+
+def test_with_the_request_log_every_line_is_one_json_object(server, server_log):
+    lines = log_after_forging(place(server), server_log)
+
+    objects = [json.loads(line) for line in lines if line.startswith("{")]
+    assert [each["logger"] for each in objects if "Version 1 answers" in each.get("message", "")]
+    [forged] = [each for each in objects if "forged" in each.get("message", "")]
+    assert (forged["level"], forged["logger"]) == ("INFO", "streamlit.runtime.app_session")
+    last_of_the_greeting = max(number for number, line in enumerate(lines) if "URL: http" in line)
+    assert all(line.startswith("{") for line in lines[last_of_the_greeting + 1 :] if line.strip())
+
+
 def usual_time(address: str) -> float:
     """Seconds of a request on a connection in use; the quickest quarter, since other programs share this machine."""
     link = http.client.HTTPConnection(address, timeout=10)
@@ -192,6 +243,10 @@ def test_under_uvicorn_too_it_answers_without_delay_and_many_may_connect(tmp_pat
         assert usual_time(f"127.0.0.1:{port}") < 0.03
         page = urllib.request.urlopen(f"http://127.0.0.1:{port}/").read()
         assert b"<title>Streamlit</title>" in page
+        lines = log_after_forging(f"127.0.0.1:{port}", tmp_path / "log")
+        assert all(map(RECORD.match, lines)), lines
+        for what in ("Version 1 answers", "Application startup complete", 'GET / HTTP/1.1" 200', "forged"):
+            assert len([line for line in lines if what in line]) == 1
         soft, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
         assert soft == min(hard, 65_536)
     finally:
