@@ -109,7 +109,8 @@ def failures(base: Evaluation, active: Evaluation, candidate: Evaluation) -> lis
 def chance_of(lost: int, won: int) -> float:
     """p-value of the exact one-sided McNemar test: chance of `lost` or more losses in `lost + won` changed answers."""
     changed = lost + won
-    return sum(math.comb(changed, k) for k in range(lost, changed + 1)) / 2**changed
+    chance: float = sum(math.comb(changed, k) for k in range(lost, changed + 1)) / 2**changed
+    return chance
 
 
 def read_right(network: DigitNetwork, images: Labelled) -> Tensor:

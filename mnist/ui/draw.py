@@ -117,7 +117,8 @@ def _late_strokes(state: visitor.CanvasState, canvas: CanvasResult) -> list[dict
 
 
 def _objects(canvas: CanvasResult) -> list[dict[str, Any]]:
-    return (canvas.json_data or {}).get("objects", [])
+    objects: list[dict[str, Any]] = (canvas.json_data or {}).get("objects", [])
+    return objects
 
 
 def _is_stale(state: visitor.CanvasState, canvas: CanvasResult) -> bool:

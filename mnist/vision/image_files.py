@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_BYTES = 10 * 2**20
@@ -97,7 +97,7 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIX
         raise
     except Image.DecompressionBombError as error:
         raise ImageTooLarge("The picture has too many pixels. Send a smaller one.") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise NotAnImage("This is not a PNG, JPEG or WebP picture. Save it as one of these and try again.") from error
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ValueError, EOFError …
         raise NotAnImage("The picture is damaged or incomplete. Save it again and send it once more.") from error
