@@ -19,6 +19,7 @@ from typing import Any, TextIO
 import torch
 from tqdm import tqdm
 
+from mnist import __version__
 from mnist.drawing import StorageUnavailable
 from mnist.model.model_card import report_of
 from mnist.model.weights_file import SHIPPED_WEIGHTS, UnusableWeights
@@ -113,6 +114,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="N",
         help="fewest new labels to start with (default: RETRAIN_MIN_FEEDBACK, 10)",
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("--json", action="store_true", help="print exactly one JSON object")
     parser.add_argument("--progress", action="store_true", help="tell the progress as lines of JSON on stderr")
     what = parser.add_mutually_exclusive_group()

@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from mnist import __version__
 from mnist.model.network import parameter_count
 from mnist.model.weights_file import SHIPPED_WEIGHTS, write_weights
 from mnist.settings import BadSetting, Settings
@@ -107,6 +108,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--epochs", type=positive, metavar="N", help=f"train for N epochs (default {whole}); fewer write data/trial.pt"
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="the weights file; the report goes beside it as .json")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")

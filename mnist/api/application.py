@@ -15,6 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
+import mnist
 from mnist.api.request_log import RequestLog, write_requests
 from mnist.api.routes import router
 from mnist.api.schemas import BatchBody, LabelBody, LabelledPictureBody, PictureBody
@@ -74,7 +75,7 @@ def make_api(
     api = FastAPIOffline(
         redoc_url=None,
         title="Draw a digit",
-        version="1",
+        version=mnist.__version__,
         description=DESCRIPTION,
         # Otherwise Swagger UI sends the document's address to validator.swagger.io.
         swagger_ui_parameters={"validatorUrl": None},

@@ -7,6 +7,7 @@ import uuid
 
 from playwright.sync_api import expect
 
+from mnist import __version__
 from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.store.engine import connect
 from mnist.store.labels import Mark
@@ -47,6 +48,7 @@ def test_a_new_version_answers_on_the_open_page_and_thanks_its_teachers(visit, d
 
         visitor.page.goto(f"{address}/model")
         expect(visitor.page.get_by_text(re.compile("Version 2 answers now"))).to_be_visible()
+        expect(visitor.page.get_by_text(f"The application is version {__version__}.")).to_be_visible()
         expect(visitor.page.get_by_text("98.00 %")).to_be_visible()
         expect(visitor.page.get_by_test_id("stDataFrame")).to_be_visible()
         expect(visitor.page.locator(".stVegaLiteChart")).to_be_visible()

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from mnist import services
+from mnist import __version__, services
 from mnist.drawing import StorageUnavailable
 from mnist.store.administration import MANY
 from mnist.store.model_registry import NoSuchVersion, Version
@@ -33,6 +33,7 @@ def show() -> None:
     st.title("Model", anchor=False)
     card = services.recogniser().model
     st.caption(f"Version {card.version} answers now. It was trained from {card.trained_from}.")
+    st.caption(f"The application is version {__version__}.")
     try:
         versions = services.registry().versions()
     except StorageUnavailable:
