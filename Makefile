@@ -26,7 +26,7 @@ install: $(BIN)/.ready  ## only install what it needs, into .venv
 
 test: $(BIN)/.ready-dev browser prometheus mariadb  ## run every test: with a real PostgreSQL, MariaDB, browser and Prometheus
 	@echo "==> Running the tests"
-	@$(BIN)/python -m pytest -n $(WORKERS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --cov
 
 test-resilience: $(BIN)/.ready-dev  ## only the tests that break servers, disks and rules (RESILIENCE_LONG=1: with a real retraining)
 	@$(BIN)/python -m pytest tests/resilience --durations=10
@@ -55,7 +55,7 @@ screenshots: $(BIN)/.ready-dev browser  ## make the README's pictures anew from 
 	@$(BIN)/python docs/screenshots.py
 
 clean:  ## remove the virtual environment and every cache (not your data)
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 browser:

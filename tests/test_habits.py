@@ -59,3 +59,21 @@ def test_the_hooks_can_be_read_by_what_runs_them():
     command = [sys.executable, "-m", "pre_commit", "validate-config", ".pre-commit-config.yaml"]
 
     assert subprocess.run(command, cwd=ROOT).returncode == 0
+
+
+def test_the_suite_measures_its_coverage_and_there_is_a_floor():
+    [recipe] = re.findall(r"^test:.*\n((?:\t.+\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+    assert "--cov" in recipe.split()
+    assert PROJECT["tool"]["coverage"]["report"]["fail_under"] >= 50
+    assert set(PROJECT["tool"]["coverage"]["run"]["source"]) == {"mnist", "app", "train", "retrain"}
+
+
+def test_warnings_are_errors_and_so_is_a_failure_that_is_gone():
+    options = PROJECT["tool"]["pytest"]["ini_options"]
+
+    assert (options["filterwarnings"][0], options["xfail_strict"], PROJECT["tool"]["mypy"]["strict"]) == (
+        "error",
+        True,
+        True,
+    )
