@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import URL, Engine, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
+from mnist.store.administration import Administration
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
 from mnist.store.labels import Labels
@@ -161,3 +162,8 @@ def registry(engine: Engine) -> Registry:
 @pytest.fixture
 def labels(engine: Engine) -> Labels:
     return Labels(engine)
+
+
+@pytest.fixture
+def administration(engine: Engine) -> Administration:
+    return Administration(engine)

@@ -6,10 +6,11 @@ import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import case, delete, func, select, update
 
 from mnist.drawing import Drawing, UnknownPrediction, parse_label, utc_now
 from mnist.store.drawings import as_drawing, in_portions, insert_all
+from mnist.store.labels import REVOKED
 from mnist.store.session import Storage, by_id, change
 from mnist.store.tables import TO_REVIEW, PredictionRow
 
@@ -68,6 +69,21 @@ class Administration(Storage):
         )
         with self._session() as session:
             return [as_drawing(row) for row in session.scalars(latest)]
+
+    def review(self, drawing_id: uuid.UUID, *, accept: bool) -> None:
+        """Accept or revoke a label that a retraining has processed; the next retraining obeys.
+
+        A label that was set aside and is now accepted belongs to no version until the next one learns it.
+        Raises UnknownPrediction when there is no such drawing, or no retraining has processed it.
+        """
+        decided = update(PredictionRow).where(
+            PredictionRow.id == drawing_id, PredictionRow.feedback_processed.is_(True)
+        )
+        learned_by = case((PredictionRow.set_aside.is_(None), PredictionRow.processed_by))
+        verdict = {"set_aside": None, "processed_by": learned_by} if accept else {"set_aside": REVOKED}
+        with self._session() as session:
+            if change(session, decided.values(reviewed=True, **verdict)) == 0:
+                raise UnknownPrediction(f"There is no drawing {drawing_id} that a retraining has looked at.")
 
     def labelled(self) -> Iterator[Drawing]:
         """Every labelled drawing, oldest label first; only one portion of the pictures is in memory at a time."""

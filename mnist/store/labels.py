@@ -9,12 +9,11 @@ from datetime import datetime
 from itertools import groupby, islice
 from typing import Any
 
-from sqlalchemy import and_, case, func, select, tuple_, update
+from sqlalchemy import and_, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from mnist.drawing import UnknownPrediction
 from mnist.store.drawings import in_portions
-from mnist.store.session import Storage, by_id, change
+from mnist.store.session import Storage, by_id
 from mnist.store.tables import ModelRow, PredictionRow
 
 CHUNK = 500  # ids per statement
@@ -132,21 +131,6 @@ class Labels(Storage):
         with self._session() as session:
             row = session.execute(counted).one_or_none()
             return None if row is None else Contribution(row[0] or 0, row[1])
-
-    def review(self, drawing_id: uuid.UUID, *, accept: bool) -> None:
-        """Accept or revoke a label that a retraining has processed; the next retraining obeys.
-
-        A label that was set aside and is now accepted belongs to no version until the next one learns it.
-        Raises UnknownPrediction when there is no such drawing, or no retraining has processed it.
-        """
-        decided = update(PredictionRow).where(
-            PredictionRow.id == drawing_id, PredictionRow.feedback_processed.is_(True)
-        )
-        learned_by = case((PredictionRow.set_aside.is_(None), PredictionRow.processed_by))
-        verdict = {"set_aside": None, "processed_by": learned_by} if accept else {"set_aside": REVOKED}
-        with self._session() as session:
-            if change(session, decided.values(reviewed=True, **verdict)) == 0:
-                raise UnknownPrediction(f"There is no drawing {drawing_id} that a retraining has looked at.")
 
 
 def write_marks(session: Session, marks: Iterable[Mark], version: int | None) -> None:

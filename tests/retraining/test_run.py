@@ -19,6 +19,7 @@ from mnist.model.weights_file import read_weights, write_weights
 from mnist.retraining.fine_tuning import tune
 from mnist.retraining.gate import read_right
 from mnist.retraining.run import Shipped, rehearse, retrain
+from mnist.store.administration import Administration
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
 from mnist.store.labels import Labels
@@ -183,7 +184,7 @@ def test_a_persons_review_goes_above_the_programs_doubt(sqlite_house):
     sqlite_house.run()
     assert {why for _, _, why in sqlite_house.standing()} == {"disputed"}
 
-    sqlite_house.labels.review(odd, accept=True)
+    Administration(sqlite_house.engine).review(odd, accept=True)
     _, examples = rehearse(sqlite_house.engine, sqlite_house.shipped, lessons.replay_data, lessons.LIMITS, Silent())
 
     standing = {example.id: example.set_aside for example in examples.examples}

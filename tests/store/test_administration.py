@@ -87,8 +87,8 @@ def test_disputed_labels_wait_until_somebody_decides(repository, administration,
     assert administration.waiting_for_review() == 1  # "or more"
 
     engine = connect(database_url)
-    Labels(engine).review(late.id, accept=False)
-    Labels(engine).review(early.id, accept=True)
+    Administration(engine).review(late.id, accept=False)
+    Administration(engine).review(early.id, accept=True)
     engine.dispose()
     assert administration.waiting_for_review() == 0
     assert administration.to_review(limit=5) == []

@@ -175,13 +175,13 @@ def test_what_was_learned_by_a_rejected_candidate_only_is_nobodys_contribution(r
     assert labels.contribution("a visitor") is None
 
 
-def test_a_persons_review_holds_against_later_runs(registry, labels, repository, database_url):
+def test_a_persons_review_holds_against_later_runs(registry, labels, administration, repository, database_url):
     registry.seed(b"shipped", {})
     trusted, revoked, waiting = labelled(repository), labelled(repository), labelled(repository)
     registry.promote(b"t", {}, parent=1, replaces=1, marks=[mark(trusted, "disputed"), mark(revoked)])
 
-    labels.review(trusted.id, accept=True)
-    labels.review(revoked.id, accept=False)
+    administration.review(trusted.id, accept=True)
+    administration.review(revoked.id, accept=False)
     labels.mark([mark(trusted, "disputed"), mark(revoked)])
 
     assert row(database_url, trusted) == (True, None, None)
@@ -190,7 +190,7 @@ def test_a_persons_review_holds_against_later_runs(registry, labels, repository,
     registry.promote(b"u", {}, parent=1, replaces=2, marks=[Mark(trusted.id, trusted.labelled_at, None, reviewed=True)])
     assert labels.contribution("a visitor") == Contribution(3, labels=1)
     with pytest.raises(UnknownPrediction):
-        labels.review(waiting.id, accept=True)
+        administration.review(waiting.id, accept=True)
 
 
 def relabel(database_url: URL, drawing: Drawing, label: int, minute: int) -> None:
@@ -231,7 +231,9 @@ def test_a_label_that_an_administrator_changed_is_marked_once_by_the_run_that_re
     assert row(database_url, held_out) == (True, 3, "held_out")
 
 
-def test_what_an_administrator_does_during_a_run_holds_against_its_marks(registry, labels, repository, database_url):
+def test_what_an_administrator_does_during_a_run_holds_against_its_marks(
+    registry, labels, administration, repository, database_url
+):
     registry.seed(b"shipped", {})
     relabelled, twice, revoked = labelled(repository), labelled(repository), labelled(repository)
     relabel(database_url, twice, 3, minute=50)
@@ -241,7 +243,7 @@ def test_what_an_administrator_does_during_a_run_holds_against_its_marks(registr
 
     relabel(database_url, relabelled, 4, minute=0)  # even if the time of the label stayed what it was
     relabel(database_url, twice, 4, minute=51)
-    labels.review(revoked.id, accept=False)
+    administration.review(revoked.id, accept=False)
     registry.promote(b"two", {}, parent=1, replaces=1, marks=marks)
 
     assert row(database_url, relabelled) == (False, None, None)

@@ -306,11 +306,11 @@ def test_going_back_leaves_the_labels_of_a_rejected_candidate_to_the_next_run(re
     assert row(database_url, drawing) == (True, 3, None)
 
 
-def test_rolling_back_leaves_what_a_person_has_decided(registry, labels, repository, database_url):
+def test_rolling_back_leaves_what_a_person_has_decided(registry, administration, repository, database_url):
     registry.seed(b"shipped", {})
     drawing = labelled(repository)
     version = registry.promote(b"two", {}, parent=1, replaces=1, marks=[mark(drawing)])
-    labels.review(drawing.id, accept=True)
+    administration.review(drawing.id, accept=True)
 
     registry.roll_back()
 

@@ -156,8 +156,8 @@ def test_only_who_touches_the_switch_changes_what_the_browser_remembers(monkeypa
 def test_a_held_key_decides_one_label_however_long_the_next_one_takes(monkeypatch, no_state):
     clock, decided, desk = SimpleNamespace(now=100.0), [], administration.Desk()
     monkeypatch.setattr("time.monotonic", lambda: clock.now)
-    labels = SimpleNamespace(review=lambda drawing_id, **_: decided.append(drawing_id))
-    monkeypatch.setattr("mnist.services.labels", lambda: labels)
+    queue = SimpleNamespace(review=lambda drawing_id, **_: decided.append(drawing_id))
+    monkeypatch.setattr("mnist.services.administration", lambda: queue)
     first, second = drawing(true_label=1), drawing(true_label=1)
 
     for shown, seconds in [(first, 0), (first, 2), (first, 2), (second, 0.5), (second, 0.5), (second, 1)]:

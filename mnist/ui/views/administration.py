@@ -131,7 +131,7 @@ def _decide(desk: Desk, drawing: Drawing, accept: bool) -> None:
     )  # not the present time: on a busy machine the next drawing appears later than a double tap takes
     desk.problem = desk.decided = None
     try:
-        services.labels().review(drawing.id, accept=accept)
+        services.administration().review(drawing.id, accept=accept)
     except (StorageUnavailable, UnknownPrediction) as error:
         desk.problem = f"Not stored: {error}"
     else:
