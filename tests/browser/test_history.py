@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
-from tests.browser.test_page import how_many
+from tests.support.rows import how_many
 from tests.support.strokes import DIGITS
 
 ONE, SEVEN = DIGITS[1][0], DIGITS[7][0]

@@ -12,7 +12,7 @@ from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.store.engine import connect
 from mnist.store.labels import Mark
 from mnist.store.model_registry import Registry
-from tests.browser.test_page import stored
+from tests.support.rows import stored
 from tests.support.server import running_app
 from tests.support.strokes import DIGITS
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 from sqlalchemy import URL
 
-from tests.browser.test_page import how_many
+from tests.support.rows import how_many
 from tests.support.server import free_port, running_app
 from tests.support.strokes import DIGITS
 from tests.support.visitor import Visitor

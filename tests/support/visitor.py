@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections.abc import Callable
 from itertools import pairwise
 
 from playwright.sync_api import BrowserContext, CDPSession, Error, Locator, Page, expect
@@ -97,3 +99,24 @@ class Visitor:
         """Wait until the last stroke is answered: the canvas sends it 200 ms after the pointer is up."""
         self.page.wait_for_timeout(450)
         expect(self.page.locator('[data-test-script-state="running"]')).to_have_count(0)
+
+
+def on_a_phone(visit: Callable[..., Visitor], address: str, **options: object) -> Visitor:
+    """Open the page as on a phone held upright."""
+    return visit(address, width=390, height=844, is_mobile=True, has_touch=True, **options)
+
+
+def contrast(ink: str, paper: str) -> float:
+    """Ratio of the luminances of two CSS colours, 1–21 (https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio)."""
+
+    def luminance(colour: str) -> float:
+        channels = [int(channel) / 255 for channel in re.findall(r"\d+", colour)[:3]]
+        linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels]
+        return sum(share * each for share, each in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    darker, lighter = sorted((luminance(ink), luminance(paper)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def as_file(name: str, data: bytes) -> dict[str, object]:
+    return {"name": name, "mimeType": "application/octet-stream", "buffer": data}
