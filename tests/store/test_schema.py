@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import uuid
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -261,25 +262,28 @@ def create_tables_at_once(url: URL, processes: int) -> None:
         "engine = connect(make_url(sys.argv[1])); engine.connect().close()\n"
         "print('ready', flush=True); sys.stdin.read(); create_tables(engine)"
     )
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, url.render_as_string(hide_password=False)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(processes)
-    ]
-    for process in started:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n", process.communicate()
-    for process in started:
-        assert process.stdin is not None
-        process.stdin.close()
-    said = [process.stderr.read() for process in started if process.stderr is not None]
-    assert [process.wait() for process in started] == [0] * processes, said
+    with ExitStack() as stack:
+        started = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", program, url.render_as_string(hide_password=False)],
+                    cwd=ROOT,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for _ in range(processes)
+        ]
+        for process in started:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n", process.communicate()
+        for process in started:
+            assert process.stdin is not None
+            process.stdin.close()
+        said = [process.stderr.read() for process in started if process.stderr is not None]
+        assert [process.wait() for process in started] == [0] * processes, said
 
 
 def test_processes_that_start_at_once_upgrade_once(transactional_url):
