@@ -40,7 +40,7 @@ def base64_length(size: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class LabelledPicture:
     """A picture and the label that a client sent with it."""
 
     picture: bytes  # the encoded image file
@@ -67,14 +67,14 @@ def read_picture(content_type: str | None, body: bytes) -> bytes:
     raise unsupported(content_type, (*RAW_TYPES, MULTIPART, JSON))
 
 
-def read_labelled(content_type: str | None, body: bytes) -> Labelled:
+def read_labelled(content_type: str | None, body: bytes) -> LabelledPicture:
     """The picture and label in a multipart or JSON body. Raises what `read_picture` raises, and BadLabel."""
     kind = media_type(content_type)
     if kind == MULTIPART:
         return _read_form(content_type, body, with_label=True)
     if kind == JSON:
         sent = read_json(LabelledPictureBody, body)
-        return Labelled(decode_base64(sent.image), check_label(sent.label))
+        return LabelledPicture(decode_base64(sent.image), check_label(sent.label))
     raise unsupported(content_type, (MULTIPART, JSON))
 
 
@@ -140,7 +140,7 @@ def decode_base64(text: str) -> bytes:
         raise NotAnImage("The picture is not valid base64. Encode the file's bytes in base64.") from error
 
 
-def _read_form(content_type: str | None, body: bytes, *, with_label: bool = False) -> Labelled:
+def _read_form(content_type: str | None, body: bytes, *, with_label: bool = False) -> LabelledPicture:
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
         raise HTTPException(422, "The multipart body has no boundary in its Content-Type.")
@@ -168,14 +168,14 @@ def _read_form(content_type: str | None, body: bytes, *, with_label: bool = Fals
     if len(pictures) != 1:
         raise HTTPException(422, f"The form has {len(pictures)} fields named file; send the picture in exactly one.")
     if not with_label:
-        return Labelled(pictures[0], None)
+        return LabelledPicture(pictures[0], None)
     labels = [each.value or b"" for each in fields if each.field_name == b"label"]
     if len(labels) != 1:
         raise HTTPException(422, f"The form has {len(labels)} fields named label; send exactly one, 0–9 or null.")
     if len(labels[0]) > MAX_LABEL:
         raise BadLabel("The label is far too long; it must be a digit from 0 to 9, or null for “not a digit”.")
     text = labels[0].decode("utf-8", "replace").strip()
-    return Labelled(pictures[0], None if text == "null" else text)
+    return LabelledPicture(pictures[0], None if text == "null" else text)
 
 
 def _content(file: FormFile) -> bytes:
