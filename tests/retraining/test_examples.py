@@ -112,7 +112,7 @@ def test_the_caps_of_the_settings_hold(engine, repository):
 def test_no_more_labels_are_read_than_a_run_may_take_on(engine, repository):
     give(repository, sevens(12), [7] * 12, visitors(12))
 
-    assert len(claimed(engine, replace(lessons.LIMITS, most_rows=9)).lessons) == 9
+    assert len(claimed(engine, replace(lessons.LIMITS, most_rows=9)).examples) == 9
 
 
 @pytest.mark.parametrize("found", [("disputed", "session_cap"), ("session_cap", "disputed")])

@@ -26,7 +26,8 @@ def _module(path: Path) -> str:
 def room(module: str) -> str:
     """The package of mnist/ that a module is in, or the file itself: "vision", "drawing", "app"."""
     parts = module.split(".")
-    return parts[1] if parts[0] == "mnist" and len(parts) > 1 else parts[0]
+    is_within = parts[0] == "mnist" and len(parts) > 1 and not parts[1].startswith("_")  # __version__ is everybody's
+    return parts[1] if is_within else parts[0]
 
 
 def imports(source: str) -> Iterator[str]:
