@@ -7,7 +7,7 @@ CREATE TABLE IF NOT EXISTS alembic_version (
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 INSERT INTO alembic_version
-    SELECT '0002' WHERE to_regclass('predictions') IS NULL AND NOT EXISTS (SELECT FROM alembic_version);
+    SELECT '0003' WHERE to_regclass('predictions') IS NULL AND NOT EXISTS (SELECT FROM alembic_version);
 
 CREATE TABLE IF NOT EXISTS models (
     version    INTEGER                  NOT NULL PRIMARY KEY,
@@ -31,11 +31,11 @@ CREATE TABLE IF NOT EXISTS predictions (
     predicted_digit    SMALLINT,
     confidence         DOUBLE PRECISION         NOT NULL,
     probabilities      JSON                     NOT NULL, -- ten, indexed by digit
-    verdict            VARCHAR(16)              NOT NULL, -- digit, unsure, not_a_digit
+    verdict            VARCHAR(16)              NOT NULL, -- digit, number, unsure, not_a_digit
     model_version      INTEGER                  NOT NULL,
-    predicted_number   VARCHAR(12),                       -- several digits side by side, such as "2026"
+    predicted_number   VARCHAR(32),                       -- several digits side by side, such as "2026"
     true_label         SMALLINT,
-    true_number        VARCHAR(12),
+    true_number        VARCHAR(32),
     labelled_at        TIMESTAMP WITH TIME ZONE,          -- set without a label: "not a digit"
     feedback_processed BOOLEAN                  NOT NULL DEFAULT false,
     processed_by       INTEGER,                           -- the version, active or rejected, that was trained on it

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-MAX_NUMBER = 12  # maximum digits of a whole number
+MAX_NUMBER = 32  # maximum digits of a whole number
 MAX_SESSION = 64  # maximum characters of a session id
 
 
@@ -15,6 +15,7 @@ class Verdict(StrEnum):
     """The judgement of a whole picture; page, API, metrics and database use these values."""
 
     DIGIT = "digit"  # read with enough confidence
+    NUMBER = "number"  # several digits, read with enough confidence
     UNSURE = "unsure"  # the page asks the visitor whether the digit is right
     NOT_A_DIGIT = "not_a_digit"  # something else was drawn
     BLANK = "blank"  # no ink; such a picture is never stored
@@ -97,7 +98,7 @@ class Accuracy:
 def parse_label(label: int | str | None) -> tuple[int | None, str | None]:
     """Validate a label and split it into (true_label, true_number). Raises BadLabel.
 
-    label: 0–9, a string of 1 to 12 digits, or None for "not a digit".
+    label: 0–9, a string of 1 to 32 digits, or None for "not a digit".
     """
     if label is None:
         return None, None

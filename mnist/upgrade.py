@@ -172,7 +172,7 @@ def _png(value: Any) -> bytes:
     try:
         pixels = decode(data)
     except BadImage:
-        raise Unreadable(f"its picture ({len(data)} bytes) is no PNG, JPEG or WebP, or a damaged one") from None
+        raise Unreadable(f"its picture ({len(data)} bytes) is in no format that is read, or damaged") from None
     return as_stored(data, pixels)
 
 

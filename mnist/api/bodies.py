@@ -21,9 +21,9 @@ from python_multipart.multipart import parse_options_header
 
 from mnist.api.schemas import MAX_BATCH, BatchBody, LabelledPictureBody, PictureBody
 from mnist.drawing import BadLabel
-from mnist.vision.image_files import FORMATS, ImageTooLarge, NotAnImage
+from mnist.vision import picture_formats
+from mnist.vision.image_files import ImageTooLarge, NotAnImage
 
-RAW_TYPES = ("image/png", "image/jpeg", "image/jpg", "image/webp")
 MULTIPART = "multipart/form-data"
 JSON = "application/json"
 MAX_PARTS = 16  # of a form: the file, the label, and any other fields that a web page adds
@@ -58,13 +58,13 @@ def read_picture(content_type: str | None, body: bytes) -> bytes:
     Raises HTTPException 415 or 422, and NotAnImage when a JSON body's picture is not valid base64.
     """
     kind = media_type(content_type)
-    if kind in RAW_TYPES:
+    if kind in picture_formats.media_types():
         return body
     if kind == MULTIPART:
         return _read_form(content_type, body).picture
     if kind == JSON:
         return decode_base64(read_json(PictureBody, body).image)
-    raise unsupported(content_type, (*RAW_TYPES, MULTIPART, JSON))
+    raise unsupported(content_type, (*picture_formats.media_types(), MULTIPART, JSON))
 
 
 def read_labelled(content_type: str | None, body: bytes) -> LabelledPicture:
@@ -189,7 +189,7 @@ def _count_pixels(data: bytes) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            with Image.open(io.BytesIO(data), formats=picture_formats.pillow_names()) as image:
                 return image.width * image.height
     except Exception:  # Pillow raises a dozen exception types for damaged files
         return 0

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from starlette.responses import StreamingResponse
 
 from mnist.api import bodies
-from mnist.api.bodies import ENVELOPE, JSON, MULTIPART, RAW_TYPES, base64_length
+from mnist.api.bodies import ENVELOPE, JSON, MULTIPART, base64_length
 from mnist.api.request_log import FACTS
 from mnist.api.schemas import (
     BatchAnswer,
@@ -31,6 +31,7 @@ from mnist.api.security import Caller, admit, admit_administrator
 from mnist.archive import write_archive
 from mnist.drawing import Origin
 from mnist.recognition.recogniser import Recogniser
+from mnist.vision import picture_formats
 from mnist.vision.ink import BlankDrawing
 
 SOURCE = "api"
@@ -75,11 +76,11 @@ def _request_body(
     content: dict[str, Any] = {}
     binary = {"type": "string", "format": "binary"}
     if raw:
-        content |= {kind: {"schema": binary} for kind in RAW_TYPES if kind != "image/jpg"}
+        content |= {each.media_types[0]: {"schema": binary} for each in picture_formats.readable()}
     if form:
         properties: dict[str, Any] = {"file": binary}
         if label:
-            properties["label"] = {"type": "string", "pattern": "^([0-9]{1,12}|null)$"}
+            properties["label"] = {"type": "string", "pattern": "^([0-9]{1,32}|null)$"}
         schema = {"type": "object", "properties": properties, "required": list(properties)}
         content[MULTIPART] = {"schema": schema}
     if shape is not None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from mnist.drawing import Verdict
 from mnist.model.model_card import ModelCard
 from mnist.recognition.recogniser import Recognition
+from mnist.vision import picture_formats
 
 MAX_BATCH = 256
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -18,13 +19,16 @@ Label = Annotated[
     Any,  # validated by mnist.drawing.parse_label, whose message explains what a label is
     WithJsonSchema({"anyOf": [
         {"type": "integer", "minimum": 0, "maximum": 9},
-        {"type": "string", "pattern": "^[0-9]{2,12}$", "description": "a whole number of several digits"},
+        {"type": "string", "pattern": "^[0-9]{2,32}$", "description": "a whole number of several digits"},
         {"type": "null", "description": "not a digit"},
     ]}),
 ]  # fmt: skip
 Picture = Annotated[
     str,
-    Field(description="A PNG, JPEG or WebP file in base64, or as a data URL.", json_schema_extra={"format": "byte"}),
+    Field(
+        description=f"A {picture_formats.names()} file in base64, or as a data URL.",
+        json_schema_extra={"format": "byte"},
+    ),
 ]
 
 
@@ -73,6 +77,10 @@ class PredictionAnswer(BaseModel):
     stored: Annotated[bool, Field(description="Whether feedback by this id is possible.")]
     number: Annotated[str, Field(description="Only for several digits side by side: all of them.")] = ""
     digits: Annotated[list[DigitAnswer], Field(description="Only for several digits, from left to right.")] = []
+    boxes: Annotated[
+        list[Annotated[list[float], Field(min_length=4, max_length=4)]],
+        Field(description="Left, top, width and height of each digit that was read, as shares of the picture's sides."),
+    ] = []
 
     @classmethod
     def of(cls, found: Recognition) -> PredictionAnswer:
@@ -85,6 +93,8 @@ class PredictionAnswer(BaseModel):
             model_version=found.drawing.model_version,
             stored=found.is_stored,
         )
+        if found.boxes:
+            answer.boxes = [[round(share, 4) for share in box] for box in found.boxes]
         if found.drawing.predicted_number is not None:
             answer.number = found.drawing.predicted_number
             answer.digits = [DigitAnswer(digit=each.digit, confidence=each.confidence) for each in found.digits]

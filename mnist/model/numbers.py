@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from mnist.drawing import Verdict
 from mnist.model.classifier import Prediction
-from mnist.vision.prepare import Framed
+from mnist.model.paths import MAX_DIGITS, Path, best_paths, clearness, what_marks_are
+from mnist.vision.leftovers import Leftover
+from mnist.vision.prepare import Box, Framed
+
+CLEAR = 0.8  # chance that the best reading of all is right, below which it is asked about, as a digit is
+FOREIGN = 1 / 3  # of the digits of a number that are "not a digit": with more of them it is no number
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,10 @@ class Reading:
 
     prediction: Prediction  # of the whole picture as one digit, with the verdict on the picture
     digits: tuple[Prediction, ...]  # from left to right; empty when it is not a number
+    boxes: tuple[Box, ...] = ()  # one for each digit that was read, also of a single one
+    left_over: tuple[Leftover, ...] = ()  # what was written beside them
+    frame: int = 0  # place among `Framed.frames` of the single digit that was read, or of the whole
+    clear: float = 1.0  # share of the reading's probability among all readings of the same ink, 0–1
 
     @property
     def number(self) -> str | None:
@@ -29,21 +37,60 @@ class Reading:
         """Probability that the digit, or every digit of the number, is right; 0–1."""
         if not self.digits:
             return self.prediction.confidence
-        return float(np.prod([each.confidence for each in self.digits]))
+        return math.prod(each.confidence for each in self.digits) * self.clear
 
 
 def read(framed: Framed, predictions: Sequence[Prediction]) -> Reading:
     """Decide between one digit and a number.
 
     predictions: one for each of `framed.frames`, in order.
-    A number is "not_a_digit" as a whole, and "unsure" when any of its digits is, or when digits seem to touch.
+    A reading is "unsure" where one of its digits is, where another reading of the same ink comes near, where something
+    was written beside the digits that changes what they say, and where a plain recipe surely reads another digit.
     """
-    whole, digits = predictions[0], tuple(predictions[1:])
-    verdicts = {digit.verdict for digit in digits}
-    are_digits = bool(digits) and Verdict.NOT_A_DIGIT not in verdicts
-    if are_digits and (whole.verdict != Verdict.DIGIT or verdicts == {Verdict.DIGIT}):
-        uncertain = framed.touching or Verdict.UNSURE in verdicts
-        return Reading(replace(whole, verdict=Verdict.UNSURE if uncertain else Verdict.NOT_A_DIGIT), digits)
-    if framed.touching and whole.verdict == Verdict.DIGIT:
-        return Reading(replace(whole, verdict=Verdict.UNSURE), ())
-    return Reading(whole, ())
+    if framed.line.is_one_digit:
+        reading = Reading(predictions[0], (), (framed.box(0),), framed.left_over)
+    else:
+        reading = _read_line(framed, predictions)
+    is_sure = _is_explained(reading) and not _is_disputed(reading, framed, predictions)
+    if is_sure or reading.prediction.verdict not in (Verdict.DIGIT, Verdict.NUMBER):
+        return reading
+    return replace(reading, prediction=replace(reading.prediction, verdict=Verdict.UNSURE))
+
+
+def _read_line(framed: Framed, predictions: Sequence[Prediction]) -> Reading:
+    """The best path through the line, whatever was written beside it."""
+    whole, line = predictions[0], framed.line
+    candidates = [None if place is None else predictions[place] for place in framed.places]
+    paths = best_paths(line, candidates)
+    if not paths:
+        return Reading(replace(whole, verdict=Verdict.NOT_A_DIGIT), ())
+    best, clear = paths[0], clearness(paths)
+    left_over = (*framed.left_over, *line.leftovers, *what_marks_are(line, best))
+    digits = _digits_of(best, candidates)
+    boxes = tuple(framed.box(candidate) for candidate in best.candidates)
+    if len(digits) == 1:
+        [digit], place = digits, framed.places[best.candidates[0]] or 0
+        digit = replace(digit, verdict=Verdict.UNSURE) if digit.verdict == Verdict.DIGIT and clear < CLEAR else digit
+        return Reading(digit, (), boxes, left_over, place, clear)
+    foreign = sum(digit.verdict == Verdict.NOT_A_DIGIT for digit in digits)
+    if foreign > FOREIGN * len(digits) or len(digits) > MAX_DIGITS:
+        return Reading(replace(whole, verdict=Verdict.NOT_A_DIGIT), (), (), left_over, clear=clear)
+    is_sure = all(digit.verdict == Verdict.DIGIT for digit in digits)
+    is_sure &= clear * math.prod(digit.confidence for digit in digits) >= CLEAR
+    verdict = Verdict.NUMBER if is_sure else Verdict.UNSURE
+    return Reading(replace(whole, verdict=verdict), digits, boxes, left_over, clear=clear)
+
+
+def _digits_of(path: Path, candidates: Sequence[Prediction | None]) -> tuple[Prediction, ...]:
+    return tuple(digit for place in path.candidates if (digit := candidates[place]) is not None)
+
+
+def _is_explained(reading: Reading) -> bool:
+    return not any(each.reason.changes_the_reading for each in reading.left_over)
+
+
+def _is_disputed(reading: Reading, framed: Framed, predictions: Sequence[Prediction]) -> bool:
+    """Whether a plain threshold on the photo surely shows another digit: one of the two lost ink, or found none's."""
+    if framed.plain is None or predictions[framed.plain].verdict != Verdict.DIGIT:
+        return False
+    return str(predictions[framed.plain].digit) != (reading.number or str(reading.prediction.digit))

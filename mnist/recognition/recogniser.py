@@ -29,7 +29,7 @@ from mnist.recognition.batching import Batcher
 from mnist.store.drawings import Repository
 from mnist.vision.image_files import BadImage, as_stored, decode
 from mnist.vision.ink import BlankDrawing
-from mnist.vision.prepare import Framed, frame
+from mnist.vision.prepare import Box, Framed, frame
 
 log = logging.getLogger(__name__)
 TOGETHER = 32  # most pictures in one pass of the network, and most requests in one transaction
@@ -45,6 +45,7 @@ class Recognition:
     frame: np.ndarray  # (28, 28) uint8, what the network saw
     is_stored: bool  # False: the database was away
     digits: tuple[Prediction, ...] = ()  # of a number, left to right; empty for a single digit
+    boxes: tuple[Box, ...] = ()  # of each digit that was read, as shares of the picture's width and height
 
 
 class Reader(Protocol):
@@ -280,4 +281,5 @@ def _recognition(picture: _Picture, reading: Reading) -> Recognition:
         verdict=prediction.verdict,
         model_version=prediction.model_version,
     )
-    return Recognition(drawing, prediction, picture.framed.whole.frame, is_stored=False, digits=reading.digits)
+    seen = picture.framed.frames[reading.frame]
+    return Recognition(drawing, prediction, seen, is_stored=False, digits=reading.digits, boxes=reading.boxes)

@@ -14,16 +14,21 @@ import numpy as np
 import torch
 
 from mnist.drawing import as_text
+from mnist.model.calibration import Calibration
+from mnist.model.classifier import Classifier
 from mnist.model.network import DigitNetwork
+from mnist.model.paths import align
 from mnist.retraining import quarantine
 from mnist.retraining.replay_data import ReplayData
 from mnist.store.labels import HELD_OUT, REVOKED, ROLLED_BACK, Feedback, Labels, Mark
 from mnist.training.datasets import Labelled
 from mnist.vision.image_files import BadImage, decode
 from mnist.vision.ink import BlankDrawing
-from mnist.vision.prepare import frame, prepare
+from mnist.vision.prepare import frame
 
 HELD_OUT_SHARE = 5  # one session in this many is held out
+# Finds a number's digits by what they are.
+PLAIN = Calibration(temperature=1.0, non_digit_threshold=0.0, unsure_threshold=0.0)
 KNOWN = 8_000  # MNIST images in which neighbours are searched, beside the drawn ones
 
 
@@ -113,8 +118,9 @@ def load_examples(
     """
     examples: list[Example] = []
     frames: list[np.ndarray] = []
+    reader = Classifier(base, PLAIN, 0)
     for feedback in stored.read(most_rows):
-        digit_frames, digit_labels, problem = _digits_of(feedback)
+        digit_frames, digit_labels, problem = _digits_of(feedback, reader)
         frames += digit_frames
         examples += [_example(feedback, place, label, problem) for place, label in enumerate(digit_labels)]
     order = sorted(
@@ -154,21 +160,28 @@ def hash_of(*words: str) -> int:
     return int.from_bytes(hashlib.sha256("\0".join(words).encode()).digest()[:8])
 
 
-def _digits_of(feedback: Feedback) -> tuple[list[np.ndarray], list[int | None], str | None]:
-    """(28, 28) frames as recognition makes them of this picture, a label for each, and why all are set aside, if so."""
-    number = feedback.true_number
+def _digits_of(feedback: Feedback, reader: Classifier) -> tuple[list[np.ndarray], list[int | None], str | None]:
+    """(28, 28) frames as recognition makes them of this picture, a label for each, and why all are set aside, if so.
+
+    The digits of a number are the pieces of the path that reads it as it was labelled.
+    """
+    truth = as_text(feedback.true_label, feedback.true_number)
     try:
-        pixels = decode(feedback.image)
-        if number is None:
-            problem = quarantine.LABELLED_NON_DIGIT if feedback.true_label is None else None
-            return [prepare(pixels).frame], [feedback.true_label], problem
-        framed = frame(pixels)
+        framed = frame(decode(feedback.image))
     except (BlankDrawing, BadImage):
         return [np.zeros((28, 28), np.uint8)], [None], quarantine.BLANK
-    digits = list(framed.frames[1:])
-    if framed.touching or len(digits) != len(number):
+    if truth is None:
+        return [framed.whole.frame], [None], quarantine.LABELLED_NON_DIGIT
+    if not framed.line.is_one_digit:
+        predictions = reader.predict(framed.frames)
+        candidates = [None if place is None else predictions[place] for place in framed.places]
+        found = align(framed.line, candidates, truth)
+        places = [place for each in found or () if (place := framed.places[each]) is not None]
+        if places:
+            return [framed.frames[place] for place in places], [int(digit) for digit in truth], None
+    if len(truth) > 1:
         return [framed.whole.frame], [None], quarantine.NOT_PARTED
-    return digits, [int(digit) for digit in number], None
+    return [framed.whole.frame], [feedback.true_label], None
 
 
 def _first_digits(examples: Sequence[Example]) -> list[Example]:

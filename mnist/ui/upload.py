@@ -8,12 +8,13 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from mnist.ui import answer, visitor
+from mnist.vision import picture_formats
 
 
 def show_upload() -> None:
     chosen = st.file_uploader(
-        "A picture of a digit or a number: PNG, JPEG or WebP, dark on light or light on dark",
-        type=["png", "jpg", "jpeg", "webp"],
+        f"A picture of a digit or a number: {picture_formats.names()}, dark on light or light on dark",
+        type=None,  # what a file is its bytes say, and the answer names the formats
         key=f"upload_{visitor.visit().pictures}",
     )
     _show(chosen, source="upload", invitation="Choose a picture, or drop one here.")

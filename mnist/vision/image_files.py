@@ -12,7 +12,9 @@ from contextlib import contextmanager
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-FORMATS = ("PNG", "JPEG", "WEBP")
+from mnist.vision import picture_formats
+from mnist.vision.damaged_files import mended
+
 MAX_BYTES = 10 * 2**20
 MAX_PIXELS = 40_000_000  # a 40 megapixel photo
 MAX_MEMORY = 256 * 2**20  # bytes that a decoder may hold at once; `_bytes_per_pixel` says what each kind takes
@@ -41,7 +43,7 @@ class BadImage(ValueError):
 
 
 class NotAnImage(BadImage):
-    """Not a PNG, JPEG or WebP file, or a damaged one."""
+    """Not a picture in one of the formats that are read, or a damaged one."""
 
 
 class ImageTooLarge(BadImage):
@@ -73,7 +75,9 @@ _decoding = _Room(TOGETHER)
 
 
 def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Read an encoded picture: PNG, JPEG or WebP, any colour mode or depth, turned upright by its EXIF tag.
+    """Read an encoded picture: any of `picture_formats.readable`, colour mode or depth, turned upright by its EXIF tag.
+
+    What it is its bytes say, not its name. Of a GIF the first frame is read.
 
     Returns (H, W, 4) uint8 RGBA, the longer side at most WORKING_SIDE (area-averaged down when it was larger).
     Raises NotAnImage or ImageTooLarge; size and pixel count are read from the header, before decoding.
@@ -82,10 +86,28 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIX
         raise ImageTooLarge(
             f"The file has {len(data) / 2**20:.1f} MB; the limit is {max_bytes / 2**20:.0f} MB. Send a smaller picture."
         )
+    if picture_formats.is_unreadable_heif(data):
+        raise NotAnImage(
+            "This is a HEIC photo, which is not read here. Send it as a JPEG: on an iPhone choose Settings › Camera › "
+            "Formats › Most Compatible, or share the photo by mail, which converts it."
+        )
+    try:
+        return _decode(data, max_pixels)
+    except NotAnImage as error:
+        try:
+            whole = mended(data)
+        except Exception:  # nothing of it is readable
+            raise error from None
+        if whole is None:
+            raise
+        return _decode(whole, max_pixels)
+
+
+def _decode(data: bytes, max_pixels: int) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own bomb warning: our limit below is the stricter one
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            with Image.open(io.BytesIO(data), formats=picture_formats.pillow_names()) as image:
                 _check_size(image, max_pixels)
                 _check_still(image, data)
                 with _decoding.room_for(image.width * image.height * _bytes_per_pixel(image) + _bytes_to_shrink(image)):
@@ -98,7 +120,9 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIX
     except Image.DecompressionBombError as error:
         raise ImageTooLarge("The picture has too many pixels. Send a smaller one.") from error
     except UnidentifiedImageError as error:
-        raise NotAnImage("This is not a PNG, JPEG or WebP picture. Save it as one of these and try again.") from error
+        raise NotAnImage(
+            f"This is not a {picture_formats.names()} picture. Save it as one of these and try again."
+        ) from error
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ValueError, EOFError …
         raise NotAnImage("The picture is damaged or incomplete. Save it again and send it once more.") from error
 
@@ -144,12 +168,9 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
 
 def _bytes_per_pixel(image: Image.Image) -> int:
     """What the decoder holds for each pixel of the file (peak memory at 10–40 megapixels: docs/preprocessing.md)."""
-    if image.format == "WEBP":
-        return 16  # libwebp's canvas, its copy for the next frame, Pillow's copy of it, and the picture
-    if image.format in ("JPEG", "MPO"):
-        # `draft` makes the picture small, but a progressive file keeps 16-bit coefficients of every channel.
-        return 2 * len(image.getbands()) if image.info.get("progressive") else 1
-    return 4
+    if image.format in ("JPEG", "MPO") and image.info.get("progressive"):
+        return 2 * len(image.getbands())  # `draft` makes the picture small, but not the 16-bit coefficients
+    return next((each.bytes_per_pixel for each in picture_formats.readable() if each.pillow == image.format), 1)
 
 
 def _bytes_to_shrink(image: Image.Image) -> int:
@@ -165,7 +186,7 @@ def _factor(image: Image.Image) -> int:
 
 def _check_still(image: Image.Image, data: bytes) -> None:
     # A phone's JPEG often carries a second picture (depth, HDR gain); Pillow calls it MPO, and the first is the photo.
-    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+    if image.format not in ("MPO", "GIF", "HEIF") and getattr(image, "n_frames", 1) > 1:
         raise NotAnImage("The picture is animated. Send a still picture.")
     # Inside a scan every FF byte is stuffed, so FF DA can only be a marker that starts one.
     if image.info.get("progressive") and data.count(b"\xff\xda") > MAX_SCANS:
@@ -174,31 +195,39 @@ def _check_still(image: Image.Image, data: bytes) -> None:
 
 def _shrink(image: Image.Image) -> Image.Image:
     """Average whole blocks of pixels until the longer side fits. Returns RGBA."""
-    spare_bits = _spare_bits(image)
+    grey_range = _grey_range(image)
     if max(image.size) <= WORKING_SIDE:  # a canvas's picture
-        return _to_rgba(image, spare_bits)
+        return _to_rgba(image, grey_range)
     factor = _factor(image)
     width, height = image.size
     small = Image.new("RGBA", (-(-width // factor), -(-height // factor)))
     # In strips, because converting a large picture to RGBA at once would take its memory twice more.
     for top in range(0, height, STRIP_ROWS * factor):
         strip = image.crop((0, top, width, min(height, top + STRIP_ROWS * factor)))
-        small.paste(_to_rgba(strip, spare_bits).reduce(factor), (0, top // factor))
+        small.paste(_to_rgba(strip, grey_range).reduce(factor), (0, top // factor))
     if max(small.size) > WORKING_SIDE:
         small.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BOX)
     return small
 
 
-def _spare_bits(image: Image.Image) -> int:
-    """Of a picture of 16-bit grey, how many to leave out; scanners and arrays often fill 8 or 12 of them."""
+def _grey_range(image: Image.Image) -> tuple[int, int]:
+    """Of a picture of 16-bit grey, the values that become black and white; scanners and arrays often fill 8 or 12 bits.
+
+    Where only a small part of what is left is used, such as 30,000 to 31,000, it is that part.
+    """
     if not image.mode.startswith("I"):
-        return 0
-    return max(0, int(image.getextrema()[1]).bit_length() - 8)  # type: ignore[arg-type]
+        return 0, 255
+    lowest, highest = (min(max(int(value), 0), 65535) for value in image.getextrema())  # type: ignore[arg-type]
+    most = (1 << max(8, highest.bit_length())) - 1
+    is_small = 32 <= highest - lowest < most // 8
+    return (lowest, highest) if is_small else (0, most)
 
 
-def _to_rgba(strip: Image.Image, spare_bits: int) -> Image.Image:
+def _to_rgba(strip: Image.Image, grey_range: tuple[int, int]) -> Image.Image:
     if strip.mode.startswith("I"):  # Pillow would clip it, not scale it
-        strip = Image.fromarray((np.clip(np.asarray(strip), 0, 65535) >> spare_bits).astype(np.uint8))
+        black, white = grey_range
+        grey = (np.clip(np.asarray(strip), black, white).astype(np.int64) - black) * 256 // (white - black + 1)
+        strip = Image.fromarray(grey.astype(np.uint8))
     return strip if strip.mode == "RGBA" else strip.convert("RGBA")
 
 

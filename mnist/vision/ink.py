@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
-from mnist.vision.photo import is_photo, photo_ink
+from mnist.vision.boxes import erase_boxes
+from mnist.vision.edges import erase_edges
+from mnist.vision.leftovers import Leftover
+from mnist.vision.photo import photo_ink
+from mnist.vision.ruled_lines import erase_rules
+from mnist.vision.sheet import is_photo
 
 MIN_CONTRAST = 32  # of 255: below it, paper grain and JPEG noise would be read as ink
 INK = 24  # of 255, after the strongest ink is stretched to 255: above the noise of JPEG, below a faint edge
 DUST = 0.01  # of the largest piece's area: a smaller piece is none of the drawing
+FAINTEST_CONTRAST = 10  # of 255, where the picture's edge is of one colour: there is no grain then
+HAZE = 0.75  # times as many pixels between paper and ink as of ink: more than the soft edges of strokes
+HAZE_FROM = 0.1  # of the strongest ink: where paper ends
+HAZE_SHARE = 0.95  # of the pixels that are not ink are no darker than the haze
+SOLID = 64  # of 255: paler ink, such as the soft edge of a stroke, connects nothing
 
 
 class BlankDrawing(ValueError):
     """There is no ink: nothing drawn, one colour all over, or fully transparent."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Ink:
+    """What was written on a picture, apart from its paper."""
+
+    pixels: np.ndarray  # (h, w) uint8, 0 = paper, 255 = the strongest ink
+    left_over: tuple[Leftover, ...]  # taken out of it: boxes, rules, what lies along the edge
+    is_photo: bool
+
+
 def find_ink(pixels: np.ndarray) -> np.ndarray:
+    """The ink alone, as `separate` finds it: uint8, 0 = paper, 255 = the strongest ink."""
+    return separate(pixels).pixels
+
+
+def separate(pixels: np.ndarray) -> Ink:
     """Separate ink from paper by their distance in colour, so that polarity does not matter.
 
     pixels: (H, W), (H, W, 3) or (H, W, 4) uint8. A picture of flat paper is taken as a drawing, any other as a photo.
-    Returns uint8, 0 = paper, 255 = the strongest ink: (H, W) for a drawing, at most 640 pixels long for a photo.
+    The ink has the picture's size for a drawing, and is at most 640 pixels long for a photo.
     Raises BlankDrawing when nothing stands out from the paper.
     """
     planes = [pixels] if pixels.ndim == 2 else list(cv2.split(pixels))
@@ -39,13 +65,48 @@ def find_ink(pixels: np.ndarray) -> np.ndarray:
         distance = cv2.absdiff(plane, np.full_like(plane, level)) if level else plane
         ink = cv2.max(ink, distance) if ink.size else distance
     strongest = cv2.minMaxLoc(ink)[1]
-    if strongest < MIN_CONTRAST:
+    edge = _border(ink)
+    is_flat = not edge.any()
+    if strongest < (FAINTEST_CONTRAST if is_flat else MIN_CONTRAST):
         raise BlankDrawing("The picture is empty.")
-    if is_photo(ink):
-        return photo_ink(pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[:, :, :3]))
-    if grain := _grain(ink, strongest):
+    if is_photo(ink) and (is_flat or not _has_two_levels(ink, edge, strongest)):
+        found, left_over = photo_ink(pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[:, :, :3]))
+        return Ink(found, tuple(left_over), is_photo=True)
+    if grain := max(_grain(ink, strongest), _haze(ink, strongest)):
         ink, strongest = cv2.subtract(ink, np.full_like(ink, grain)), strongest - grain
-    return _without_specks(ink if strongest == 255 else cv2.convertScaleAbs(ink, alpha=255 / strongest))
+    ink = ink if strongest == 255 else cv2.convertScaleAbs(ink, alpha=255 / strongest)
+    marks = (ink >= INK).view(np.uint8)
+    left, top, width, height = cv2.boundingRect(marks)
+    box = np.s_[top : top + height, left : left + width]
+    if width and cv2.connectedComponents(marks[box], connectivity=8)[0] > 2:
+        ink = _without_specks(ink, marks[box], box)
+    elif not _may_be_printed(marks[box], ink.shape):
+        return Ink(ink, (), is_photo=False)  # nearly every drawing
+    ink = _without_rules(ink)
+    ink, boxes = erase_boxes(ink, SOLID)
+    ink, at_edge = erase_edges(ink, INK)
+    return Ink(ink, (*boxes, *at_edge), is_photo=False)
+
+
+def _may_be_printed(box: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether ink in one piece, (h, w) of a picture of a shape, may be more than strokes: framed, or a long line."""
+    if box.shape[1] == shape[1] or box.shape[0] == shape[0]:
+        return True
+    sides = (box[:2].max(axis=0), box[-2:].max(axis=0), box[:, :2].max(axis=1), box[:, -2:].max(axis=1))
+    return box.size > 0 and all(cv2.countNonZero(side) > 0.8 * side.size for side in sides)
+
+
+def plain_ink(pixels: np.ndarray) -> np.ndarray:
+    """Ink by the plainest recipe: Otsu's threshold, and whichever side the picture's edge is not on.
+
+    pixels: (H, W), (H, W, 3) or (H, W, 4) uint8. Returns (H, W) uint8, 0 = paper. Another opinion about a photo: where
+    the two disagree, one of them has lost ink.
+    """
+    grey = pixels if pixels.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(pixels[:, :, :3]), cv2.COLOR_RGB2GRAY)
+    level = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)[0]
+    if np.median(_border(grey)) > level:
+        grey, level = np.asarray(cv2.bitwise_not(grey)), 254 - level
+    return np.asarray(cv2.threshold(grey, level, 255, cv2.THRESH_TOZERO)[1])
 
 
 def _composite(rgba: np.ndarray) -> np.ndarray:
@@ -84,17 +145,57 @@ def _grain(distance: np.ndarray, strongest: float) -> float:
     return min(float(usual), strongest // 3)
 
 
-def _without_specks(ink: np.ndarray) -> np.ndarray:
+def _without_rules(ink: np.ndarray) -> np.ndarray:
+    """Erase lines that lead from one edge of the picture to the other."""
+    left, right, top, bottom = (side.max() >= INK for side in (ink[:, 0], ink[:, -1], ink[0], ink[-1]))
+    if not (left and right) and not (top and bottom):
+        return ink
+    marks = (ink >= INK).view(np.uint8)
+    kept = erase_rules(marks, ink, INK)
+    if not kept.any() or not (erased := cv2.subtract(marks, kept)).any():
+        return ink
+    rest = ink.copy()
+    rest[(cv2.dilate(erased, np.ones((3, 3), np.uint8)) > 0) & (kept == 0)] = 0
+    return rest
+
+
+def _haze(distance: np.ndarray, strongest: float) -> float:
+    """How pale whatever covers more than the soft edges of strokes is: a patch of other paper, a pattern; else 0.
+
+    A drawing has a third to two thirds as many pixels between paper and ink as it has of ink.
+    """
+    some = np.ascontiguousarray(distance[::3, ::3]) if min(distance.shape) >= 150 else distance
+    pale_pixels = cv2.countNonZero(cv2.inRange(some, HAZE_FROM * strongest, strongest / 2))
+    if pale_pixels <= HAZE * cv2.countNonZero(cv2.inRange(some, strongest / 2, 255)):
+        return 0.0  # nearly every drawing
+    ink_from = cv2.threshold(distance, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)[0]
+    counts = cv2.calcHist([distance], [0], None, [256], [0, 256]).ravel()
+    pale, level = counts[: int(ink_from) + 1], int(ink_from) + 1
+    if pale[int(HAZE_FROM * strongest) + 1 :].sum() <= HAZE * counts[level:].sum():
+        return 0.0
+    usual = int(np.searchsorted(np.cumsum(pale), HAZE_SHARE * pale.sum()))
+    return float(min(usual, strongest // 2))
+
+
+def _has_two_levels(distance: np.ndarray, edge: np.ndarray, strongest: float) -> bool:
+    """Whether the paper is flat in two colours, such as the squares that stand for transparency, and the ink in one."""
+    second = float(np.median(edge[edge > 8])) if (edge > 8).any() else 0.0
+    if not 0 < second < 0.5 * strongest:
+        return False
+    counts = cv2.calcHist([distance], [0], None, [256], [0, 256]).ravel()
+    near = (
+        counts[:9].sum()
+        + counts[max(9, int(second) - 8) : int(second) + 9].sum()
+        + counts[int(0.6 * strongest) :].sum()
+    )
+    return bool(near > 0.97 * distance.size and _haze(distance, strongest) >= second - 8)
+
+
+def _without_specks(ink: np.ndarray, marks: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
     """Erase dust and grain: pieces of ink with less than DUST of the largest one's area, wherever they are.
 
-    A single one far away would shrink the digit to a fraction of its frame.
+    A single one far away would shrink the digit to a fraction of its frame. marks: (h, w) uint8, 1 = ink, of the box.
     """
-    marks = (ink >= INK).view(np.uint8)
-    left, top, width, height = cv2.boundingRect(marks)
-    box = np.s_[top : top + height, left : left + width]
-    marks = marks[box]
-    if not width or cv2.connectedComponents(marks, connectivity=8)[0] <= 2:
-        return ink  # one piece: nearly every drawing
     _, labels, stats, _ = cv2.connectedComponentsWithStats(marks, connectivity=8)
     area = stats[:, cv2.CC_STAT_AREA]
     is_speck = area < DUST * area[1:].max()

@@ -1,4 +1,4 @@
-"""A picture → its frames: the whole, and each digit where several stand side by side."""
+"""A picture → its frames: the whole, and everything in it that may be one digit of a number."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mnist.vision.ink import BlankDrawing, find_ink
+from mnist.vision.candidates import Line, find_line
+from mnist.vision.ink import BlankDrawing, find_ink, plain_ink, separate
+from mnist.vision.leftovers import Leftover
 from mnist.vision.mnist_frame import Prepared, frame_ink
-from mnist.vision.split_digits import split_digits
+
+Box = tuple[float, float, float, float]  # left, top, width, height as shares of the picture's width and height
 
 
 def prepare(pixels: np.ndarray) -> Prepared:
@@ -22,22 +25,41 @@ def prepare(pixels: np.ndarray) -> Prepared:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Framed:
-    """A picture's ink as frames for the network: the whole first, then each digit when there are several."""
+    """A picture's ink as frames for the network: the whole first, then each candidate when there are several."""
 
     whole: Prepared
-    frames: np.ndarray  # (1, 28, 28) for a single digit, (1 + n, 28, 28) for n side by side; uint8
-    touching: bool  # some of it is wider than one digit: probably two that touch
+    frames: np.ndarray  # (1, 28, 28) for a single digit, (1 + n, 28, 28) with n candidates; uint8
+    line: Line
+    places: tuple[int | None, ...]  # of each candidate's frame among `frames`; None where it left none
+    plain: int | None  # place among `frames` of what a plain recipe finds on a photo; None where it finds nothing
+    left_over: tuple[Leftover, ...]  # found before the line was
+    size: tuple[int, int]  # height and width of the ink in pixels, in which the line's boxes are
+
+    def box(self, candidate: int) -> Box:
+        """Where a candidate of the line stands in the picture."""
+        height, width = self.size
+        each = self.line.candidates[candidate]
+        tall, wide = each.ink.shape
+        return each.left / width, each.top / height, wide / width, tall / height
 
 
 def frame(pixels: np.ndarray) -> Framed:
     """Prepare a picture: (H, W), (H, W, 3) or (H, W, 4) uint8. Raises BlankDrawing when nothing is on it."""
-    ink = find_ink(pixels)
-    whole = frame_ink(ink)
-    segments = split_digits(ink)
-    frames = [whole.frame]
-    if len(segments) > 1:
-        try:
-            frames += [frame_ink(segment.ink).frame for segment in segments]
-        except BlankDrawing:  # a speck counted as a digit: no number then
-            frames = [whole.frame]
-    return Framed(whole, np.stack(frames), any(segment.touching for segment in segments))
+    ink = separate(pixels)
+    whole = frame_ink(ink.pixels)
+    line = find_line(ink.pixels)
+    frames: list[np.ndarray] = [whole.frame]
+    places: list[int | None] = [0]
+    if not line.is_one_digit:
+        places = [_add(frames, candidate.ink) for candidate in line.candidates]
+    plain = _add(frames, plain_ink(pixels)) if ink.is_photo else None
+    return Framed(whole, np.stack(frames), line, tuple(places), plain, ink.left_over, ink.pixels.shape[:2])
+
+
+def _add(frames: list[np.ndarray], ink: np.ndarray) -> int | None:
+    """Append the frame of some ink and return its place; None where there is no more than a speck."""
+    try:
+        frames.append(frame_ink(ink).frame)
+    except BlankDrawing:
+        return None
+    return len(frames) - 1

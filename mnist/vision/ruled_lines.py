@@ -7,7 +7,11 @@ import numpy as np
 
 TILT = np.deg2rad(14)  # how far a rule may lean from the picture's edges
 MIN_FAMILY = 3  # fewer parallel lines across the picture may be strokes of the digit
-WHOLE = 0.85  # of the picture's width: a single line is a rule when so much of it is there
+WHOLE = 0.85  # of the paper's width: a single line is a rule when so much of it is there
+END_OF_ONE = 0.04  # of the paper's width at each end: there a single rule still is …
+END_OF_MANY = 0.15  # … and one of a family, which may be pale, is seen here and there
+BEYOND = 0.05  # of the picture's width, at each end: so much farther than the rest of the ink a single rule goes …
+LONG = 1.6  # … or the picture is so many times as wide as high: no digit's stroke is as long as that
 MIN_VOTES = 0.35  # of the picture's width, in pixels of rule on one straight line
 MAX_LINES = 90  # of one direction
 REACH = 6  # pixels to each side in which a wavy rule is followed and its thickness measured
@@ -15,25 +19,41 @@ EXTRA = 2  # pixels by which a run of ink may exceed the rule's usual thickness 
 DARKER = 1.45  # times the rule's usual density: ink lies on it
 
 
-def erase_rules(mask: np.ndarray, density: np.ndarray, faint: float) -> np.ndarray:
+def erase_rules(mask: np.ndarray, density: np.ndarray, faint: float, sheet: np.ndarray | None = None) -> np.ndarray:
     """Take ruled lines out of a mask.
 
-    mask: (H, W) uint8, 1 = ink or rule; density: (H, W) uint8, how dark; faint: the density from which a rule is seen.
-    Returns the mask without the runs of ink across each rule that are as thin and as pale as the rule itself.
+    mask: (H, W) uint8, 1 = ink or rule; density: (H, W) uint8, how dark; faint: the density from which a rule is seen;
+    sheet: (H, W) uint8, 0 where there is no paper, None where it is everywhere.
+    Returns the mask without the runs of ink across each rule that are as thin and as pale as the rule itself. A rule
+    goes on to both ends of the paper; a stem, however straight, ends with its digit.
     """
+    paper = np.full_like(mask, 1) if sheet is None else sheet
     erased = mask.copy()
     seen = np.asarray(density >= faint, np.uint8)
     thin = np.asarray(cv2.subtract(seen, cv2.morphologyEx(seen, cv2.MORPH_OPEN, np.ones((7, 7), np.uint8))))
     crossed = np.zeros_like(mask)
     for turned in (False, True):
-        lines = _parallel_lines(np.ascontiguousarray(thin.T) if turned else thin)
+        seen_here = np.ascontiguousarray(thin.T) if turned else thin
+        lines = _parallel_lines(seen_here, np.ascontiguousarray(paper.T) if turned else paper)
         target, dark, met = (erased.T, density.T, crossed.T) if turned else (erased, density, crossed)
         for slope, offset in lines:
+            before = target.copy()
             _erase_line(target, dark, met, slope, offset, faint)
+            if len(lines) < MIN_FAMILY and not _goes_beyond(target):
+                target[:] = before
     return erased
 
 
-def _parallel_lines(thin: np.ndarray) -> list[tuple[float, float]]:
+def _goes_beyond(rest: np.ndarray) -> bool:
+    """Whether a line across the whole picture is longer than the strokes that are left: it is no stroke itself."""
+    height, width = rest.shape
+    inked = np.flatnonzero(rest.any(axis=0))
+    if not inked.size:
+        return True
+    return bool(width > LONG * height or (inked[0] >= BEYOND * width and inked[-1] < (1 - BEYOND) * width))
+
+
+def _parallel_lines(thin: np.ndarray, paper: np.ndarray) -> list[tuple[float, float]]:
     """Nearly horizontal lines right across the picture as (slope, offset): y = slope · x + offset."""
     width = thin.shape[1]
     found = cv2.HoughLines(
@@ -55,17 +75,28 @@ def _parallel_lines(thin: np.ndarray) -> list[tuple[float, float]]:
     if not lines:
         return []
     usual = np.median([slope for slope, _ in lines])
-    family = [line for line in lines if abs(line[0] - usual) < 0.06]
-    return family if len(family) >= MIN_FAMILY else [line for line in lines if _crosses_all(thin, *line)]
+    family = [line for line in lines if abs(line[0] - usual) < 0.06 and _goes_on(thin, paper, *line, END_OF_MANY, 0.25)]
+    if len(family) >= MIN_FAMILY:
+        return family
+    return [line for line in lines if _goes_on(thin, paper, *line, END_OF_ONE, 0.6, WHOLE)]
 
 
-def _crosses_all(thin: np.ndarray, slope: float, offset: float) -> bool:
-    """A line from edge to edge: no stroke is that long, so one alone is a rule, such as the margin of a page."""
+def _goes_on(
+    thin: np.ndarray, paper: np.ndarray, slope: float, offset: float, end: float, seen: float, whole: float = 0.0
+) -> bool:
+    """Whether a line is there at both ends of the paper, of which it takes in the share `end` each, and between."""
     height, width = thin.shape
     columns = np.arange(width)
     rows = np.rint(slope * columns + offset).astype(int)
+    is_inside = (rows >= 0) & (rows < height)
+    is_inside[is_inside] = paper[rows[is_inside], columns[is_inside]] > 0
+    columns, rows = columns[is_inside], rows[is_inside]
+    if len(columns) < width // 4:
+        return False
     near = np.clip(rows[None] + np.arange(-3, 4)[:, None], 0, height - 1)
-    return bool(thin[near, columns].any(axis=0).mean() > WHOLE)
+    is_there = thin[near, columns].any(axis=0)
+    last = max(3, round(end * len(columns)))
+    return bool(min(is_there[:last].mean(), is_there[-last:].mean()) >= seen and is_there.mean() > whole)
 
 
 def _erase_line(

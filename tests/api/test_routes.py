@@ -30,7 +30,7 @@ def test_raw_bytes_get_an_answer_of_the_contract_and_a_row(client, kept, format,
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
     said = answer.json()
-    assert set(said) == {"id", "digit", "confidence", "probabilities", "verdict", "model_version", "stored"}
+    assert set(said) == {"id", "digit", "confidence", "probabilities", "verdict", "model_version", "stored", "boxes"}
     assert (said["verdict"], said["model_version"], said["stored"]) == ("digit", 3, True)
     assert len(said["probabilities"]) == 10
     assert math.isclose(sum(said["probabilities"]), 1, abs_tol=1e-6)

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from benchmarks.photos import KINDS, likeness, take_photo
+from mnist.vision.candidates import find_line
 from mnist.vision.ink import BlankDrawing, find_ink
 from mnist.vision.mnist_frame import frame_ink
-from mnist.vision.photo import SIDE, is_photo, photo_ink
+from mnist.vision.photo import SIDE, photo_ink
 from mnist.vision.prepare import prepare
 from mnist.vision.ruled_lines import erase_rules
-from mnist.vision.split_digits import split_digits
+from mnist.vision.sheet import is_photo
 
 HEIGHT, WIDTH = 480, 640
 SEVEN = [[(240, 120), (400, 120), (300, 380)]]
@@ -145,7 +146,7 @@ def test_a_table_that_passes_for_a_board_hides_no_pen(seed, kind, number):
 
 def test_a_number_on_paper_keeps_all_its_digits():
     strokes = [[(x, 180), (x, 300)] for x in (150, 230, 310, 390)]
-    assert len(split_digits(find_ink(photograph(draw(strokes, brush=8), rules=40)))) == 4
+    assert find_line(find_ink(photograph(draw(strokes, brush=8), rules=40))).pieces == 4
 
 
 def test_bare_paper_is_blank():
@@ -175,12 +176,12 @@ def test_grain_light_rules_and_a_table_make_a_photo():
 
 
 def test_ink_is_empty_or_full():
-    ink = photo_ink(photograph(draw(SEVEN)))
+    ink = photo_ink(photograph(draw(SEVEN)))[0]
     assert ink.shape == (HEIGHT, WIDTH)
     assert ink.dtype == np.uint8
     assert ink.max() == 255
-    assert max(photo_ink(np.kron(photograph(draw(SEVEN)), np.ones((2, 2, 1), np.uint8))).shape) == SIDE
-    assert not photo_ink(np.full((200, 200), 77, np.uint8)).any()
+    assert max(photo_ink(np.kron(photograph(draw(SEVEN)), np.ones((2, 2, 1), np.uint8)))[0].shape) == SIDE
+    assert not photo_ink(np.full((200, 200), 77, np.uint8))[0].any()
 
 
 @pytest.mark.parametrize("kind", KINDS)

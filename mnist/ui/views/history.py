@@ -21,7 +21,12 @@ from mnist.ui.views.drawing import show as show_drawing
 
 PAGE = 24
 STATES = {"any": "All", "unlabelled": "Not labelled", "right": "Right", "wrong": "Wrong"}
-VERDICTS = {Verdict.DIGIT: "sure", Verdict.UNSURE: "unsure", Verdict.NOT_A_DIGIT: "not a digit"}
+VERDICTS = {
+    Verdict.DIGIT: "sure",
+    Verdict.NUMBER: "a sure number",
+    Verdict.UNSURE: "unsure",
+    Verdict.NOT_A_DIGIT: "not a digit",
+}
 SOURCES = ("canvas", "upload", "camera", "api")
 
 

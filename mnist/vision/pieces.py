@@ -1,0 +1,144 @@
+"""Connected pieces of ink, and cuts of those that are wider than a digit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import cv2
+import numpy as np
+
+from mnist.vision.ink import SOLID
+
+MAX_PIECES = 96  # the largest; the rest of a page full of noise costs no time
+SHEARS = np.linspace(-0.6, 0.6, 13)  # slants at which a straight line may pass between two digits
+MAX_CUTS = 9  # of one piece: ten digits that touch
+CUT_STROKES = 3.2  # stroke widths of ink on a cut: more are the body of a digit
+THIN = 1.7  # stroke widths of ink in a column: one stroke that leads across
+RISE = 0.8  # stroke widths by which the ink on both sides of a cut must exceed that on it
+CUT_APART = 0.16  # of the line's height: two cuts, or a cut and an end, leave at least a 1 between them
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """Connected ink, or what a cut leaves of it."""
+
+    mask: np.ndarray  # (h, w) bool; ink touches all four edges
+    left: int
+    top: int
+    starts: np.ndarray  # (len(SHEARS),) where the piece begins, in pixels, when the picture is sheared upright
+    ends: np.ndarray  # (len(SHEARS),) where it ends
+    cut: float = 0.0  # stroke widths of ink on the cut that parts it from the piece before it; 0 where there is none
+
+    @property
+    def height(self) -> int:
+        return int(self.mask.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.mask.shape[1])
+
+    @property
+    def bottom(self) -> int:
+        return self.top + self.height
+
+    @property
+    def right(self) -> int:
+        return self.left + self.width
+
+    @property
+    def upright_width(self) -> float:
+        """Width in pixels when the piece's own slant is taken out."""
+        return float((self.ends - self.starts).min())
+
+    def centre(self, shear: int) -> float:
+        return float(self.starts[shear] + self.ends[shear]) / 2
+
+    def room_before(self, other: Piece) -> float:
+        """Pixels from this piece to one on its right at the slant that parts them best; negative where they overlap."""
+        return float((other.starts - self.ends).max())
+
+
+def find_pieces(ink: np.ndarray) -> list[Piece]:
+    """Every connected piece but single pixels, the largest first, at most MAX_PIECES.
+
+    ink: (H, W) uint8, 0 = paper, 255 = ink.
+    """
+    solid = np.asarray(ink >= SOLID, np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)
+    largest = np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")[:MAX_PIECES] + 1
+    pieces: list[Piece] = []
+    for label in largest:
+        left, top, width, height, area = (int(value) for value in stats[label])
+        if area < 2 and pieces:
+            break
+        pieces.append(measured(labels[top : top + height, left : left + width] == label, left, top))
+    return pieces
+
+
+def measured(mask: np.ndarray, left: int, top: int, cut: float = 0.0) -> Piece:
+    """A piece from its (h, w) bool mask, whose ink touches all four edges, and its place."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    first, last = mask.argmax(axis=1)[rows], mask.shape[1] - 1 - mask[:, ::-1].argmax(axis=1)[rows]
+    lean = SHEARS[:, None] * (rows + top)[None]
+    return Piece(mask, left, top, (left + first - lean).min(axis=1), (left + last + 1 - lean).max(axis=1), cut)
+
+
+def usual_shear(pieces: list[Piece]) -> int:
+    """Index into SHEARS at which the pieces are narrowest together: the slant of the hand."""
+    widths = np.stack([piece.ends - piece.starts for piece in pieces]).sum(axis=0)
+    near = widths + 1e-3 * widths.max() * np.abs(SHEARS)  # of equals the most upright
+    return int(near.argmin())
+
+
+def cut_where_thin(piece: Piece, line: float, shear: int) -> list[Piece]:
+    """Cut a wide piece along straight slanted lines wherever it has little ink; left to right, itself if nowhere.
+
+    line: height of the digits around it, in pixels. Each part but the first says how much ink its cut went through.
+    """
+    columns, profile = _profile(piece, shear)
+    stroke = stroke_width(piece.mask)
+    apart = max(2, round(CUT_APART * line))
+    smooth = np.convolve(profile, np.ones(3) / 3, mode="same") if line > 30 else profile.astype(float)
+    places = [place for place in _valleys(smooth, stroke) if apart <= place <= len(profile) - 1 - apart]
+    parts: list[Piece] = []
+    edges = [0, *places, len(profile)]
+    for begin, end in pairwise(edges):
+        part = piece.mask & (columns >= begin) & (columns < end)
+        left, top, width, height = cv2.boundingRect(part.view(np.uint8))
+        if width:
+            cut = max(float(smooth[begin]) / stroke, 0.3) if parts else piece.cut
+            parts.append(
+                measured(part[top : top + height, left : left + width], piece.left + left, piece.top + top, cut)
+            )
+    return parts
+
+
+def _valleys(profile: np.ndarray, stroke: float) -> list[int]:
+    """Where little ink lies between more on both sides: the middle of each such stretch, left to right."""
+    places: list[int] = []
+    for level in (THIN * stroke, CUT_STROKES * stroke):
+        low = np.flatnonzero(np.diff(np.concatenate(([0], profile <= level, [0]))))
+        for begin, end in zip(low[::2], low[1::2], strict=True):
+            if begin == 0 or end == len(profile) or any(begin <= place < end for place in places):
+                continue
+            lowest = np.flatnonzero(profile[begin:end] <= profile[begin:end].min() + 0.2 * stroke) + begin
+            walls = min(profile[:begin].max(), profile[end:].max())
+            if walls >= RISE * stroke + profile[lowest[0]]:
+                places.append(int(lowest[len(lowest) // 2]))
+    return sorted(places)[:MAX_CUTS]
+
+
+def stroke_width(mask: np.ndarray) -> float:
+    """Usual width of the strokes of an (h, w) bool mask, in pixels: area over half of the outline's length."""
+    framed = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    edge = cv2.countNonZero(framed) - cv2.countNonZero(cv2.erode(framed, np.ones((3, 3), np.uint8)))
+    return max(1.0, 2 * cv2.countNonZero(framed) / max(edge, 1))
+
+
+def _profile(piece: Piece, shear: int) -> tuple[np.ndarray, np.ndarray]:
+    """The sheared column of every pixel, (h, w) int, and how much ink each such column has."""
+    rows = np.arange(piece.height)[:, None] + piece.top
+    columns = np.floor(np.arange(piece.width)[None] + piece.left - SHEARS[shear] * rows).astype(int)
+    columns -= int(columns[piece.mask].min())
+    return columns, np.bincount(columns[piece.mask])
