@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import torch
 
 from mnist.model.classifier import Classifier
 from mnist.model.numbers import read
@@ -113,6 +114,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=SHIPPED_WEIGHTS)
     options = parser.parse_args()
     cv2.setNumThreads(1)
+    torch.set_num_threads(1)
     classifier = Classifier.load(options.weights, version=1)
     ours: dict[str, Counter[str]] = defaultdict(Counter)
     theirs: dict[str, Counter[str]] = defaultdict(Counter)

@@ -12,7 +12,8 @@ from mnist.model.paths import MAX_DIGITS, Path, best_paths, clearness, what_mark
 from mnist.vision.leftovers import Leftover
 from mnist.vision.prepare import Box, Framed
 
-CLEAR = 0.8  # chance that the best reading of all is right, below which it is asked about, as a digit is
+CLEAR = 0.8  # chance that the best reading of all is right, below which it is asked about, as a digit is …
+CLEAR_WHEN_CUT = 0.9  # … also where digits touch: a cut in the wrong place leaves good digits, too
 FOREIGN = 1 / 3  # of the digits of a number that are "not a digit": with more of them it is no number
 
 
@@ -75,10 +76,17 @@ def _read_line(framed: Framed, predictions: Sequence[Prediction]) -> Reading:
     foreign = sum(digit.verdict == Verdict.NOT_A_DIGIT for digit in digits)
     if foreign > FOREIGN * len(digits) or len(digits) > MAX_DIGITS:
         return Reading(replace(whole, verdict=Verdict.NOT_A_DIGIT), (), (), left_over, clear=clear)
-    is_sure = all(digit.verdict == Verdict.DIGIT for digit in digits)
-    is_sure &= clear * math.prod(digit.confidence for digit in digits) >= CLEAR
+    # Two arcs of a 0 are two good 1s, but no number is a good digit as a whole.
+    is_sure = whole.verdict != Verdict.DIGIT and all(digit.verdict == Verdict.DIGIT for digit in digits)
+    is_cut = any(line.is_cut(line.candidates[place].first) for place in best.candidates)
+    is_sure &= clear * math.prod(map(_certainty, digits)) >= (CLEAR_WHEN_CUT if is_cut else CLEAR)
     verdict = Verdict.NUMBER if is_sure else Verdict.UNSURE
     return Reading(replace(whole, verdict=verdict), digits, boxes, left_over, clear=clear)
+
+
+def _certainty(digit: Prediction) -> float:
+    """Probability that it is a digit, and this one."""
+    return digit.confidence / (1 + math.exp(min(digit.non_digit_score, 50.0)))
 
 
 def _digits_of(path: Path, candidates: Sequence[Prediction | None]) -> tuple[Prediction, ...]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 from mnist.drawing import Verdict
 from mnist.model.classifier import Prediction
-from mnist.vision.candidates import Candidate, Line, Mark
+from mnist.vision.candidates import Candidate, Line
 from mnist.vision.leftovers import Leftover, Reason
+from mnist.vision.marks import Mark
 
 MAX_DIGITS = 32
 KEPT = 6  # paths that are kept at each place: readings that compete

@@ -14,22 +14,19 @@ import numpy as np
 
 from mnist.vision.ink import INK, SOLID
 from mnist.vision.leftovers import Leftover, Reason
+from mnist.vision.marks import FLAT, NEAR, TALL, Mark, is_crumb, is_underline, leftover, mark_of
 from mnist.vision.pieces import SHEARS, Piece, cut_where_thin, find_pieces, measured, usual_shear
 
 MAX_CANDIDATES = 256  # frames for the network
 MAX_UNION = 5  # neighbours that make one digit
 # The shares below are of the line's height, unless they say otherwise.
-TALL = 0.5  # a piece at least that high counts where the line's height is measured
 WIDE_ALONE = 1.0  # times its height, upright: a piece alone is cut from that width on …
 WIDE_BESIDE = 0.85  # … and beside others from that share of the line's height
 WIDEST = 1.7  # a union of pieces is no wider
 OVERLAP = 0.04  # two pieces that overlap by more than that at every slant share a digit …
 OVERLAP_TALL = 0.25  # … or touch one another without meeting, where both are as high as digits
-NEAR = 0.06  # parts of one digit usually have no more room than that between them …
+STACKED = 0.2  # of the height of both: two pieces, one above the other, with no more room between them
 FARTHEST = 0.55  # … and never more than that
-SPECK = 0.08  # a piece smaller than that both ways, away from every digit, is a crumb
-POINT = 0.26  # a piece smaller than that both ways may be a point
-FLAT = 0.3  # a piece lower than that, and wider than high, may be a dash or an underline
 # Costs in nats, beside the network's −log p.
 UNION_COST = 9.0  # for each line height of room beyond NEAR that a union spans …
 UNION_COST_TALL = 18.0  # … between two pieces of a digit's height
@@ -37,7 +34,6 @@ OVERLAP_COST = 18.0  # for each line height by which two neighbours overlap and 
 ANY_CUT_COST = 2.0  # that two digits touch …
 CUT_COST = 0.7  # … and for each stroke width of ink that is cut through
 SMALL_COST = 30.0  # times the square of what a digit is lower than TALL
-MARK_COST = 1.0  # that a small piece is a mark, not a part of a digit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,15 +47,6 @@ class Candidate:
     top: int
     cost: float  # nats, ≥ 0: how unlikely the shape alone makes it
     height: float  # of the box, as a share of the line's height
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A piece that may be something else than a digit."""
-
-    at: int  # place in the line
-    leftover: Leftover
-    cost: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +63,10 @@ class Line:
     def is_one_digit(self) -> bool:
         """Whether there is only one way to read it: all of the ink as one digit."""
         return len(self.candidates) == 1 and self.pieces == 1 and not self.marks
+
+    def is_cut(self, place: int) -> bool:
+        """Whether connected ink is cut before a piece, or two pieces are parted that overlap as much."""
+        return self.partings[place] >= ANY_CUT_COST
 
 
 def find_line(ink: np.ndarray) -> Line:
@@ -113,13 +104,13 @@ def _line_of(ink: np.ndarray, pieces: list[Piece]) -> Line:
     height = _line_height(pieces)
     digits = [piece for piece in pieces if piece.height >= TALL * height]
     shear = usual_shear(digits)
-    leftovers = [piece for piece in pieces if _is_crumb(piece, digits, height)]
-    found = [_leftover(Reason.CRUMB, piece) for piece in leftovers]
-    under = [piece for piece in pieces if _is_underline(piece, digits, height)]
-    found += [_leftover(Reason.UNDERLINE, piece) for piece in under]
+    leftovers = [piece for piece in pieces if is_crumb(piece, digits, height)]
+    found = [leftover(Reason.CRUMB, piece) for piece in leftovers]
+    under = [piece for piece in pieces if is_underline(piece, digits, height)]
+    found += [leftover(Reason.UNDERLINE, piece) for piece in under]
     pieces = [piece for piece in pieces if not any(piece is other for other in leftovers + under)]
     atoms = _atoms(pieces, height, shear)
-    marks = [mark for at, atom in enumerate(atoms) if (mark := _mark(at, atoms, height)) is not None]
+    marks = [mark for at, atom in enumerate(atoms) if (mark := mark_of(at, atoms, height)) is not None]
     partings = [0.0, *(_parting(a, b, height) for a, b in pairwise(atoms)), 0.0]
     candidates = _candidates(ink, atoms, height)
     if len(candidates) == MAX_CANDIDATES:  # a page full of writing: some unions were not looked at
@@ -131,27 +122,6 @@ def _line_height(pieces: list[Piece]) -> float:
     tallest = max(piece.height for piece in pieces)
     high = [piece.height for piece in pieces if piece.height >= TALL * tallest]
     return float(np.median(high)) if len(high) > 2 else float(tallest)
-
-
-def _is_crumb(piece: Piece, digits: list[Piece], line: float) -> bool:
-    if max(piece.height, piece.width) >= SPECK * line:
-        return False
-    return all(max(digit.room_before(piece), piece.room_before(digit)) > -0.03 * line for digit in digits)
-
-
-def _is_underline(piece: Piece, digits: list[Piece], line: float) -> bool:
-    """A flat piece under (or over) everything: a line below two digits, or a long one below one."""
-    if piece.height > FLAT * line or piece.width < line:
-        return False
-    beside = [
-        digit for digit in digits if digit is not piece and digit.room_before(piece) < 0 > piece.room_before(digit)
-    ]
-    beneath = [digit for digit in beside if piece.top + piece.height / 2 > digit.top + 0.75 * digit.height]
-    return len(beneath) > 1 and len(beneath) == len(beside)
-
-
-def _leftover(reason: Reason, piece: Piece) -> Leftover:
-    return Leftover(reason, piece.left, piece.top, piece.width, piece.height)
 
 
 def _atoms(pieces: list[Piece], line: float, shear: int) -> list[Piece]:
@@ -175,7 +145,12 @@ def _atoms(pieces: list[Piece], line: float, shear: int) -> list[Piece]:
 
 
 def _share_a_digit(left: Piece, right: Piece, line: float) -> bool:
-    """Whether no slanted line parts two pieces."""
+    """Whether no slanted line parts two pieces, or one stands right above the other."""
+    upper, lower = sorted((left, right), key=lambda piece: piece.top)
+    shared = min(left.right, right.right) - max(left.left, right.left)
+    gap = lower.top - upper.bottom
+    if 0 <= gap <= STACKED * (lower.bottom - upper.top) and shared > 0.5 * min(left.width, right.width):
+        return True
     overlap = -max(left.room_before(right), right.room_before(left)) / line
     both_tall = min(left.height, right.height) >= 0.7 * line
     narrower = min(left.upright_width, right.upright_width) / line
@@ -190,28 +165,6 @@ def _union(pieces: list[Piece]) -> Piece:
         y, x = piece.top - top, piece.left - left
         mask[y : y + piece.height, x : x + piece.width] |= piece.mask
     return measured(mask, left, top, pieces[0].cut)
-
-
-def _mark(at: int, atoms: list[Piece], line: float) -> Mark | None:
-    """What a small piece may be, when it is no part of a digit: by its shape and its place on the line."""
-    piece = atoms[at]
-    tall = [(place, atom) for place, atom in enumerate(atoms) if atom.height >= TALL * line]
-    if piece.cut or (at + 1 < len(atoms) and atoms[at + 1].cut):
-        return None
-    nearest = min((atom for _, atom in tall), key=lambda atom: abs(atom.left + atom.right - piece.left - piece.right))
-    centre = (piece.top + piece.height / 2 - nearest.top) / nearest.height
-    is_first, is_last = at < tall[0][0], at > tall[-1][0]
-    if max(piece.height, piece.width) <= POINT * line or (piece.height <= 0.45 * line and piece.width <= 0.2 * line):
-        if centre > 0.6:  # low: a point, or a comma
-            return Mark(at, _leftover(Reason.FULL_STOP if is_last else Reason.POINT, piece), MARK_COST)
-        if max(piece.height, piece.width) > 0.15 * line and piece.width > 1.5 * piece.height and centre > 0.2:
-            return Mark(at, _leftover(Reason.CLOSING_DASH if is_last else Reason.MINUS, piece), MARK_COST)
-        if max(piece.height, piece.width) <= 0.15 * line:
-            return Mark(at, _leftover(Reason.UNEXPLAINED, piece), 2 * MARK_COST)
-        return None
-    if piece.height <= FLAT * line and piece.width >= 1.5 * piece.height and 0.15 < centre < 0.95:
-        return Mark(at, _leftover(Reason.CLOSING_DASH if is_last and not is_first else Reason.MINUS, piece), MARK_COST)
-    return None
 
 
 def _parting(left: Piece, right: Piece, line: float) -> float:

@@ -16,6 +16,8 @@ MAX_CUTS = 9  # of one piece: ten digits that touch
 CUT_STROKES = 3.2  # stroke widths of ink on a cut: more are the body of a digit
 THIN = 1.7  # stroke widths of ink in a column: one stroke that leads across
 RISE = 0.8  # stroke widths by which the ink on both sides of a cut must exceed that on it
+NOTCH = 0.15  # of the line's height: less high by that, a column is a notch between two round digits …
+NOTCH_COST = 2.0  # … and a cut there costs no more than so many stroke widths, whose sides lie in it lengthwise
 CUT_APART = 0.16  # of the line's height: two cuts, or a cut and an end, leave at least a 1 between them
 
 
@@ -92,41 +94,56 @@ def usual_shear(pieces: list[Piece]) -> int:
 
 
 def cut_where_thin(piece: Piece, line: float, shear: int) -> list[Piece]:
-    """Cut a wide piece along straight slanted lines wherever it has little ink; left to right, itself if nowhere.
+    """Cut a wide piece along straight slanted lines where two digits may touch; left to right, itself if nowhere.
 
     line: height of the digits around it, in pixels. Each part but the first says how much ink its cut went through.
     """
-    columns, profile = _profile(piece, shear)
+    columns, profile, extent = _profiles(piece, shear)
     stroke = stroke_width(piece.mask)
     apart = max(2, round(CUT_APART * line))
-    smooth = np.convolve(profile, np.ones(3) / 3, mode="same") if line > 30 else profile.astype(float)
-    places = [place for place in _valleys(smooth, stroke) if apart <= place <= len(profile) - 1 - apart]
+    kernel = np.ones(3) / 3 if line > 30 else np.ones(1)
+    smooth = np.convolve(profile, kernel, mode="same")
+    costs = {place: max(smooth[place] / stroke, 0.3) for place in _valleys(smooth, stroke, apart)}
+    for place in _notches(np.convolve(extent, kernel, mode="same"), NOTCH * line):
+        if all(abs(place - other) > apart // 2 for other in costs):
+            costs[place] = min(smooth[place] / stroke, NOTCH_COST)
+    places = sorted(place for place in costs if apart <= place <= len(profile) - 1 - apart)[:MAX_CUTS]
     parts: list[Piece] = []
-    edges = [0, *places, len(profile)]
-    for begin, end in pairwise(edges):
+    for begin, end in pairwise([0, *places, len(profile)]):
         part = piece.mask & (columns >= begin) & (columns < end)
         left, top, width, height = cv2.boundingRect(part.view(np.uint8))
         if width:
-            cut = max(float(smooth[begin]) / stroke, 0.3) if parts else piece.cut
+            mask = part[top : top + height, left : left + width]
             parts.append(
-                measured(part[top : top + height, left : left + width], piece.left + left, piece.top + top, cut)
+                measured(mask, piece.left + left, piece.top + top, float(costs[begin]) if parts else piece.cut)
             )
     return parts
 
 
-def _valleys(profile: np.ndarray, stroke: float) -> list[int]:
-    """Where little ink lies between more on both sides: the middle of each such stretch, left to right."""
+def _valleys(profile: np.ndarray, stroke: float, apart: int) -> list[int]:
+    """Where little ink lies between more on both sides: the middle of each such stretch, and the ends of a long one."""
     places: list[int] = []
     for level in (THIN * stroke, CUT_STROKES * stroke):
         low = np.flatnonzero(np.diff(np.concatenate(([0], profile <= level, [0]))))
-        for begin, end in zip(low[::2], low[1::2], strict=True):
+        for begin, end in zip(low[::2].tolist(), low[1::2].tolist(), strict=True):
             if begin == 0 or end == len(profile) or any(begin <= place < end for place in places):
                 continue
             lowest = np.flatnonzero(profile[begin:end] <= profile[begin:end].min() + 0.2 * stroke) + begin
             walls = min(profile[:begin].max(), profile[end:].max())
-            if walls >= RISE * stroke + profile[lowest[0]]:
-                places.append(int(lowest[len(lowest) // 2]))
-    return sorted(places)[:MAX_CUTS]
+            if walls < RISE * stroke + profile[lowest[0]]:
+                continue
+            places.append(int(lowest[len(lowest) // 2]))
+            if end - begin > 2 * apart:  # a bar, of which either digit may be
+                places += [begin + 1, end - 2]
+    return sorted(places)
+
+
+def _notches(extent: np.ndarray, depth: float) -> list[int]:
+    """Where the ink is less high than on both sides by `depth` pixels: round digits that touch in a point."""
+    before, after = np.maximum.accumulate(extent), np.maximum.accumulate(extent[::-1])[::-1]
+    is_low = np.minimum(before, after) - extent >= depth
+    ends = np.flatnonzero(np.diff(np.concatenate(([0], is_low, [0]))))
+    return [int(begin + extent[begin:end].argmin()) for begin, end in zip(ends[::2], ends[1::2], strict=True)]
 
 
 def stroke_width(mask: np.ndarray) -> float:
@@ -136,9 +153,15 @@ def stroke_width(mask: np.ndarray) -> float:
     return max(1.0, 2 * cv2.countNonZero(framed) / max(edge, 1))
 
 
-def _profile(piece: Piece, shear: int) -> tuple[np.ndarray, np.ndarray]:
-    """The sheared column of every pixel, (h, w) int, and how much ink each such column has."""
+def _profiles(piece: Piece, shear: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The sheared column of every pixel, (h, w) int; how much ink each such column has, and from where to where."""
     rows = np.arange(piece.height)[:, None] + piece.top
     columns = np.floor(np.arange(piece.width)[None] + piece.left - SHEARS[shear] * rows).astype(int)
     columns -= int(columns[piece.mask].min())
-    return columns, np.bincount(columns[piece.mask])
+    inked = columns[piece.mask]
+    profile = np.bincount(inked)
+    heights = np.broadcast_to(np.arange(piece.height)[:, None], piece.mask.shape)[piece.mask]
+    first, last = np.full(len(profile), piece.height), np.zeros(len(profile), int)
+    np.minimum.at(first, inked, heights)
+    np.maximum.at(last, inked, heights)
+    return columns, profile, np.maximum(last - first + 1, 0)
