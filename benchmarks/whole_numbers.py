@@ -1,26 +1,33 @@
-"""Simulates numbers and measures how many split into exactly their digits, and how many single digits are split.
+"""Simulates numbers and single digits and measures how many are read right, wrong, unsurely or not at all.
 
     python -m benchmarks.whole_numbers [--count 500] [--seed 7]
 
-Constants of mnist/vision/split_digits.py were chosen on seeds 1–3 and MNIST's first 30,000 training digits;
-report others.
+Constants were chosen on seeds 1–3 and MNIST's first 30,000 training digits; report others.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
 
+from mnist.drawing import Verdict
+from mnist.model.classifier import Classifier
+from mnist.model.numbers import read
+from mnist.model.weights_file import SHIPPED_WEIGHTS
 from mnist.settings import Settings
 from mnist.training.datasets import load_mnist
 from mnist.training.handwriting.pen import render
 from mnist.training.handwriting.strokes import deform, held_out_styles, training_styles, write
-from mnist.vision.split_digits import Segment, split_digits
+from mnist.vision.prepare import frame
 
 Frames = np.ndarray  # (N, 28, 28) uint8
+OUTCOMES = ("right", "wrong", "unsure", "refused")
 FIRST_REPORTED = 30_000  # of MNIST's training digits: those before chose the constants
 
 
@@ -75,15 +82,20 @@ def write_number(rng: np.random.Generator, length: int, gap: float, mnist: tuple
     return Number(canvas[:, : x + room], tuple(boxes), tuple(digits), touches)
 
 
-def is_parted(number: Number, segments: list[Segment]) -> bool:
-    """One segment for each digit, each about where the digit is."""
-    if len(segments) != len(number.boxes):
-        return False
-    for segment, (left, right) in zip(segments, number.boxes, strict=True):
-        middle = segment.left + segment.ink.shape[1] / 2
-        if not left - 2 <= middle <= right + 2:
-            return False
-    return True
+def outcome(classifier: Classifier, ink: np.ndarray, digits: Sequence[int]) -> str:
+    """ "right", "wrong" (both sure), "unsure" or "refused"; of one digit as of a number."""
+    framed = frame(ink)
+    reading = read(framed, classifier.predict(framed.frames))
+    if reading.prediction.verdict not in (Verdict.DIGIT, Verdict.NUMBER):
+        return "unsure" if reading.prediction.verdict == Verdict.UNSURE else "refused"
+    said = reading.number or str(reading.prediction.digit)
+    return "right" if said == "".join(map(str, digits)) else "wrong"
+
+
+def report(name: str, came: Counter[str]) -> None:
+    total = came.total()
+    shares = ", ".join(f"{came[each]:5d} {each} ({came[each] / max(total, 1):6.2%})" for each in OUTCOMES)
+    print(f"  {name:42s} {total:6d}: {shares}")
 
 
 def _trim(ink: np.ndarray) -> np.ndarray:
@@ -91,23 +103,16 @@ def _trim(ink: np.ndarray) -> np.ndarray:
     return ink[top : top + height, left : left + width]
 
 
-def single_digits(count: int, seed: int, held_out: bool) -> list[np.ndarray]:
+def single_digits(count: int, seed: int, held_out: bool) -> list[tuple[np.ndarray, int]]:
     rng = np.random.default_rng([seed, held_out])
     styles = held_out_styles() if held_out else training_styles()
     drawings = []
     for _ in range(count):
-        lines = deform(write(styles[int(rng.integers(len(styles)))], rng), rng)
+        style = styles[int(rng.integers(len(styles)))]
+        lines = deform(write(style, rng), rng)
         height = float(np.exp(rng.uniform(np.log(40), np.log(240))))
-        drawings.append(render(lines, height, max(1.5, height * float(rng.uniform(0.025, 0.18)))))
+        drawings.append((render(lines, height, max(1.5, height * float(rng.uniform(0.025, 0.18)))), style.digit))
     return drawings
-
-
-def report_singles(name: str, drawings: list[np.ndarray] | Frames) -> None:
-    found = [split_digits(ink) for ink in drawings]
-    split = sum(len(segments) > 1 for segments in found)
-    wide = sum(len(segments) == 1 and segments[0].touching for segments in found)
-    total = len(drawings)
-    print(f"{name:34s} {total:6d} {split:6d} split {split / total:6.2%} {wide:5d} called touching {wide / total:6.2%}")
 
 
 def main() -> None:
@@ -117,34 +122,29 @@ def main() -> None:
     parser.add_argument("--tuning", action="store_true", help="MNIST's first 30,000 digits instead of the others")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    classifier = Classifier.load(SHIPPED_WEIGHTS, version=1)
 
     print("single digits")
     part = np.s_[:FIRST_REPORTED] if arguments.tuning else np.s_[FIRST_REPORTED:]
     data = load_mnist(Settings.from_environment().mnist_dir, train=True)
     mnist = (data.frames.numpy()[part], data.labels.numpy()[part])
-    report_singles("MNIST's training digits", mnist[0])
+    some = zip(mnist[0][: 4 * arguments.count], mnist[1], strict=False)
+    report("MNIST's training digits", Counter(outcome(classifier, ink, [int(digit)]) for ink, digit in some))
     for held_out in (False, True):
         kind = "held-out styles" if held_out else "training styles"
-        report_singles(f"strokes, {kind}", single_digits(4 * arguments.count, arguments.seed, held_out))
+        drawn = single_digits(4 * arguments.count, arguments.seed, held_out)
+        report(f"strokes, {kind}", Counter(outcome(classifier, ink, [digit]) for ink, digit in drawn))
 
     print("numbers of 2 to 6 digits, by the mean gap in line heights")
     for source, digits in (("strokes", None), ("MNIST", mnist)):
-        for gap in (0.05, 0.1, 0.2, 0.4, 0.8):
+        for gap in (0.0, 0.05, 0.1, 0.2, 0.4, 0.8):
             rng = np.random.default_rng([arguments.seed, int(gap * 100), source == "MNIST"])
             numbers = [write_number(rng, int(rng.integers(2, 7)), gap, digits) for _ in range(arguments.count)]
-            found = [split_digits(number.ink) for number in numbers]
-            apart = [not number.touches for number in numbers]
-            right = [is_parted(n, f) for n, f in zip(numbers, found, strict=True)]
-            wide = [any(segment.touching for segment in segments) for segments in found]
-            caught = sum(w for w, a, r in zip(wide, apart, right, strict=True) if not a and not r)
-            touching = len(apart) - sum(apart)
-            parted = sum(r for r, a in zip(right, apart, strict=True) if a)
-            needless = sum(w for w, r in zip(wide, right, strict=True) if r)
-            share = parted / max(sum(apart), 1)
-            print(
-                f"  {source:8s} gap {gap:4.2f}: {parted:4d} of {sum(apart):4d} parted ({share:6.1%}), {needless:2d} of "
-                f"them called touching; digits touch in {touching:3d} more, {caught:3d} of them noticed"
-            )
+            for touches in (False, True):
+                some_numbers = [number for number in numbers if number.touches == touches]
+                came = Counter(outcome(classifier, number.ink, number.digits) for number in some_numbers)
+                report(f"{source}, gap {gap:4.2f}{', digits touch' if touches else ''}", came)
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ class Recogniser:
     ) -> Recognition:
         """Read an encoded picture and store it with the answer.
 
-        data: a PNG, JPEG or WebP file.
+        data: a file in any of the formats of mnist/vision/picture_formats.py.
         grows_from: this drawing before its latest stroke; the row is updated, so that one drawing stays one row.
         keep: whether to store the drawing.
         Raises BadImage when the picture can't be used and BlankDrawing when it has no ink; nothing is stored then. If
@@ -117,6 +117,12 @@ class Recogniser:
                 return replace(found, is_stored=self._store_one(found.drawing))
             grown = replace(found.drawing, id=grows_from.id, created_at=grows_from.created_at)
             return replace(found, drawing=grown, is_stored=self._try_to(self._repository.save, grown))
+
+    def look(self, drawing: Drawing) -> Recognition:
+        """Read a stored drawing for its boxes; nothing is counted or stored. Raises BadImage and BlankDrawing."""
+        framed = frame(decode(drawing.image))
+        predictions = self._classifier.predict(framed.frames)
+        return _recognition(_Picture(drawing.image, framed, drawing.origin), read(framed, predictions))
 
     def recognise_batch(self, pictures: Sequence[bytes], origin: Origin) -> list[Recognition | None]:
         """Read many pictures, on all cores, and store them in one transaction; None where a picture is blank.

@@ -13,6 +13,7 @@ from mnist import services
 from mnist.drawing import MAX_NUMBER, AlreadyProcessed, Drawing, Origin, StorageUnavailable, Verdict
 from mnist.recognition.recogniser import Recognition
 from mnist.ui import gallery, label_buttons, visitor
+from mnist.ui.boxes import with_boxes
 from mnist.ui.notices import AWAY
 from mnist.ui.probabilities import as_percent, probability_bars
 from mnist.vision.image_files import BadImage, encode_png
@@ -108,6 +109,8 @@ def show(visit: visitor.Visit, start_over: Callable[[], None]) -> None:
         f'{bars}<div class="seen"><img alt="The 28 by 28 picture that the network sees" src="{frame}">'
         f"<span>What the network sees: your drawing, cropped, scaled and centred in 28 × 28 pixels{each}.</span></div>"
     )
+    if found.boxes and found.drawing.source != "upload" and (found.digits or found.drawing.source == "camera"):
+        st.image(with_boxes(found), width=300, caption="What was read", alt="Your picture, a box over each digit")
 
 
 def _show_headline(found: Recognition) -> None:

@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from mnist.ui import answer, visitor
+from mnist.ui.boxes import with_boxes
 from mnist.vision import picture_formats
 
 
@@ -48,6 +49,6 @@ def _show(chosen: UploadedFile | None, *, source: str, invitation: str) -> None:
     left, right = st.columns([46, 54], gap="medium")
     with left.container(key="your_picture"):
         if (found := visit.recognition) is not None:
-            st.image(found.drawing.image, caption="Your picture", alt="Your picture")
+            st.image(with_boxes(found), caption="Your picture", alt="Your picture")
     with right:
         answer.show(visit, start_over)

@@ -10,6 +10,7 @@ import streamlit as st
 from mnist import services
 from mnist.drawing import MAX_NUMBER, AlreadyProcessed, Drawing, StorageUnavailable, UnknownPrediction, Verdict
 from mnist.ui import admin_session, gallery, label_buttons, visitor
+from mnist.ui.boxes import stored_with_boxes
 from mnist.ui.notices import show_outage
 from mnist.ui.probabilities import probability_bars
 from mnist.ui.session_state import memory
@@ -39,7 +40,7 @@ def show(name: str) -> None:
     st.title("A drawing", anchor=False)
     left, right = st.columns([46, 54], gap="medium")
     with left:
-        st.image(drawing.image, width=300, alt=gallery.described(drawing))
+        st.image(stored_with_boxes(drawing), width=300, alt=gallery.described(drawing))
         st.caption(
             f"{drawing.created_at:%Y-%m-%d %H:%M} UTC · {drawing.source} · read by version {drawing.model_version}"
         )
