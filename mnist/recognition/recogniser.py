@@ -118,12 +118,6 @@ class Recogniser:
             grown = replace(found.drawing, id=grows_from.id, created_at=grows_from.created_at)
             return replace(found, drawing=grown, is_stored=self._try_to(self._repository.save, grown))
 
-    def look(self, drawing: Drawing) -> Recognition:
-        """Read a stored drawing for its boxes; nothing is counted or stored. Raises BadImage and BlankDrawing."""
-        framed = frame(decode(drawing.image))
-        predictions = self._classifier.predict(framed.frames)
-        return _recognition(_Picture(drawing.image, framed, drawing.origin), read(framed, predictions))
-
     def recognise_batch(self, pictures: Sequence[bytes], origin: Origin) -> list[Recognition | None]:
         """Read many pictures, on all cores, and store them in one transaction; None where a picture is blank.
 
@@ -162,11 +156,14 @@ class Recogniser:
         Returns the drawing with the new reading and its old id, times and label.
         Raises BadImage or BlankDrawing when the picture can't be read.
         """
+        kept = ("id", "created_at", "true_label", "true_number", "labelled_at")
+        return replace(self.look(drawing).drawing, **{name: getattr(drawing, name) for name in kept})
+
+    def look(self, drawing: Drawing) -> Recognition:
+        """Like `reread`, with the boxes of what was read."""
         pixels = decode(drawing.image, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
         picture = _Picture(as_stored(drawing.image, pixels), frame(pixels), drawing.origin)
-        [found] = self._predict([picture])
-        kept = ("id", "created_at", "true_label", "true_number", "labelled_at")
-        return replace(found.drawing, **{name: getattr(drawing, name) for name in kept})
+        return self._predict([picture])[0]
 
     def correct(self, drawing: Drawing, label: int | str | None) -> None:
         """Store a person's label, and the drawing too if the database was away when it was drawn.

@@ -103,14 +103,22 @@ def show(visit: visitor.Visit, start_over: Callable[[], None]) -> None:
     # The probabilities assume exactly one digit, so they say nothing about a number or a non-digit.
     has_bars = not found.digits and found.prediction.verdict != Verdict.NOT_A_DIGIT
     bars = probability_bars(found.prediction.probabilities) if has_bars else ""
-    frame = gallery.data_url(encode_png(found.frame))
-    each = "; of a number, each digit by itself" if found.digits else ""
-    st.html(
-        f'{bars}<div class="seen"><img alt="The 28 by 28 picture that the network sees" src="{frame}">'
-        f"<span>What the network sees: your drawing, cropped, scaled and centred in 28 × 28 pixels{each}.</span></div>"
-    )
-    if found.boxes and found.drawing.source != "upload" and (found.digits or found.drawing.source == "camera"):
-        st.image(with_boxes(found), width=300, caption="What was read", alt="Your picture, a box over each digit")
+    st.html(f"{bars}{_seen(found)}")
+
+
+def _seen(found: Recognition) -> str:
+    """What the network sees of a single digit; where each digit of a number, or one in a photo, was found."""
+    seen = ""
+    if not found.digits:
+        frame = gallery.data_url(encode_png(found.frame))
+        seen = (
+            f'<div class="seen"><img alt="The 28 by 28 picture that the network sees" src="{frame}">'
+            "<span>What the network sees: your drawing, cropped, scaled and centred in 28 × 28 pixels.</span></div>"
+        )
+    if found.drawing.source == "camera" or (found.digits and found.drawing.source != "upload"):
+        where = with_boxes(found, alt=f"Your picture, read as {found.drawing.guess or 'no digit'}")
+        seen += f'<div class="seen where">{where}<span>What was read, and where.</span></div>'
+    return seen
 
 
 def _show_headline(found: Recognition) -> None:

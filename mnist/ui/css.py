@@ -23,6 +23,19 @@ h1 { font-size: 1.7rem !important; padding: 0 0 .2rem 0 !important; }
 .seen { display: flex; align-items: center; gap: .8rem; font-size: .85rem; opacity: .95; }
 .seen img { width: 84px; height: 84px; image-rendering: pixelated; border-radius: .4rem; }
 
+/* A picture with a box around each digit that was read. */
+.boxed { position: relative; display: inline-block; max-width: 100%; line-height: 0; }
+.boxed img { max-width: 100%; max-height: 26rem; border-radius: .4rem; }
+.boxed i { position: absolute; box-sizing: content-box; margin: -3px; padding: 1px; border: 2px solid #2f6bff;
+  border-radius: 4px; box-shadow: 0 0 0 1px #ffffffb0; }
+.boxed b { position: absolute; left: -2px; bottom: 100%; padding: 0 .3em; border-radius: 3px 3px 0 0;
+  background: #2456d6; color: #ffffff; font: 600 .75rem/1.2rem sans-serif; }
+.boxed.asked i { border-color: #d97706; }
+.boxed.asked b { background: #8a4b00; }
+.boxed i.inside b { bottom: auto; top: 0; border-radius: 0 0 3px 0; }
+.seen.where { flex-wrap: wrap; }
+.seen.where .boxed img { width: auto; height: auto; max-height: 11rem; image-rendering: auto; }
+
 /* The probability of each digit, one line each. */
 .bars { list-style: none; margin: 0 0 .9rem !important; padding: 0 !important; font-size: .8rem; line-height: 1.2rem; }
 .bars li { display: flex; align-items: center; gap: .35rem; margin: 0 !important; font-size: inherit;

@@ -54,7 +54,8 @@ def as_html(drawings: Sequence[Drawing], filters: str = "") -> str:
 
 def data_url(picture: bytes) -> str:
     """A PNG file as a data URL."""
-    return "data:image/png;base64," + base64.b64encode(picture).decode()
+    kind = "webp" if picture[8:12] == b"WEBP" else "png"
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
 def guess_of(drawing: Drawing) -> str:

@@ -49,6 +49,7 @@ def _show(chosen: UploadedFile | None, *, source: str, invitation: str) -> None:
     left, right = st.columns([46, 54], gap="medium")
     with left.container(key="your_picture"):
         if (found := visit.recognition) is not None:
-            st.image(with_boxes(found), caption="Your picture", alt="Your picture")
+            st.html(with_boxes(found, alt="Your picture"))
+            st.caption("Your picture, with what was read")
     with right:
         answer.show(visit, start_over)

@@ -40,7 +40,7 @@ def show(name: str) -> None:
     st.title("A drawing", anchor=False)
     left, right = st.columns([46, 54], gap="medium")
     with left:
-        st.image(stored_with_boxes(drawing), width=300, alt=gallery.described(drawing))
+        st.html(stored_with_boxes(drawing, alt=gallery.described(drawing)))
         st.caption(
             f"{drawing.created_at:%Y-%m-%d %H:%M} UTC · {drawing.source} · read by version {drawing.model_version}"
         )
