@@ -5,6 +5,7 @@ import json
 import pytest
 
 from benchmarks.compare import moved
+from benchmarks.people import Answer, outcome
 from benchmarks.results import Ratio, ratio, tables, write_document
 
 
@@ -54,3 +55,19 @@ def test_the_document_takes_the_new_table_and_keeps_its_words():
 
 def vars_of(each):
     return {name: getattr(each, name) for name in ("value", "low", "high", "target")}
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict", "label", "came"),
+    [
+        ("207", "sure", "207", "right"),
+        ("27", "sure", "207", "wrong"),
+        ("27", "unsure", "207", "unsure"),
+        ("", "refused", "207", "refused"),
+        ("", "refused", "not a digit", "right"),
+        ("5", "sure", "not a digit", "wrong"),
+        ("", "error", "not a digit", "error"),
+    ],
+)
+def test_a_sure_answer_about_other_peoples_pictures_is_right_or_wrong(text, verdict, label, came):
+    assert outcome(Answer(text, verdict), label) == came

@@ -59,7 +59,8 @@ def test_the_document_names_every_call_its_bodies_and_its_errors(client):
         assert word in export[status]["description"]
     predict = document["paths"]["/predict"]["post"]
     assert set(predict["requestBody"]["content"]) == {
-        "image/png", "image/jpeg", "image/webp", "multipart/form-data", "application/json"
+        "image/png", "image/jpeg", "image/webp", "image/avif", "image/gif", "image/bmp",
+        "multipart/form-data", "application/json"
     }  # fmt: skip
     assert set(predict["responses"]) == {"200", "400", "401", "413", "415", "422", "429", "503"}
     assert [server["url"] for server in document["servers"]] == ["/api"]

@@ -23,12 +23,6 @@ HOW_OFTEN = settings(
 )
 
 
-def gif() -> bytes:
-    buffer = io.BytesIO()
-    Image.open(io.BytesIO(seven())).save(buffer, format="GIF")
-    return buffer.getvalue()
-
-
 def bomb(side: int = 20_000) -> bytes:
     """A few kilobytes that would be 400 million pixels."""
     head = side.to_bytes(4, "big") * 2 + bytes([1, 0, 0, 0, 0])
@@ -50,7 +44,9 @@ def refused(answer, status: int, *words: str) -> None:
         assert word in message
 
 
-@pytest.mark.parametrize("body", [b"", b"no picture", seven()[:60], gif(), b"\x89PNG\r\n\x1a\n" + bytes(100)])
+@pytest.mark.parametrize(
+    "body", [b"", b"no picture", seven()[:60], b"II*\0" + bytes(60), b"\x89PNG\r\n\x1a\n" + bytes(9)]
+)
 def test_bytes_that_are_no_picture_are_400(client, body):
     refused(client.post("/api/predict", content=body, headers=PNG), 400)
     refused(client.post("/api/predict", json={"image": base64.b64encode(body).decode()}), 400)
@@ -68,7 +64,7 @@ def test_text_that_is_no_base64_is_400(client, text):
 
 
 @pytest.mark.parametrize(
-    "kind", ["", "text/plain", "image/gif", "application/octet-stream", "application/x-www-form-urlencoded"]
+    "kind", ["", "text/plain", "image/tiff", "application/octet-stream", "application/x-www-form-urlencoded"]
 )
 @pytest.mark.parametrize("path", ["/api/predict", "/api/predict/batch", "/api/feedback", "/api/predictions/7/feedback"])
 def test_another_content_type_is_415_and_tells_the_accepted_ones(client, path, kind):

@@ -22,6 +22,9 @@ PNG = {"Content-Type": "image/png"}
     ("JPEG", "image/jpeg"),
     ("JPEG", "image/jpg"),
     ("WEBP", "image/webp"),
+    ("AVIF", "image/avif"),
+    ("GIF", "image/gif"),
+    ("BMP", "image/bmp"),
     ("PNG", "IMAGE/PNG; charset=binary"),
 ])  # fmt: skip
 def test_raw_bytes_get_an_answer_of_the_contract_and_a_row(client, kept, format, kind):

@@ -182,6 +182,21 @@ def test_a_database_of_every_release_is_brought_up_with_its_rows(transactional_u
     engine.dispose()
 
 
+def test_a_stored_sure_number_gets_its_verdict_and_long_numbers_have_room(transactional_url):
+    engine = make_released(transactional_url, "998c024")
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE predictions SET verdict = 'not_a_digit', predicted_digit = NULL"))
+        connection.execute(text("UPDATE predictions SET predicted_number = '2026'"))
+
+    create_tables(engine)
+
+    assert Repository(engine).find(OLD).verdict == "number"
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE predictions SET predicted_number = :number"), {"number": "7" * 32})
+    assert Repository(engine).find(OLD).predicted_number == "7" * 32
+    engine.dispose()
+
+
 def test_the_first_revision_is_the_first_release(postgres_url):
     engine = make_released(postgres_url, "998c024")
     released = tables_of(engine)

@@ -279,18 +279,65 @@ def test_a_truncated_file_is_refused(data):
         b"hello",
         b"<svg xmlns='http://www.w3.org/2000/svg'/>",
         b"%PDF-1.4",
-        save(corner_picture(), "GIF"),
-        save(corner_picture(), "BMP"),
         save(corner_picture(), "TIFF"),
         save(corner_picture(), "PPM"),
         b"GIF89a" + GOOD[0],
         b"<script>" + GOOD[1],
     ],
-    ids=["empty", "text", "svg", "pdf", "gif", "bmp", "tiff", "ppm", "gif before png", "html before jpeg"],
+    ids=["empty", "text", "svg", "pdf", "tiff", "ppm", "gif before png", "html before jpeg"],
 )
-def test_other_files_are_refused_by_name(data):
-    with pytest.raises(NotAnImage, match="PNG, JPEG or WebP"):
+def test_other_files_are_refused_and_the_formats_named(data):
+    with pytest.raises(NotAnImage, match="PNG, JPEG, WebP, AVIF, GIF or BMP"):
         decode(data)
+
+
+@pytest.mark.parametrize("format", ["GIF", "BMP", "AVIF"])
+def test_further_formats_give_their_pixels_whatever_their_name(format):
+    pixels = decode(save(corner_picture(), format))
+
+    assert pixels.shape == (32, 48, 4)
+    assert pixels[2, 2, :3].min() > 220
+    assert pixels[-4:, -4:, :3].max() < 40
+
+
+def test_of_a_gif_the_first_frame_is_read():
+    other = Image.new("RGB", (48, 32), (90, 90, 90))
+
+    assert decode(save(corner_picture(), "GIF", save_all=True, append_images=[other]))[2, 2, 0] > 220
+
+
+def test_a_phones_heic_is_told_how_to_come_as_a_jpeg():
+    with pytest.raises(NotAnImage, match=r"HEIC photo.*JPEG"):
+        decode(struct.pack(">I", 24) + b"ftypheic" + bytes(200))
+
+
+def large_jpeg(**options) -> bytes:
+    return save(Image.fromarray(np.random.default_rng(2).integers(0, 255, (320, 240), np.uint8)), "JPEG", **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+def test_a_jpeg_that_lacks_its_end_is_read_and_one_that_lacks_a_third_is_not(options):
+    data = large_jpeg(**options)
+
+    assert np.array_equal(decode(data[:-2]), decode(data))
+    with pytest.raises(NotAnImage, match="incomplete"):
+        decode(data[: len(data) // 3])
+
+
+def test_a_wrong_checksum_beside_the_picture_does_not_matter_and_one_in_it_does():
+    data = GOOD[0]
+    text = struct.pack(">I", 4) + b"tEXtab\0c" + bytes(4)
+
+    assert np.array_equal(decode(data[:33] + text + data[33:]), decode(data))
+    at = data.index(b"IDAT") + 8
+    with pytest.raises(NotAnImage):
+        decode(data[:at] + b"\xff\xff\xff" + data[at + 3 :])
+
+
+def test_sixteen_bits_of_which_a_small_part_is_used_are_stretched():
+    ramp = np.tile(np.linspace(30_000, 31_000, 64).astype(np.uint16), (64, 1))
+
+    assert np.abs(decode(save(Image.fromarray(ramp)))[0, :, 0].astype(int) - np.linspace(0, 255, 64)).max() <= 2
 
 
 def test_only_pixels_leave_a_polyglot():
