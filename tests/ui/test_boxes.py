@@ -49,3 +49,8 @@ def test_a_small_picture_stays_as_it_is():
     assert "data:image/png;base64," in boxed(PICTURE, [], "", alt="")
     with Image.open(io.BytesIO(PICTURE)) as image:
         assert image.size == (200, 100)
+
+
+def test_what_is_asked_about_looks_otherwise_than_what_is_sure():
+    assert 'class="boxed asked"' in boxed(PICTURE, [(0.1, 0.2, 0.25, 0.5)], "2", alt="", is_sure=False)
+    assert 'class="boxed"' in boxed(PICTURE, [(0.1, 0.2, 0.25, 0.5)], "2", alt="", is_sure=True)
