@@ -31,6 +31,7 @@ class Settings:
 
     database_url: URL
     mnist_dir: Path  # holds MNIST/raw/*.gz
+    pendigits_dir: Path  # holds people's pen strokes, for training
     max_upload_bytes: int
     max_image_pixels: int
     max_batch_bytes: int  # of the request body
@@ -60,6 +61,7 @@ class Settings:
             database_url=_database_url(environment),
             # A relative path starts at app.py's folder, whatever the working directory, for example under cron.
             mnist_dir=ROOT / Path(environment.get("MNIST_DIR") or "data").expanduser(),
+            pendigits_dir=ROOT / Path(environment.get("PENDIGITS_DIR") or "data/pendigits").expanduser(),
             max_upload_bytes=_positive(environment, "MAX_UPLOAD_MB", 10) * 2**20,
             max_image_pixels=_positive(environment, "MAX_IMAGE_MEGAPIXELS", 40) * 1_000_000,
             max_batch_bytes=_positive(environment, "MAX_BATCH_MB", 20) * 2**20,

@@ -11,7 +11,8 @@ import train
 from mnist.model.weights_file import SHIPPED_WEIGHTS, read_weights
 from mnist.training.datasets import Labelled, torchvision_datasets
 from mnist.training.handwriting.strokes import digits, training_styles
-from tests.training.test_fit import LITTLE
+from mnist.training.pendigits import ATTRIBUTION, MissingPendigits
+from tests.training.test_fit import LITTLE, written
 
 
 @pytest.fixture
@@ -20,6 +21,7 @@ def command(tmp_path, monkeypatch, capsys):
     drawn = digits(600, seed=21, styles=training_styles())
     whole = Labelled(drawn.frames.repeat(10, 1, 1), drawn.labels.repeat(10))  # 5,000 are held back
     monkeypatch.setattr(train, "load_mnist", lambda folder, *, train: whole if train else drawn)
+    monkeypatch.setattr(train, "load_pendigits", lambda folder, *, fetch: written())
     monkeypatch.setattr(train, "TrainingPlan", lambda: LITTLE)
     monkeypatch.setattr(train, "TRIAL", tmp_path / "data" / "trial.pt")
     monkeypatch.setattr(train, "SHIPPED_WEIGHTS", tmp_path / "weights" / "digits.pt")
@@ -65,8 +67,57 @@ def test_a_trial_leaves_what_is_served_alone_and_the_whole_training_replaces_it(
 
 def test_the_shipped_weights_are_what_the_whole_training_writes():
     assert train.parse([]).out == SHIPPED_WEIGHTS
-    assert train.parse(["--epochs", "30"]).out == SHIPPED_WEIGHTS
-    assert train.parse(["--epochs", "29"]).out == Path(train.__file__).parent / "data" / "trial.pt"
+    assert train.parse(["--epochs", "24"]).out == SHIPPED_WEIGHTS
+    assert train.parse(["--epochs", "23"]).out == Path(train.__file__).parent / "data" / "trial.pt"
+
+
+def test_the_report_thanks_the_people_it_learned_from(command, tmp_path):
+    out = tmp_path / "mine.pt"
+
+    command("--epochs", "1", "--out", str(out))
+
+    report = json.loads(out.with_suffix(".json").read_text())
+    assert report["learned_from"]["people"] == f"strokes of 4 writers, drawn anew. {ATTRIBUTION}"
+    assert "people" in report["validation"]
+
+
+def test_without_pendigits_it_trains_says_so_and_the_report_does_too(command, tmp_path, monkeypatch):
+    out = tmp_path / "mine.pt"
+    monkeypatch.setattr(train, "load_pendigits", None)
+
+    code, said, _ = command("--epochs", "1", "--without-pendigits", "--out", str(out))
+
+    report = json.loads(out.with_suffix(".json").read_text())
+    assert code == 0
+    assert "--without-pendigits" in said.splitlines()[0]
+    assert "--without-pendigits" in report["learned_from"]["people"]
+    assert "--without-pendigits" in report["command"]
+    assert "people" not in report["validation"]
+
+
+def test_writers_left_out_are_reported_and_the_network_is_not_served(command):
+    command("--leave-out-writers", "2", "3")
+
+    report = json.loads(train.TRIAL.with_suffix(".json").read_text())
+    assert not train.SHIPPED_WEIGHTS.exists()
+    assert 0 <= report["validation"]["left_out_writers"]["accuracy"] <= 1
+    assert report["learned_from"]["people"].startswith("strokes of 2 writers")
+    assert "--leave-out-writers 2 3" in report["command"]
+
+
+def test_without_people_s_strokes_and_a_network_it_says_so_before_it_draws(command, monkeypatch, tmp_path):
+    def missing(folder, *, fetch):
+        raise MissingPendigits(f"not in {folder}; --without-pendigits")
+
+    monkeypatch.setattr(train, "load_pendigits", missing)
+    monkeypatch.setenv("PENDIGITS_DIR", str(tmp_path / "nowhere"))
+
+    code, _, error = command("--epochs", "1")
+
+    assert code == 1
+    assert "nowhere" in error
+    assert "--without-pendigits" in error
+    assert "drawing" not in error
 
 
 def test_without_mnist_it_says_so_before_it_draws_anything(monkeypatch, tmp_path, capsys):

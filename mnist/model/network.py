@@ -34,7 +34,7 @@ class Residual(nn.Module):
 class DigitNetwork(nn.Module):
     """(N, 1, 28, 28) float in 0..1, ink = 1 -> (N, 11) logits: ten digits, then "not a digit"."""
 
-    def __init__(self, widths: tuple[int, int, int] = (24, 56, 80)) -> None:
+    def __init__(self, widths: tuple[int, int, int] = (24, 64, 96)) -> None:
         super().__init__()
         self.widths = widths
         first, second, third = widths

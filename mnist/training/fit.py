@@ -33,7 +33,7 @@ class Source:
 class Hyperparameters:
     """How to fit; the defaults train the shipped network from scratch."""
 
-    epochs: int = 30
+    epochs: int = 24
     batch: int = 256
     peak_rate: float = 6e-3
     warm_up: float = 0.15  # share of the steps
@@ -123,7 +123,7 @@ def _pool(sources: Sequence[Source]) -> tuple[Tensor, Tensor, list[tuple[int, in
     images = torch.cat([source.images.frames for source in sources])
     labels = torch.cat([source.images.labels for source in sources])
     orders, first = [], 0
-    for source in sources:
+    for source in [source for source in sources if len(source.images)]:
         orders.append((first, len(source.images), source.per_epoch))
         first += len(source.images)
     return images, labels, orders

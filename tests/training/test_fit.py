@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,7 +13,8 @@ from mnist.training.evaluation import accuracy, logits_of
 from mnist.training.fit import Hyperparameters, Source, fit
 from mnist.training.from_scratch import Drawings, TrainingPlan, make_drawings, train
 from mnist.training.handwriting.non_digits import non_digits, training_kinds
-from mnist.training.handwriting.strokes import digits, training_styles
+from mnist.training.handwriting.strokes import digits, training_styles, write
+from mnist.training.pendigits import Writing
 
 CPU = torch.device("cpu")
 SMALL = (8, 12, 16)
@@ -22,13 +24,27 @@ LITTLE = TrainingPlan(
     hp=QUICK,
     widths=SMALL,
     strokes=300,
+    people=80,
     non_digits=100,
     strokes_per_epoch=300,
+    people_per_epoch=80,
     non_digits_per_epoch=100,
     trained_styles=50,
+    people_validation=30,
     held_out_styles=60,
     held_out_kinds=40,
 )
+
+
+def written() -> list[Writing]:
+    """What four people wrote: each digit ten times."""
+    rng, styles = np.random.default_rng(22), training_styles()
+    return [
+        Writing(digit, writer, 10 * digit + turn, tuple(write([s for s in styles if s.digit == digit][writer], rng)))
+        for writer in range(1, 5)
+        for digit in range(10)
+        for turn in range(1, 11)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +117,7 @@ def test_the_average_has_batch_norm_statistics_of_its_own(drawn):
 def test_training_from_scratch_reports_every_held_back_set(drawn):
     plan = dataclasses.replace(LITTLE, hp=dataclasses.replace(QUICK, epochs=1))
     told = []
-    drawings = make_drawings(plan, workers=1, progress=told.append)
+    drawings = make_drawings(plan, workers=1, progress=told.append, writings=written())
     stand_in = Labelled(drawn.frames.repeat(3, 1, 1), drawn.labels.repeat(3))  # for MNIST's training images
 
     steps: list[tuple[int, int]] = []
@@ -110,7 +126,7 @@ def test_training_from_scratch_reports_every_held_back_set(drawn):
 
     assert [step for step, _ in steps] == list(range(1, steps[0][1] + 1))
     assert sum(told) == plan.drawings
-    assert set(trained.validation) == {"mnist_validation", "trained_styles", "held_out_styles"}
+    assert set(trained.validation) == {"mnist_validation", "trained_styles", "people", "held_out_styles"}
     assert all(0 <= scores.accuracy <= 1 for scores in trained.validation.values())
     assert trained.calibration.temperature > 0
     assert trained.network.widths == SMALL
@@ -127,6 +143,28 @@ def test_non_digits_are_told_from_digits_after_a_little_training(drawn):
     assert says_none.double().mean() > says_none_of_digits.double().mean() + 0.3
 
 
+def test_writers_who_are_left_out_are_scored_and_not_learned_from():
+    plan = dataclasses.replace(LITTLE, left_out_writers=(2, 3))
+
+    drawings = make_drawings(plan, workers=1, writings=written())
+
+    assert len(drawings.left_out_writers) == 200
+    assert (len(drawings.people), len(drawings.people_validation)) == (80, 30)
+    nothing = make_drawings(dataclasses.replace(LITTLE, left_out_writers=(1, 2, 3, 4)), workers=1, writings=written())
+    assert len(nothing.people) == 0
+
+
+def test_without_people_the_plan_draws_more_styles_in_their_place():
+    plan = LITTLE.without_people()
+    told: list[int] = []
+
+    drawings = make_drawings(plan, workers=1, progress=told.append)
+
+    assert (len(drawings.people), len(drawings.people_validation), len(drawings.left_out_writers)) == (0, 0, 0)
+    assert sum(told) == plan.drawings == LITTLE.drawings - 80 - 30
+    assert plan.strokes_per_epoch > LITTLE.strokes_per_epoch
+
+
 def test_drawings_to_train_on_and_to_validate_with_are_different(drawn):
     plan = TrainingPlan(strokes=40, non_digits=10, trained_styles=40, held_out_styles=10, held_out_kinds=10)
     drawings: Drawings = make_drawings(plan, workers=1)
@@ -136,10 +174,7 @@ def test_drawings_to_train_on_and_to_validate_with_are_different(drawn):
 
 def test_fewer_epochs_are_the_same_plan_in_little():
     plan = TrainingPlan(
-        hp=Hyperparameters(epochs=10, average=0.99),
-        strokes=1_000,
-        strokes_per_epoch=300,
-        held_out_kinds=600,
+        hp=Hyperparameters(epochs=10, average=0.99), strokes=1_000, strokes_per_epoch=300, held_out_kinds=600
     )
 
     one = plan.with_epochs(1)
@@ -153,7 +188,8 @@ def test_fewer_epochs_are_the_same_plan_in_little():
 @pytest.mark.parametrize("epochs", [1, 2, 29, 30, 31, 100])
 def test_the_average_of_a_short_run_forgets_where_it_began(epochs):
     plan = TrainingPlan().with_epochs(epochs)
-    steps = epochs * (55_000 + plan.strokes_per_epoch + plan.non_digits_per_epoch) / plan.hp.batch
+    drawn = plan.strokes_per_epoch + plan.people_per_epoch + plan.non_digits_per_epoch
+    steps = epochs * (55_000 + drawn) / plan.hp.batch
 
     assert plan.hp.average**steps < 1e-6
     assert 0.9 < plan.hp.average <= 0.998
