@@ -1,6 +1,7 @@
 """Draws what is no digit: letters, symbols, doodles, shapes, scribbles, several digits at once; some kinds stay out of training.
 
-Left out on purpose: what a person could read as a digit, such as O, l, I, Z, S, B, b, q, g, D, y, a bar standing upright.
+Left out on purpose: what a person could read as a digit, such as O, l, I, Z, S, b, q, g, y, a bar standing upright, and
+a B or D whose stem does not stand out.
 """
 
 # ruff: noqa: E501 - a shape stays on one line, so that its strokes can be read against each other
@@ -15,6 +16,7 @@ import numpy as np
 from mnist.model.network import NON_DIGIT
 from mnist.training.datasets import Labelled
 from mnist.training.handwriting.digit_styles import STYLES, Style
+from mnist.training.handwriting.glyphs import GRAMMARS, sign
 from mnist.training.handwriting.pen import Line, draw
 from mnist.training.handwriting.strokes import Drawn, deform, many, write
 
@@ -25,7 +27,7 @@ Hand = Callable[[np.random.Generator], list[Line]]
 class Kind:
     """One kind of non-digit."""
 
-    family: str  # letter, symbol, object, shape, scribble, several
+    family: str  # letter, symbol, object, shape, scribble, glyph, several
     name: str
     shapes: tuple[str, ...] = ()  # as in mnist/training/handwriting/digit_styles.py; empty: `hand` makes it up
     hand: Hand | None = None
@@ -218,6 +220,23 @@ KINDS: tuple[Kind, ...] = (
         lam="8,2 20,6 32,40 60,100|34,46 18,74 0,100",
         sigma="60,0 30,0 2,2! 20,26 36,48! 20,72 0,98! 34,100 66,98",
     ),
+    *_letters(
+        B_with_a_stem="4,-6 3,50 0,108|-10,4 30,0 46,18 34,40 6,48! 44,52 54,78 34,100 -8,104",
+        D_with_a_stem="4,-6 2,50 0,108|-12,2 30,0 64,24 68,60 42,94 -12,102",
+        a_of_two_storeys="6,16 22,0 44,8 48,40 48,84 60,100|48,44 20,46 0,70 14,96 38,92 48,70",
+        G_with_a_spur="66,14 42,0 12,16 0,52 14,90 44,98 66,78|40,56 68,56 70,100",
+        J_with_a_bar="6,0 50,0 94,0|52,0 52,50 48,88 26,100 4,84",
+        epsilon="52,8 20,0 6,22 30,44! 4,54 2,86 30,100 56,86",
+        mu="0,20 0,70 -6,140|2,60 14,84 36,80 48,50 50,20! 50,60 56,84 66,80",
+        Gamma="0,100 2,50 2,0! 30,0 64,2",
+        Pi="0,0 50,0 100,0|22,0 20,50 18,100|78,0 78,50 80,100",
+        Omega="0,100 26,98! 4,60 12,14 46,0 82,14 90,60 68,98! 96,100",
+        Xi="0,0 40,0 80,2|14,50 40,50 66,50|0,100 40,98 82,100",
+        phi="@ 50,24 10,32 0,54 12,76 50,82 88,74 100,52 88,30|50,-10 50,50 46,118",
+        alef="0,0 34,50 74,100|66,0 62,26 42,44|22,36 8,66 4,100",
+        he="0,2 40,0 80,2! 80,50 76,100|16,38 14,70 8,100",
+        shin="0,0 4,50 14,100! 50,96 84,100! 94,50 100,0|50,4 44,40 20,80",
+    ),
     *(
         Kind("letter", name, (shape,), held_out=True)
         for name, shape in {
@@ -256,6 +275,15 @@ KINDS: tuple[Kind, ...] = (
     Kind("symbol", "heart", ("@ 50,100 14,60 0,28 16,2 42,8 50,28 58,8 84,2 100,28 86,60",)),
     Kind("symbol", "arrow left", ("100,50 50,50 0,50|28,22 14,36 0,50! 14,64 28,78",), held_out=True),
     Kind("symbol", "note", ("56,66 56,34 56,0! 74,14 88,34|@ 54,70 34,66 14,76 8,92 26,100 46,94 56,82",)),
+    Kind("symbol", "division sign", ("0,50 50,50 100,50|48,12 52,16|48,84 52,88",)),
+    Kind("symbol", "plus and minus", ("0,40 50,40 100,40|50,0 50,40 50,80|0,100 50,100 100,100",)),
+    Kind("symbol", "at most", ("84,0 40,24 0,44! 40,62 84,82|0,100 40,100 84,100",)),
+    Kind("symbol", "unequal", ("0,34 50,34 100,34|0,66 50,66 100,66|76,0 50,50 26,100",)),
+    Kind("symbol", "bracket", ("44,0! 20,0 0,0! 0,50 0,100! 20,100 44,100",)),
+    Kind("symbol", "brace", ("44,0 24,8 24,34 2,50! 24,66 24,92 44,100",)),
+    Kind("symbol", "element of", ("76,2 30,8 0,50 30,92 76,98|0,50 36,50 72,50",)),
+    Kind("symbol", "nabla", ("0,0! 26,50 52,100! 78,50 104,0! 52,0 0,0",)),
+    Kind("symbol", "for all", ("0,0 26,50 50,100! 76,50 100,0|20,36 50,36 82,36",)),
     # shapes
     Kind("shape", "triangle", ("50,0! 24,44 0,88! 50,88 100,88! 76,44 50,0",)),
     Kind("shape", "square", ("0,0! 50,0 100,0! 100,50 100,100! 50,100 0,100! 0,50 0,0",)),
@@ -327,6 +355,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("scribble", "hatching", hand=_hatching, held_out=True),
     Kind("scribble", "spiral", hand=_coil(3.2, 0, 1.0), held_out=True),
     Kind("scribble", "zigzag downwards", hand=_zigzag(upright=False), held_out=True),
+    # signs of no script
+    *(Kind("glyph", name, hand=sign(grammar), held_out=name == "comb") for name, grammar in GRAMMARS.items()),
     # several digits
     Kind("several", "two digits", hand=_several(2, 2)),
     Kind("several", "four or five digits", hand=_several(4, 5)),
@@ -334,7 +364,15 @@ KINDS: tuple[Kind, ...] = (
     Kind("several", "three digits", hand=_several(3, 3), held_out=True),
 )  # fmt: skip
 # Kinds differ in how much there is to learn; a family is drawn first, then one of its kinds.
-FAMILY_WEIGHTS = {"letter": 0.28, "symbol": 0.16, "object": 0.14, "shape": 0.1, "scribble": 0.17, "several": 0.15}
+FAMILY_WEIGHTS = {
+    "letter": 0.28,
+    "symbol": 0.16,
+    "object": 0.14,
+    "shape": 0.1,
+    "scribble": 0.17,
+    "several": 0.15,
+    "glyph": 0.45,
+}
 
 
 def draw_outlier(rng: np.random.Generator, kinds: Sequence[Kind]) -> tuple[np.ndarray, int]:
