@@ -97,9 +97,13 @@ def run(options: argparse.Namespace) -> int:
     )
     watcher = JsonLines() if options.progress else Bar() if sys.stderr.isatty() else Lines()
     if options.dry_run:
-        outcome, example_set = rehearse(engine, shipped, lambda: load_replay_data(settings.mnist_dir), limits, watcher)
+        outcome, example_set = rehearse(
+            engine, shipped, lambda: load_replay_data(settings.mnist_dir, settings.pendigits_dir), limits, watcher
+        )
         return say(options, outcome.as_json(), f"{left_out(example_set)}{outcome.summary}", 0)
-    outcome = retrain(engine, shipped, lambda: load_replay_data(settings.mnist_dir), limits, watcher)
+    outcome = retrain(
+        engine, shipped, lambda: load_replay_data(settings.mnist_dir, settings.pendigits_dir), limits, watcher
+    )
     answer = {**outcome.as_json(), "summary": outcome.summary}
     return say(options, answer, outcome.summary, REJECTED if outcome.outcome == "rejected" else PROMOTED)
 

@@ -33,7 +33,7 @@ def command(sqlite_url, tmp_path, monkeypatch, capsys):
     weights.write_bytes(lessons.shipped())
     monkeypatch.setenv("DATABASE_URL", sqlite_url.render_as_string())
     monkeypatch.setattr(retrain, "SHIPPED_WEIGHTS", weights)
-    monkeypatch.setattr(retrain, "load_replay_data", lambda folder: lessons.replay_data())
+    monkeypatch.setattr(retrain, "load_replay_data", lambda *folders: lessons.replay_data())
     monkeypatch.setattr(retrain, "be_modest", lambda threads: None)
     monkeypatch.setattr("mnist.retraining.run.FineTuningHyperparameters", lambda: lessons.RECIPE)
     lessons.widen(monkeypatch)
@@ -199,7 +199,7 @@ def heeds_interruptions() -> Iterator[None]:
 @pytest.mark.usefixtures("heeds_interruptions")
 def test_interrupting_it_is_no_stack_trace(command, repository, monkeypatch):
     give(repository, sevens(20), [7] * 20, visitors(20))
-    monkeypatch.setattr(retrain, "load_replay_data", lambda folder: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(retrain, "load_replay_data", lambda *folders: signal.raise_signal(signal.SIGINT))
 
     code, _, err = command()
 
@@ -208,7 +208,7 @@ def test_interrupting_it_is_no_stack_trace(command, repository, monkeypatch):
 
 def test_whatever_happens_a_machine_reads_one_object_of_the_same_shape(command, repository, monkeypatch, caplog):
     def fail(error: Exception):
-        def load_replay_data(folder):
+        def load_replay_data(*folders):
             raise error
 
         return load_replay_data

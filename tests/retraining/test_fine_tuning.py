@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -18,6 +19,7 @@ from mnist.retraining.gate import read_right
 from mnist.retraining.replay_data import load_replay_data
 from mnist.training.datasets import Labelled
 from mnist.training.evaluation import expected_accuracy, features_of, logits_of
+from mnist.training.pendigits import Writing
 from tests.support import lessons
 from tests.support.lessons import CALIBRATION, RECIPE, base, frames, replay_data, sevens
 
@@ -209,3 +211,33 @@ def test_what_is_held_back_from_training_is_not_replayed(monkeypatch, tmp_path):
     assert not set(gathered.mnist.labels.tolist()) & set(gathered.mnist_validation.labels.tolist())
     assert [len(gathered.strokes), len(gathered.non_digits), len(gathered.strokes_validation)] == [16, 8, 12]
     assert not torch.equal(gathered.strokes.frames[:12], gathered.strokes_validation.frames)
+
+
+def test_what_people_wrote_is_half_of_the_strokes_where_it_is_at_hand(monkeypatch, tmp_path):
+    marked = Labelled(torch.zeros(5_200, 28, 28, dtype=torch.uint8), torch.arange(5_200))
+    monkeypatch.setattr("mnist.retraining.replay_data.load_mnist", lambda folder, train: marked)
+    threes = [
+        Writing(3, writer, number, (np.array([[0.0, 0.0], [60.0, 100.0], [0.0, 50.0]]),))
+        for writer in (1, 2)
+        for number in range(1, 41)
+    ]
+    asked = []
+    monkeypatch.setattr(
+        "mnist.retraining.replay_data.load_pendigits", lambda folder, fetch=False: asked.append(fetch) or threes
+    )
+
+    gathered = load_replay_data(tmp_path, tmp_path, mnist=150, drawings=400)
+
+    for strokes, count in ((gathered.strokes, 160), (gathered.strokes_validation, 120)):
+        assert len(strokes) == count
+        assert strokes.labels[count // 2 :].tolist() == [3] * (count // 2)
+    assert asked == [False]  # a retraining downloads nothing of people's
+
+
+def test_without_people_s_strokes_drawn_styles_stand_in(monkeypatch, tmp_path):
+    marked = Labelled(torch.zeros(5_200, 28, 28, dtype=torch.uint8), torch.arange(5_200))
+    monkeypatch.setattr("mnist.retraining.replay_data.load_mnist", lambda folder, train: marked)
+
+    alone = load_replay_data(tmp_path, tmp_path / "nowhere", mnist=150, drawings=40)
+
+    assert torch.equal(alone.strokes.frames, load_replay_data(tmp_path, mnist=150, drawings=40).strokes.frames)
