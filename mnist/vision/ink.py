@@ -183,6 +183,8 @@ def _has_two_levels(distance: np.ndarray, edge: np.ndarray, strongest: float) ->
     if not 0 < second < 0.5 * strongest:
         return False
     counts = cv2.calcHist([distance], [0], None, [256], [0, 256]).ravel()
+    if second < MIN_CONTRAST or counts[:3].sum() < 0.95 * counts[:9].sum():  # light and grain, not two colours
+        return False
     near = (
         counts[:9].sum()
         + counts[max(9, int(second) - 8) : int(second) + 9].sum()

@@ -42,12 +42,13 @@ def _ink(picture: np.ndarray, sheet: np.ndarray, is_light: bool) -> tuple[np.nda
     if is_light:
         picture = np.asarray(cv2.bitwise_not(picture))
     density, noise, strongest = _measured(picture, sheet, NO_GLARE if is_light else NO_SHADOW)
-    if NOISY * noise > strongest:  # a texture: strokes are wider than its grain
+    if NOISY * noise > strongest and not is_light:  # a texture: strokes are wider than its grain
         density, noise, strongest = _measured(
             np.asarray(cv2.GaussianBlur(picture, (0, 0), 2)), sheet, NO_GLARE if is_light else NO_SHADOW
         )
-    low = min(max(4 * noise, 0.3 * strongest, 14), max(0.45 * strongest, 14))
-    high = min(max(7 * noise, 0.5 * strongest, 24), max(0.7 * strongest, 24))
+    low, high = max(4 * noise, 0.3 * strongest, 14), max(7 * noise, 0.5 * strongest, 24)
+    if not is_light:  # the grain of a table would pass for chalk
+        low, high = min(low, max(0.45 * strongest, 14)), min(high, max(0.7 * strongest, 24))
     mask = erase_rules(np.asarray(density >= low, np.uint8), density, max(3 * noise, 0.12 * strongest, 8), sheet)
     mask, boxes = erase_boxes(mask, 1)
     kept, left_over = written_pieces(mask, density, _margin(sheet), high)
@@ -96,16 +97,16 @@ def _density(picture: np.ndarray, sheet: np.ndarray, no_shadow: int) -> np.ndarr
     paper = cv2.morphologyEx(coarse, cv2.MORPH_CLOSE, np.ones((THICK_STROKE, THICK_STROKE), np.uint8))
     missing = _missing(paper, coarse)
     missing[table] = 0
-    if not _is_thick_ink(missing, no_shadow):
+    if not _is_thick_ink(missing, table, no_shadow):
         paper = cv2.morphologyEx(coarse, cv2.MORPH_CLOSE, np.ones((STROKE, STROKE), np.uint8))
     paper = cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR)
     return _missing(paper, cv2.GaussianBlur(picture, (3, 3), 0))
 
 
-def _is_thick_ink(missing: np.ndarray, no_shadow: int) -> bool:
+def _is_thick_ink(missing: np.ndarray, table: np.ndarray, no_shadow: int) -> bool:
     """Whether what is wider than a usual stroke is ink, because it is darker than a shadow, or stands free.
 
-    A shadow's edge is soft, and it comes in from the edge of the picture.
+    A shadow's edge is soft, and it comes in from the edge of the picture or the sheet (table: (h, w) bool).
     """
     core = np.asarray(cv2.erode(missing, np.ones((STROKE - 2, STROKE - 2), np.uint8)))
     darkest = int(core.max())
@@ -115,8 +116,10 @@ def _is_thick_ink(missing: np.ndarray, no_shadow: int) -> bool:
         return False
     marks = (missing >= darkest // 2).view(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(marks, connectivity=8)
-    left, top, width, height, _ = stats[labels.ravel()[int(core.argmax())]]
+    label = labels.ravel()[int(core.argmax())]
+    left, top, width, height, _ = stats[label]
     is_free = left > 0 and top > 0 and left + width < marks.shape[1] and top + height < marks.shape[0]
+    is_free &= not (labels[cv2.dilate(table.view(np.uint8), np.ones((5, 5), np.uint8)) > 0] == label).any()
     around = cv2.countNonZero(cv2.inRange(missing, darkest // 4, darkest // 2 - 1))
     return bool(is_free and around < cv2.countNonZero(marks))
 

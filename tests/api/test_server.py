@@ -99,7 +99,8 @@ def test_several_digits_side_by_side_are_a_number_that_can_be_corrected(server):
     feedback = json.dumps({"label": "715"})
     link.request("POST", f"/api/predictions/{said['id']}/feedback", feedback, {"Content-Type": "application/json"})
 
-    assert (said["number"], said["digit"]) == ("714", None)
+    assert (said["verdict"], said["number"], said["digit"]) == ("number", "714", None)
+    assert [round(box[0] * 480) // 160 for box in said["boxes"]] == [0, 1, 2]
     assert [each["digit"] for each in said["digits"]] == [7, 1, 4]
     assert all(0 < each["confidence"] <= 1 for each in said["digits"])
     assert link.getresponse().status == 204
