@@ -199,7 +199,8 @@ def test_no_secret_is_left_in_logs_or_errors(tmp_path):
 
 def test_sql_is_only_ever_made_of_bound_parameters():
     """Nothing that a client sends may become SQL: text() takes constants, never an f-string, % or +."""
-    allowed = {"mnist/upgrade.py", "mnist/store/locks.py"}  # names and numbers of their own
+    # Names and numbers of their own; a PRAGMA takes no parameters.
+    allowed = {"mnist/upgrade.py", "mnist/store/locks.py", "mnist/store/migrations/versions/r0003_sure_numbers.py"}
     for path in sorted((ROOT / "mnist").rglob("*.py")):
         if str(path.relative_to(ROOT)) not in allowed:
             source = path.read_text()

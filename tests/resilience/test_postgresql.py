@@ -83,7 +83,7 @@ def test_a_read_only_database_still_shows_the_history(server, postgres_url, reco
     FAULTS["read-only"][0](server, postgres_url.database)
     fresh = recognising(postgres_url)  # as after a restart of the application
 
-    assert len(fresh.recent(limit=10, session_id="me")) == 1
+    assert len(fresh.repository.recent(limit=10, session_id="me")) == 1
     with pytest.raises(StorageUnavailable):
         fresh.recognise_labelled(seven(), 7, Origin("api"))
 

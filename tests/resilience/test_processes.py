@@ -47,13 +47,14 @@ class Application:
     def _start(self, log: Path, settings: dict[str, str]) -> None:
         self.port = free_port()
         self.log = log
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", "app:app", "--port", str(self.port), "--log-level", "warning"],
-            cwd=ROOT,
-            env={**os.environ, **settings, "MODEL_POLL_SECONDS": "1"},
-            stdout=log.open("w"),
-            stderr=subprocess.STDOUT,
-        )
+        with log.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "uvicorn", "app:app", "--port", str(self.port), "--log-level", "warning"],
+                cwd=ROOT,
+                env={**os.environ, **settings, "MODEL_POLL_SECONDS": "1"},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
 
     def wait(self) -> None:
         wait_until(self._is_ready, START_SECONDS)

@@ -85,7 +85,7 @@ def test_a_damaged_file_is_told_and_left_for_rescue(url, recognising, damage):
     assert not fresh.recognise(seven(), Origin("api")).is_stored
     if damage != "cut":  # what is asked for then may lie in the pages that are left
         with pytest.raises(StorageUnavailable):
-            fresh.check()
+            fresh.repository.check()
     with pytest.raises(StorageUnavailable):
         fresh.recognise_labelled(seven(), 7, Origin("api"))
 

@@ -257,7 +257,7 @@ def test_tables_that_have_gone_are_noticed_and_made_again(repository, database_u
     repository.check()
 
 
-@pytest.mark.parametrize("label", [-1, 10, 7.0, True, "", "x", "٣", "-1", "1" * 13, b"7", [7]])
+@pytest.mark.parametrize("label", [-1, 10, 7.0, True, "", "x", "٣", "-1", "1" * 33, b"7", [7]])
 def test_only_digits_numbers_and_none_are_labels(label):
     with pytest.raises(BadLabel):
         parse_label(label)
