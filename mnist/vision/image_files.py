@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from mnist.vision import picture_formats
 from mnist.vision.damaged_files import mended
@@ -26,16 +26,6 @@ STRIP_ROWS = 64  # rows of the result that are made at a time
 KEPT_BYTES = 100_000  # of a PNG that is kept as it came
 # What a PNG may hold to be kept as it came: the picture, and how its colours are meant. No texts, places or times.
 PLAIN_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"sRGB", b"gAMA", b"cHRM", b"pHYs", b"IDAT", b"IEND"))
-ORIENTATION = 0x0112  # the EXIF tag, and what turns each of its values upright
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 class BadImage(ValueError):
@@ -232,8 +222,9 @@ def _to_rgba(strip: Image.Image, grey_range: tuple[int, int]) -> Image.Image:
 
 
 def _upright(small: Image.Image, image: Image.Image) -> Image.Image:
+    """Turn the shrunken picture as the EXIF tag of the file says."""
     try:
-        turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
+        small.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return ImageOps.exif_transpose(small)
     except Exception:  # damaged EXIF says nothing about the picture itself, which decoded
-        turn = None
-    return small if turn is None else small.transpose(turn)
+        return small

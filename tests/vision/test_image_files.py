@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from PIL import Image, PngImagePlugin
+from PIL import ExifTags, Image, PngImagePlugin
 
 from mnist.vision import image_files
 from mnist.vision.image_files import (
@@ -107,14 +107,25 @@ def test_a_cmyk_jpeg_has_the_colours_that_were_saved(options):
     assert pixels[30, 40, :3].max() < 25
 
 
+UPRIGHT = {  # what each value of the tag asks for (TIFF 6.0, Orientation)
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_turns_the_picture_upright(format, orientation):
     undo = {5: 5, 6: 8, 7: 7, 8: 6}.get(orientation, orientation)  # the tag whose turn is the inverse
-    turn = image_files.UPRIGHT.get(undo)
+    turn = UPRIGHT.get(undo)
     stored = corner_picture() if turn is None else corner_picture().transpose(turn)
     exif = Image.Exif()
-    exif[image_files.ORIENTATION] = orientation
+    exif[ExifTags.Base.Orientation] = orientation
 
     pixels = decode(save(stored, format, exif=exif.tobytes()))
 
