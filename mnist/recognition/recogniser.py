@@ -156,14 +156,16 @@ class Recogniser:
         Returns the drawing with the new reading and its old id, times and label.
         Raises BadImage or BlankDrawing when the picture can't be read.
         """
+        pixels = decode(drawing.image, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
+        # An import rereads files of others: what is kept of them is made anew, as for an upload.
+        [found] = self._predict([_Picture(as_stored(drawing.image, pixels), frame(pixels), drawing.origin)])
         kept = ("id", "created_at", "true_label", "true_number", "labelled_at")
-        return replace(self.look(drawing).drawing, **{name: getattr(drawing, name) for name in kept})
+        return replace(found.drawing, **{name: getattr(drawing, name) for name in kept})
 
     def look(self, drawing: Drawing) -> Recognition:
-        """Like `reread`, with the boxes of what was read."""
+        """Read a drawing of the database for its boxes; nothing is stored or counted. Raises as `reread` does."""
         pixels = decode(drawing.image, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
-        picture = _Picture(as_stored(drawing.image, pixels), frame(pixels), drawing.origin)
-        return self._predict([picture])[0]
+        return self._predict([_Picture(drawing.image, frame(pixels), drawing.origin)])[0]
 
     def correct(self, drawing: Drawing, label: int | str | None) -> None:
         """Store a person's label, and the drawing too if the database was away when it was drawn.
