@@ -33,7 +33,7 @@ class Source:
 class Hyperparameters:
     """How to fit; the defaults train the shipped network from scratch."""
 
-    epochs: int = 24
+    epochs: int = 40
     batch: int = 256
     peak_rate: float = 6e-3
     warm_up: float = 0.15  # share of the steps
