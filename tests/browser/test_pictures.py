@@ -31,7 +31,7 @@ def test_why_a_file_is_refused_can_be_read_without_a_mouse(visit, shared_app):
 
     visitor.page.locator('input[type="file"]').set_input_files(as_file("photo.heic", HEIC))
 
-    reason = visitor.page.get_by_text("HEIC")
+    reason = visitor.page.get_by_text("This is a HEIC photo")
     expect(reason).to_be_visible()
     box = reason.bounding_box()
     assert box is not None
