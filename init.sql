@@ -7,7 +7,7 @@ CREATE TABLE IF NOT EXISTS alembic_version (
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 INSERT INTO alembic_version
-    SELECT '0003' WHERE to_regclass('predictions') IS NULL AND NOT EXISTS (SELECT FROM alembic_version);
+    SELECT '0005' WHERE to_regclass('predictions') IS NULL AND NOT EXISTS (SELECT FROM alembic_version);
 
 CREATE TABLE IF NOT EXISTS models (
     version    INTEGER                  NOT NULL PRIMARY KEY,
@@ -53,6 +53,9 @@ CREATE INDEX IF NOT EXISTS predictions_by_time
     ON predictions (created_at, id, source, model_version, verdict, predicted_digit, predicted_number, true_label,
                     true_number, labelled_at);
 CREATE INDEX IF NOT EXISTS predictions_by_session ON predictions (session_id, created_at, id);
+-- Covers the question whether somebody has labelled anything, which precedes every answer.
+CREATE INDEX IF NOT EXISTS predictions_own_labels ON predictions (session_id, labelled_at, id, set_aside)
+    WHERE labelled_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS predictions_to_learn_from ON predictions (feedback_processed, labelled_at, id)
     WHERE labelled_at IS NOT NULL;
 -- Covers the statistics of the latest labels, so that they read no pictures.

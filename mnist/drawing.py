@@ -44,6 +44,7 @@ class Origin:
 
     source: str  # "canvas", "upload", "camera" or "api"
     session_id: str | None = None  # identifies one person's drawings; None: unknown
+    is_one_person: bool = True  # False: the session is an address, which many people may share
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from mnist.store.engine import connect
 from mnist.store.history import History
 from mnist.store.labels import Labels
 from mnist.store.model_registry import Registry
+from mnist.store.own_labels import OwnLabels
 from mnist.web.sign_in import SignIn
 
 SHIPPED_VERSION = 1
@@ -104,6 +105,7 @@ def _recogniser() -> Recogniser:
         max_pixels=chosen.max_image_pixels,
         metrics=metrics(),
         model=classifier.card,
+        own_labels=OwnLabels(engine()),
     )
     classifier.follow(recogniser.now_serves)
     return recogniser

@@ -106,7 +106,7 @@ async def predict(request: Request, caller: Admitted) -> Response:
         def work(recogniser: Recogniser) -> PredictionAnswer:
             picture = bodies.read_picture(request.headers.get("content-type"), body)
             try:
-                found = recogniser.recognise(picture, Origin(SOURCE, caller.session_id))
+                found = recogniser.recognise(picture, _origin(caller))
             except BlankDrawing:
                 return PredictionAnswer.of_blank(recogniser.model)
             return PredictionAnswer.of(found)
@@ -133,7 +133,7 @@ async def predict_batch(request: Request, caller: Admitted) -> Response:
             pictures = bodies.read_batch(
                 request.headers.get("content-type"), body, max_pixels=state.settings.max_batch_pixels
             )
-            read = recogniser.recognise_batch(pictures, Origin(SOURCE, caller.session_id))
+            read = recogniser.recognise_batch(pictures, _origin(caller))
             answers = [
                 PredictionAnswer.of_blank(recogniser.model) if found is None else PredictionAnswer.of(found)
                 for found in read
@@ -183,7 +183,7 @@ async def store_labelled(request: Request, caller: Admitted) -> Response:
 
         def work(recogniser: Recogniser) -> uuid.UUID:
             sent = bodies.read_labelled(request.headers.get("content-type"), body)
-            found = recogniser.recognise_labelled(sent.picture, sent.label, Origin(SOURCE, caller.session_id))
+            found = recogniser.recognise_labelled(sent.picture, sent.label, _origin(caller))
             return found.drawing.id
 
         drawing_id = await _in_worker(request, work)
@@ -237,6 +237,10 @@ def _max_body(request: Request) -> int:
     if kind == JSON:
         return base64_length(picture) + ENVELOPE
     return picture + (ENVELOPE if kind == MULTIPART else 0)
+
+
+def _origin(caller: Caller) -> Origin:
+    return Origin(SOURCE, caller.session_id, is_one_person=caller.is_one_person)
 
 
 def _as_id(text: str) -> uuid.UUID:

@@ -81,6 +81,13 @@ class PredictionAnswer(BaseModel):
         list[Annotated[list[float], Field(min_length=4, max_length=4)]],
         Field(description="Left, top, width and height of each digit that was read, as shares of the picture's sides."),
     ] = []
+    personal: Annotated[
+        bool,
+        Field(
+            description="Only if true: what this X-Session-Id labelled counted, so that others may get another answer "
+            "for the same picture."
+        ),
+    ] = False
 
     @classmethod
     def of(cls, found: Recognition) -> PredictionAnswer:
@@ -95,6 +102,8 @@ class PredictionAnswer(BaseModel):
         )
         if found.boxes:
             answer.boxes = [[round(share, 4) for share in box] for box in found.boxes]
+        if found.is_personal:
+            answer.personal = True
         if found.drawing.predicted_number is not None:
             answer.number = found.drawing.predicted_number
             answer.digits = [DigitAnswer(digit=each.digit, confidence=each.confidence) for each in found.digits]

@@ -24,6 +24,7 @@ class Caller:
     """An admitted caller."""
 
     session_id: str  # X-Session-Id if a key is required and it was sent; else the client's network
+    is_one_person: bool = False  # whether it was sent: many people may share a network
 
 
 class AccessControl:
@@ -52,7 +53,7 @@ class AccessControl:
             )
         if session and not (len(session) <= MAX_SESSION and session.isprintable()):
             raise HTTPException(422, f"X-Session-Id must be at most {MAX_SESSION} printable characters.")
-        return Caller(session or client)
+        return Caller(session, is_one_person=True) if session else Caller(client)
 
     def _count(self, client: str) -> None:
         if self._window is not None and (wait := self._window.hit(client)) > 0:

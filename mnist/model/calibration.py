@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mnist.drawing import Verdict
 from mnist.model.network import DIGITS
 
 REFUSED_IN_VALIDATION = 0.005  # share of digits that the threshold may refuse on the data that it is fitted on
@@ -39,6 +40,12 @@ class Calibration:
         whole = sum(shares)
         together = most + math.log(sum(math.exp(logit - most) for logit in logits[:DIGITS]))
         return tuple(share / whole for share in shares), logits[DIGITS] - together
+
+    def verdict(self, confidence: float, score: float) -> Verdict:
+        """The verdict on a drawing by its likeliest digit's probability and its non-digit score."""
+        if score >= self.non_digit_threshold:
+            return Verdict.NOT_A_DIGIT
+        return Verdict.UNSURE if confidence < self.unsure_threshold else Verdict.DIGIT
 
 
 def non_digit_score(logits: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from mnist.drawing import Verdict
 from mnist.model.calibration import Calibration
-from mnist.model.network import as_input
+from mnist.model.network import DigitNetwork, as_input
 from mnist.model.tta import tta_logits
 from mnist.model.weights_file import read_weights
 
@@ -33,6 +33,7 @@ class Prediction:
     non_digit_score: float  # log odds of "not a digit"; above 0 the network thinks it more likely than all digits
     verdict: Verdict
     model_version: int
+    is_personal: bool = False  # whether the person's own labelled drawings counted (mnist/model/personal.py)
 
     @property
     def digit(self) -> int:
@@ -52,10 +53,19 @@ class Prediction:
         return tuple(ranked[:2] + [digit for digit in ranked[2:3] if self.probabilities[digit] >= 0.05])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What one version of the network makes of some frames."""
+
+    predictions: list[Prediction]  # one for each frame, in order
+    features: np.ndarray  # (N, D) float32: what its last layer sees of each
+    calibration: Calibration
+
+
 class Classifier:
     """A network ready to answer; safe to share between threads."""
 
-    def __init__(self, network: nn.Module, calibration: Calibration, version: int) -> None:
+    def __init__(self, network: DigitNetwork, calibration: Calibration, version: int) -> None:
         self.calibration = calibration
         self.version = version
         self._network = freeze(_FromFrames(network), torch.zeros(1, 28, 28, dtype=torch.uint8))
@@ -80,13 +90,21 @@ class Classifier:
         Unsure answers are improved by test-time augmentation (mnist/model/tta.py).
         Raises ValueError for another shape or type.
         """
+        return self.look(frames).predictions
+
+    def look(self, frames: np.ndarray, meanwhile: Callable[[], None] = lambda: None) -> Look:
+        """Like `predict`, with the features.
+
+        meanwhile: called by the caller's thread; ActiveClassifier does so while its own thread computes.
+        """
         if frames.ndim != 3 or frames.shape[1:] != (28, 28) or frames.dtype != np.uint8:
             raise ValueError(f"Frames must be (N, 28, 28) uint8, not {frames.shape} {frames.dtype}.")
+        meanwhile()
         if len(frames) == 0:
-            return []
+            return Look([], np.zeros((0, 0), np.float32), self.calibration)
         seen = torch.from_numpy(np.ascontiguousarray(frames))
         with torch.inference_mode(), self._lock:
-            logits = self._network(seen)
+            logits, features = self._network(seen)
             rows = [self.calibration.read(row) for row in logits.tolist()]
             threshold = self.calibration.unsure_threshold
             unsure = [number for number, (probabilities, _) in enumerate(rows) if max(probabilities) < threshold]
@@ -94,32 +112,28 @@ class Classifier:
                 again = tta_logits(self._logits, as_input(seen[unsure]), logits[unsure])
                 for number, row in zip(unsure, again.tolist(), strict=True):
                     rows[number] = (self.calibration.read(row)[0], rows[number][1])
-        return [self._judge(*row, too_wide(frame)) for row, frame in zip(rows, frames, strict=True)]
+        predictions = [self._judge(*row, too_wide(frame)) for row, frame in zip(rows, frames, strict=True)]
+        return Look(predictions, features.numpy(), self.calibration)
 
     def _logits(self, inputs: Tensor) -> Tensor:
         """(N, 1, 28, 28) float in 0..1 -> (N, 11) logits; the frozen network takes frames in 0..255."""
-        logits: Tensor = self._network(inputs.squeeze(1) * 255)
+        logits: Tensor = self._network(inputs.squeeze(1) * 255)[0]
         return logits
 
     def _judge(self, probabilities: tuple[float, ...], score: float, is_too_wide: bool) -> Prediction:
-        verdict = Verdict.DIGIT
-        if is_too_wide or score >= self.calibration.non_digit_threshold:
-            verdict = Verdict.NOT_A_DIGIT
-        elif max(probabilities) < self.calibration.unsure_threshold:
-            verdict = Verdict.UNSURE
+        verdict = Verdict.NOT_A_DIGIT if is_too_wide else self.calibration.verdict(max(probabilities), score)
         return Prediction(probabilities, score, verdict, self.version)
 
 
 class _FromFrames(nn.Module):
-    """(N, 28, 28) in 0..255 -> (N, 11) logits, as one module because every call from Python takes time."""
+    """(N, 28, 28) in 0..255 -> logits and features, as one module because every call from Python takes time."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: DigitNetwork) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, frames: Tensor) -> Tensor:
-        logits: Tensor = self.network(as_input(frames))
-        return logits
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        return self.network.look(as_input(frames))
 
 
 def too_wide(frame: np.ndarray) -> bool:

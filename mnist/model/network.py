@@ -54,6 +54,14 @@ class DigitNetwork(nn.Module):
         logits: Tensor = self.layers(frames)
         return logits
 
+    def look(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 1, 28, 28) float in 0..1 -> the logits, and the (N, D) features that the last layer makes them from."""
+        *below, head = self.layers
+        features = frames
+        for layer in below:
+            features = layer(features)
+        return head(features), features
+
 
 def parameter_count(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from mnist.drawing import Verdict
 from mnist.model.classifier import Prediction
-from mnist.model.paths import MAX_DIGITS, Path, best_paths, clearness, what_marks_are
+from mnist.model.network import NON_DIGIT
+from mnist.model.paths import MAX_DIGITS, Path, align, best_paths, clearness, what_marks_are
 from mnist.vision.leftovers import Leftover
 from mnist.vision.prepare import Box, Framed
 
@@ -56,6 +57,22 @@ def read(framed: Framed, predictions: Sequence[Prediction]) -> Reading:
     if is_sure or reading.prediction.verdict not in (Verdict.DIGIT, Verdict.NUMBER):
         return reading
     return replace(reading, prediction=replace(reading.prediction, verdict=Verdict.UNSURE))
+
+
+def labelled(framed: Framed, predictions: Sequence[Prediction], truth: str | None) -> list[tuple[int, int]]:
+    """Which of `framed.frames` show what a person said, as (frame, class); none where a number's digits can't be found.
+
+    predictions: one for each frame. truth: "7", "2026", or None for "not a digit", which is class 10.
+    """
+    if truth is None:
+        return [(0, NON_DIGIT)]
+    if not framed.line.is_one_digit:
+        candidates = [None if place is None else predictions[place] for place in framed.places]
+        found = align(framed.line, candidates, truth)
+        places = [place for each in found or () if (place := framed.places[each]) is not None]
+        if places:
+            return [(place, int(digit)) for place, digit in zip(places, truth, strict=True)]
+    return [(0, int(truth))] if len(truth) == 1 else []
 
 
 def _read_line(framed: Framed, predictions: Sequence[Prediction]) -> Reading:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mnist.drawing import StorageUnavailable
-from mnist.model.classifier import Classifier, Prediction
+from mnist.model.classifier import Classifier, Look, Prediction
 from mnist.model.model_card import ModelCard, read_report, report_of
 from mnist.model.weights_file import UnusableWeights
 from mnist.store.model_registry import NoSuchVersion, Registry, Version
@@ -63,7 +63,13 @@ class ActiveClassifier:
 
     def predict(self, frames: np.ndarray) -> list[Prediction]:
         """Like Classifier.predict; all predictions of one call come from the same version."""
-        return self._thread.submit(self._serving[0].predict, frames).result()
+        return self.look(frames).predictions
+
+    def look(self, frames: np.ndarray, meanwhile: Callable[[], None] = lambda: None) -> Look:
+        """Like Classifier.look; `meanwhile` is called by the caller's thread while the network computes."""
+        looking = self._thread.submit(self._serving[0].look, frames)
+        meanwhile()
+        return looking.result()
 
     def follow(self, changed: Changed) -> None:
         """Take the active version now and keep polling; `changed` is called with the card of every new version."""

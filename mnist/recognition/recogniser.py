@@ -7,7 +7,7 @@ import os
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -22,30 +22,23 @@ from mnist.drawing import (
     utc_now,
 )
 from mnist.metrics import ACCURACY_WINDOW, Metrics
-from mnist.model.classifier import Prediction
+from mnist.model.classifier import Look
 from mnist.model.model_card import ModelCard
-from mnist.model.numbers import Reading, read
+from mnist.model.numbers import read
+from mnist.model.personal import Hand, read_in_hand
+from mnist.recognition.answer import Picture, as_recognition, person_of
+from mnist.recognition.answer import Recognition as Recognition  # for those who call the recogniser
 from mnist.recognition.batching import Batcher
+from mnist.recognition.hands import Hands
 from mnist.store.drawings import Repository
+from mnist.store.own_labels import OwnLabels
 from mnist.vision.image_files import BadImage, as_stored, decode
 from mnist.vision.ink import BlankDrawing
-from mnist.vision.prepare import Box, Framed, frame
+from mnist.vision.prepare import Framed, frame
 
 log = logging.getLogger(__name__)
 TOGETHER = 32  # most pictures in one pass of the network, and most requests in one transaction
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Recognition:
-    """The answer about one picture."""
-
-    drawing: Drawing  # as it is, or would be, stored
-    prediction: Prediction
-    frame: np.ndarray  # (28, 28) uint8, what the network saw
-    is_stored: bool  # False: the database was away
-    digits: tuple[Prediction, ...] = ()  # of a number, left to right; empty for a single digit
-    boxes: tuple[Box, ...] = ()  # of each digit that was read, as shares of the picture's width and height
 
 
 class Reader(Protocol):
@@ -54,7 +47,7 @@ class Reader(Protocol):
     @property
     def version(self) -> int: ...
 
-    def predict(self, frames: np.ndarray) -> list[Prediction]: ...
+    def look(self, frames: np.ndarray, meanwhile: Callable[[], None] = ...) -> Look: ...
 
 
 class Recogniser:
@@ -69,17 +62,20 @@ class Recogniser:
         max_pixels: int,
         metrics: Metrics | None = None,
         model: ModelCard | None = None,
+        own_labels: OwnLabels | None = None,
     ) -> None:
+        """own_labels: what people said about their own drawings turns their later answers; None: it does not."""
         self._classifier = classifier
         self._repository = repository
         self._max_bytes = max_bytes
         self._max_pixels = max_pixels
         self._metrics = metrics or Metrics()
         # Concurrent requests share one pass of the network, and then one transaction (benchmarks/api.py).
-        self._classify_one = Batcher(self._classify, at_most=TOGETHER)
+        self._predict_one = Batcher(self._predict, at_most=TOGETHER)
         self._store_one = Batcher(self._store_all, at_most=TOGETHER)
         self._workers = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="batch")
         self.now_serves(model or ModelCard(classifier.version))
+        self._hands = None if own_labels is None else Hands(own_labels, self._frame, classifier.look)
         repository.on_outage(self._metrics.count_database_error)
         self._metrics.show_accuracy(lambda: repository.accuracy(latest=ACCURACY_WINDOW))
 
@@ -105,12 +101,12 @@ class Recogniser:
 
         data: a file in any of the formats of mnist/vision/picture_formats.py.
         grows_from: this drawing before its latest stroke; the row is updated, so that one drawing stays one row.
-        keep: whether to store the drawing.
+        keep: whether to store the drawing; without it nothing is looked up about the person, either.
         Raises BadImage when the picture can't be used and BlankDrawing when it has no ink; nothing is stored then. If
         the database is away, the answer comes all the same, with `is_stored` False.
         """
         with self._metrics.time_recognition(origin.source):
-            found = self._classify_one(self._prepare(data, origin))
+            found = self._answer(self._prepare(data, origin, is_personal=keep))
             if not keep:
                 return found
             if grows_from is None:
@@ -124,6 +120,7 @@ class Recogniser:
         Raises BadImage, naming the picture by its place from 0, when any can't be used; nothing is stored then.
         """
         with self._metrics.time_recognition(origin.source):
+            self._study(person_of(origin))
             parts = self._workers.map(
                 lambda first: self._predict_part(pictures, first, origin), range(0, len(pictures), TOGETHER)
             )
@@ -141,7 +138,7 @@ class Recogniser:
         """
         true_label, true_number = parse_label(label)  # before the picture, because it costs nothing
         with self._metrics.time_recognition(origin.source):
-            [found] = self._classify([self._prepare(data, origin)])
+            found = self._answer(self._prepare(data, origin))
             drawing = replace(
                 found.drawing, true_label=true_label, true_number=true_number, labelled_at=found.drawing.created_at
             )
@@ -158,14 +155,13 @@ class Recogniser:
         """
         pixels = decode(drawing.image, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
         # An import rereads files of others: what is kept of them is made anew, as for an upload.
-        [found] = self._predict([_Picture(as_stored(drawing.image, pixels), frame(pixels), drawing.origin)])
+        [found] = self._predict([Picture(as_stored(drawing.image, pixels), frame(pixels), drawing.origin)])
         kept = ("id", "created_at", "true_label", "true_number", "labelled_at")
         return replace(found.drawing, **{name: getattr(drawing, name) for name in kept})
 
     def look(self, drawing: Drawing) -> Recognition:
         """Read a drawing of the database for its boxes; nothing is stored or counted. Raises as `reread` does."""
-        pixels = decode(drawing.image, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
-        return self._predict([_Picture(drawing.image, frame(pixels), drawing.origin)])[0]
+        return self._predict([Picture(drawing.image, self._frame(drawing.image), drawing.origin)])[0]
 
     def correct(self, drawing: Drawing, label: int | str | None) -> None:
         """Store a person's label, and the drawing too if the database was away when it was drawn.
@@ -189,7 +185,11 @@ class Recogniser:
         is_right = self._repository.correct(drawing_id, label, source=source)
         self._metrics.count_feedback(is_right=is_right)
 
-    def _prepare(self, data: bytes, origin: Origin) -> _Picture:
+    def _frame(self, image: bytes) -> Framed:
+        """Prepare a stored picture. Raises BadImage or BlankDrawing."""
+        return frame(decode(image, max_bytes=self._max_bytes, max_pixels=self._max_pixels))
+
+    def _prepare(self, data: bytes, origin: Origin, *, is_personal: bool = True) -> Picture:
         with self._metrics.time_stage("preprocess"):
             pixels = decode(data, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
             try:
@@ -207,11 +207,11 @@ class Recogniser:
         self._metrics.observe_ink(
             source=origin.source, ink_share=framed.whole.ink_share, box_share=framed.whole.canvas_share
         )
-        return _Picture(image, framed, origin)
+        return Picture(image, framed, origin, person_of(origin) if is_personal else None)
 
     def _predict_part(self, pictures: Sequence[bytes], first: int, origin: Origin) -> list[Recognition | None]:
         """Classify TOGETHER pictures, from place `first` on; None for a blank one. Nothing is counted or stored."""
-        prepared: list[_Picture | None] = []
+        prepared: list[Picture | None] = []
         for place, data in enumerate(pictures[first : first + TOGETHER], first):
             try:
                 prepared.append(self._prepare(data, origin))
@@ -226,11 +226,22 @@ class Recogniser:
         """Store new drawings in one transaction. Returns for each whether it is stored."""
         return [self._try_to(self._repository.add_all, drawings)] * len(drawings)
 
-    def _classify(self, pictures: Sequence[_Picture]) -> list[Recognition]:
-        """Classify all pictures in one pass of the network and count them; nothing is stored yet."""
-        found = self._predict(pictures)
-        self._count(found)
+    def _answer(self, picture: Picture) -> Recognition:
+        """Read one picture and count it; nothing is stored yet.
+
+        A person whose labels have changed waits for them to be studied, and nobody else does.
+        """
+        found = self._predict_one(picture)
+        if self._hands is not None and picture.person is not None and self._hands.study(picture.person):
+            found = self._predict_one(picture)
+        self._count([found])
         return found
+
+    def _study(self, person: str | None) -> None:
+        """Bring a person's hand up to date before many pictures are read."""
+        if self._hands is not None and person is not None:
+            self._hands.of([person], self._classifier.version)
+            self._hands.study(person)
 
     def _count(self, found: Sequence[Recognition]) -> None:
         for drawing in (each.drawing for each in found):
@@ -242,16 +253,28 @@ class Recogniser:
                 confidence=drawing.confidence,
             )
 
-    def _predict(self, pictures: Sequence[_Picture]) -> list[Recognition]:
+    def _predict(self, pictures: Sequence[Picture]) -> list[Recognition]:
+        """Read all pictures in one pass of the network; nothing is counted or stored."""
         if not pictures:
             return []
+        hands: dict[str, Hand] = {}
+
+        def find_hands() -> None:
+            if self._hands is not None:
+                people = {picture.person for picture in pictures if picture.person is not None}
+                hands.update(self._hands.of(people, self._classifier.version))
+
         with self._metrics.time_stage("inference"):
-            frames = np.concatenate([picture.framed.frames for picture in pictures])
-            predictions = iter(self._classifier.predict(frames))
-        return [
-            _recognition(picture, read(picture.framed, [next(predictions) for _ in picture.framed.frames]))
-            for picture in pictures
-        ]
+            look = self._classifier.look(np.concatenate([picture.framed.frames for picture in pictures]), find_hands)
+        found, first = [], 0
+        for picture in pictures:
+            here = slice(first, first + len(picture.framed.frames))
+            predictions, first = look.predictions[here], here.stop
+            if picture.person in hands:
+                hand = hands[picture.person]
+                predictions = read_in_hand(predictions, look.features[here], hand, look.calibration)
+            found.append(as_recognition(picture, read(picture.framed, predictions)))
+        return found
 
     def _try_to(self, store: Callable[[_T], None], what: _T) -> bool:
         try:
@@ -261,30 +284,3 @@ class Recogniser:
             log.warning("A drawing was not stored: %s", error)
             return False
         return True
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Picture:
-    """A picture that is decoded, checked and framed, but not classified yet."""
-
-    image: bytes  # PNG, as it was drawn
-    framed: Framed
-    origin: Origin
-
-
-def _recognition(picture: _Picture, reading: Reading) -> Recognition:
-    prediction = reading.prediction
-    is_one_digit = prediction.verdict != Verdict.NOT_A_DIGIT and reading.number is None
-    drawing = Drawing(
-        image=picture.image,
-        source=picture.origin.source,
-        session_id=picture.origin.session_id,
-        predicted_digit=prediction.digit if is_one_digit else None,
-        predicted_number=reading.number,
-        confidence=reading.confidence,
-        probabilities=prediction.probabilities,
-        verdict=prediction.verdict,
-        model_version=prediction.model_version,
-    )
-    seen = picture.framed.frames[reading.frame]
-    return Recognition(drawing, prediction, seen, is_stored=False, digits=reading.digits, boxes=reading.boxes)

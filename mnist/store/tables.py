@@ -90,6 +90,15 @@ class PredictionRow(Base):
             "labelled_at",
         ),
         Index("predictions_by_session", "session_id", "created_at", "id"),
+        # Covers the question whether somebody has labelled anything, which precedes every answer.
+        Index(
+            "predictions_own_labels",
+            "session_id",
+            "labelled_at",
+            "id",
+            "set_aside",
+            sqlite_where=text("labelled_at IS NOT NULL"),
+        ),
         Index(
             "predictions_to_learn_from",
             "feedback_processed",

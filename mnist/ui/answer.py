@@ -138,6 +138,8 @@ def _show_headline(found: Recognition) -> None:
         )
     if prediction.verdict == Verdict.UNSURE:
         text += "<small>I am not certain. Which one is it?</small>"
+    if found.is_personal:
+        text += "<small>Read as you write it.</small>"
     st.html(
         f'<div class="answer" role="status" aria-live="polite"><span class="{kind}">{shown}</span>'
         f'<span class="sure">{text}</span></div>'

@@ -78,13 +78,13 @@ def test_a_start_reads_the_shipped_network_once(registry, make, monkeypatch):
 
 def test_everybody_is_answered_on_the_same_lasting_thread(registry, make, monkeypatch):
     seen = []
-    predict = Classifier.predict
+    look = Classifier.look
 
     def note(*given):
         seen.append(threading.current_thread())
-        return predict(*given)
+        return look(*given)
 
-    monkeypatch.setattr(Classifier, "predict", note)
+    monkeypatch.setattr(Classifier, "look", note)
     classifier = make(registry)
 
     for _ in range(3):
@@ -98,8 +98,8 @@ def test_everybody_is_answered_on_the_same_lasting_thread(registry, make, monkey
 
 
 def test_the_network_is_compiled_before_anybody_asks(registry, make, monkeypatch):
-    predict, seen = Classifier.predict, []
-    monkeypatch.setattr(Classifier, "predict", lambda *given: seen.append(1) or predict(*given))
+    look, seen = Classifier.look, []
+    monkeypatch.setattr(Classifier, "look", lambda *given: seen.append(1) or look(*given))
 
     classifier = make(registry)
 
