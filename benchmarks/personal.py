@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 
 import cv2
@@ -143,8 +142,11 @@ def _refused(answers: Sequence[Prediction]) -> float:
 
 
 def candidates() -> Iterator[Trust]:
-    for alike, strength, floor, alike_non_digit in product((0.5, 0.55, 0.6), (25, 35), (3e-4, 1e-3), (0.6, 0.65)):
-        yield Trust(alike=alike, strength=strength, floor=floor, alike_non_digit=alike_non_digit)
+    for alike, strength in ((0.5, 25), (0.5, 30), (0.55, 30), (0.55, 35), (0.6, 40)):
+        yield Trust(alike=alike, strength=strength)
+    for alike_non_digit in (0.6, 0.7):
+        yield Trust(alike_non_digit=alike_non_digit)
+    yield Trust(floor=1e-3)
 
 
 def row(name: str, people: Sequence[Person], calibration: Calibration, trust: Trust = TRUST) -> str:

@@ -1,7 +1,7 @@
 """Reads a digit as its writer writes: the network's answer beside the digits that this person labelled.
 
-A cache of the last layer's features, as in Kaiser et al., Learning to Remember Rare Events (2017), and Grave et al.,
-Improving Neural Language Models with a Continuous Cache (arXiv 1612.04426). The constants were chosen by
+A cache of the last layer's features; the idea is Grave et al., Improving Neural Language Models with a Continuous
+Cache (arXiv 1612.04426). The constants were chosen by
 `python -m benchmarks.personal`; docs/model.md has its figures.
 """
 
@@ -27,9 +27,9 @@ class Trust:
     """
 
     alike: float = 0.55
-    strength: float = 35.0
+    strength: float = 30.0
     floor: float = 3e-4  # probability that every digit has at least: the network is never certain beyond that
-    alike_non_digit: float = 0.7  # the same for "not a digit", where more is needed: scribbles resemble many digits
+    alike_non_digit: float = 0.65  # the same for "not a digit", where more is needed: scribbles resemble many digits
     firm: float = 7.0  # log odds: the most that the network's refusal weighs
     noticed: float = 1.0  # nats from which the answer is said to be personal
 

@@ -22,6 +22,7 @@ from mnist.settings import Settings
 from mnist.store.administration import Administration
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
+from mnist.store.own_labels import OwnLabels
 from mnist.web.sign_in import SignIn
 from tests.support.server import running_app
 
@@ -62,6 +63,7 @@ def serve(classifier: Classifier, kept: Repository, api_engine: Engine) -> Itera
             max_bytes=settings.max_upload_bytes,
             max_pixels=settings.max_image_pixels,
             metrics=metrics,
+            own_labels=OwnLabels(api_engine),
         )
         sign_in = SignIn(settings.admin_password)
         routes = make_routes(lambda: recogniser, settings, metrics, lambda: Administration(api_engine), lambda: sign_in)
