@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -67,8 +68,7 @@ class Recogniser:
         """own_labels: what people said about their own drawings turns their later answers; None: it does not."""
         self._classifier = classifier
         self._repository = repository
-        self._max_bytes = max_bytes
-        self._max_pixels = max_pixels
+        self.decode = partial(decode, max_bytes=max_bytes, max_pixels=max_pixels)
         self._metrics = metrics or Metrics()
         # Concurrent requests share one pass of the network, and then one transaction (benchmarks/api.py).
         self._predict_one = Batcher(self._predict, at_most=TOGETHER)
@@ -114,9 +114,12 @@ class Recogniser:
             grown = replace(found.drawing, id=grows_from.id, created_at=grows_from.created_at)
             return replace(found, drawing=grown, is_stored=self._try_to(self._repository.save, grown))
 
-    def recognise_batch(self, pictures: Sequence[bytes], origin: Origin) -> list[Recognition | None]:
+    def recognise_batch(
+        self, pictures: Sequence[bytes], origin: Origin, *, keep: bool = True
+    ) -> list[Recognition | None]:
         """Read many pictures, on all cores, and store them in one transaction; None where a picture is blank.
 
+        keep: whether to store them.
         Raises BadImage, naming the picture by its place from 0, when any can't be used; nothing is stored then.
         """
         with self._metrics.time_recognition(origin.source):
@@ -127,6 +130,8 @@ class Recogniser:
             answers = [answer for part in parts for answer in part]
             found = [answer for answer in answers if answer is not None]
             self._count(found)
+            if not keep:
+                return answers
             stored = iter(self._store_all([each.drawing for each in found]))
             return [each and replace(each, is_stored=next(stored)) for each in answers]
 
@@ -147,13 +152,23 @@ class Recogniser:
         self._metrics.count_feedback(is_right=drawing.truth == drawing.guess)
         return replace(found, drawing=drawing, is_stored=True)
 
+    def store_labelled(self, drawings: Sequence[Drawing]) -> None:
+        """Store drawings that were read before and have a person's label each, in one transaction.
+
+        Raises StorageUnavailable when nothing could be stored.
+        """
+        with self._metrics.time_stage("store"):
+            self._repository.add_all(drawings)
+        for drawing in drawings:
+            self._metrics.count_feedback(is_right=drawing.truth == drawing.guess)
+
     def reread(self, drawing: Drawing) -> Drawing:
         """Read a stored drawing with the network that answers now; nothing is stored or counted.
 
         Returns the drawing with the new reading and its old id, times and label.
         Raises BadImage or BlankDrawing when the picture can't be read.
         """
-        pixels = decode(drawing.image, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
+        pixels = self.decode(drawing.image)
         # An import rereads files of others: what is kept of them is made anew, as for an upload.
         [found] = self._predict([Picture(as_stored(drawing.image, pixels), frame(pixels), drawing.origin)])
         kept = ("id", "created_at", "true_label", "true_number", "labelled_at")
@@ -187,11 +202,11 @@ class Recogniser:
 
     def _frame(self, image: bytes) -> Framed:
         """Prepare a stored picture. Raises BadImage or BlankDrawing."""
-        return frame(decode(image, max_bytes=self._max_bytes, max_pixels=self._max_pixels))
+        return frame(self.decode(image))
 
     def _prepare(self, data: bytes, origin: Origin, *, is_personal: bool = True) -> Picture:
         with self._metrics.time_stage("preprocess"):
-            pixels = decode(data, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
+            pixels = self.decode(data)
             try:
                 framed = frame(pixels)
             except BlankDrawing:

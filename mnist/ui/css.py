@@ -36,6 +36,12 @@ h1 { font-size: 1.7rem !important; padding: 0 0 .2rem 0 !important; }
 .seen.where { flex-wrap: wrap; }
 .seen.where .boxed img { width: auto; height: auto; max-height: 11rem; image-rendering: auto; }
 
+/* A class sheet: a row for each digit. */
+.class-sheet > div { display: flex; flex-wrap: wrap; align-items: center; gap: .35rem; padding: .25rem 0; }
+.class-sheet b { width: 1.4rem; font-size: 1.2rem; }
+.class-sheet img { height: 2.6rem; border-radius: .25rem; outline: 1px solid #7c849460; }
+.class-sheet img.wrong { outline: 3px solid light-dark(#b3261e, #ff9b90); }
+
 /* The probability of each digit, one line each. */
 .bars { list-style: none; margin: 0 0 .9rem !important; padding: 0 !important; font-size: .8rem; line-height: 1.2rem; }
 .bars li { display: flex; align-items: center; gap: .35rem; margin: 0 !important; font-size: inherit;

@@ -7,7 +7,7 @@ from functools import partial
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from mnist.ui import answer, visitor
+from mnist.ui import answer, class_sheet, visitor
 from mnist.ui.boxes import with_boxes
 from mnist.vision import picture_formats
 
@@ -19,6 +19,8 @@ def show_upload() -> None:
         key=f"upload_{visitor.visit().pictures}",
     )
     _show(chosen, source="upload", invitation="Choose a picture, or drop one here.")
+    if chosen is None:
+        class_sheet.offer()
 
 
 def show_camera() -> None:
@@ -41,8 +43,11 @@ def _show(chosen: UploadedFile | None, *, source: str, invitation: str) -> None:
         answer.show_empty(visit, invitation)
         return
     data = chosen.getvalue()
-    answer.read(visit, data, source=source)
     start_over = partial(put_away, visit)
+    if class_sheet.read(visit, data):
+        class_sheet.show(visit, start_over)
+        return
+    answer.read(visit, data, source=source)
     if source == "camera":  # the widget itself goes on showing the photo
         answer.show(visit, start_over)
         return

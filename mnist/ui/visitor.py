@@ -39,6 +39,7 @@ class Visit:
     """State of one visit to the page that recognises.
 
     recognition: the picture that the answer on the page is about.
+    sheet: the drawings of a class sheet that was uploaded, labelled and not stored yet.
     taken_up: a drawing of a session that has ended, on the page again and not read yet.
     read_digest: SHA-256 of the picture that was read last, in hexadecimal.
     problem: why the latest picture has no answer.
@@ -51,6 +52,7 @@ class Visit:
 
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
     recognition: Recognition | None = None
+    sheet: list[Drawing] | None = None
     taken_up: Drawing | None = None
     read_digest: str | None = None
     problem: str | None = None
@@ -68,10 +70,12 @@ class Visit:
 
     def remember(self, found: Recognition) -> None:
         self.recognition, self.taken_up, self.problem, self.thanks = found, None, None, None
+        self.sheet = None
 
     def forget(self, problem: str | None = None) -> None:
         """Take the answer off the page. problem: why there is none."""
         self.recognition, self.taken_up, self.problem, self.read_digest = None, None, problem, None
+        self.sheet = None
 
     def unsent_but(self, drawing: Drawing) -> list[Unsent]:
         """The unsent corrections of all other drawings."""

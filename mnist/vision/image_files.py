@@ -64,12 +64,14 @@ class _Room:
 _decoding = _Room(TOGETHER)
 
 
-def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def decode(
+    data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS, side: int = WORKING_SIDE
+) -> np.ndarray:
     """Read an encoded picture: any of `picture_formats.readable`, colour mode or depth, turned upright by its EXIF tag.
 
     What it is its bytes say, not its name. Of a GIF the first frame is read.
 
-    Returns (H, W, 4) uint8 RGBA, the longer side at most WORKING_SIDE (area-averaged down when it was larger).
+    Returns (H, W, 4) uint8 RGBA, the longer side at most `side` (area-averaged down when it was larger).
     Raises NotAnImage or ImageTooLarge; size and pixel count are read from the header, before decoding.
     """
     if len(data) > max_bytes:
@@ -82,7 +84,7 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIX
             "Formats › Most Compatible, or share the photo by mail, which converts it."
         )
     try:
-        return _decode(data, max_pixels)
+        return _decode(data, max_pixels, side)
     except NotAnImage as error:
         try:
             whole = mended(data)
@@ -90,21 +92,22 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIX
             raise error from None
         if whole is None:
             raise
-        return _decode(whole, max_pixels)
+        return _decode(whole, max_pixels, side)
 
 
-def _decode(data: bytes, max_pixels: int) -> np.ndarray:
+def _decode(data: bytes, max_pixels: int, side: int) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own bomb warning: our limit below is the stricter one
             with Image.open(io.BytesIO(data), formats=picture_formats.pillow_names()) as image:
                 _check_size(image, max_pixels)
                 _check_still(image, data)
-                with _decoding.room_for(image.width * image.height * _bytes_per_pixel(image) + _bytes_to_shrink(image)):
+                size = image.width * image.height * _bytes_per_pixel(image) + _bytes_to_shrink(image, side)
+                with _decoding.room_for(size):
                     # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, so that a phone's photo costs little.
-                    image.draft("RGB", (WORKING_SIDE, WORKING_SIDE))
+                    image.draft("RGB", (side, side))
                     image.load()
-                    return np.asarray(_upright(_shrink(image), image))
+                    return np.asarray(_upright(_shrink(image, side), image))
     except BadImage:
         raise
     except Image.DecompressionBombError as error:
@@ -163,15 +166,15 @@ def _bytes_per_pixel(image: Image.Image) -> int:
     return next((each.bytes_per_pixel for each in picture_formats.readable() if each.pillow == image.format), 1)
 
 
-def _bytes_to_shrink(image: Image.Image) -> int:
+def _bytes_to_shrink(image: Image.Image, side: int) -> int:
     """What `_shrink` and the array after it hold: the averaged picture, a smaller one, and copies of that."""
-    factor = _factor(image)
+    factor = _factor(image, side)
     return 12 * (image.width // factor) * (image.height // factor)
 
 
-def _factor(image: Image.Image) -> int:
-    """By how much whole blocks are averaged; up to twice WORKING_SIDE is left."""
-    return max(1, max(image.size) // WORKING_SIDE)
+def _factor(image: Image.Image, side: int) -> int:
+    """By how much whole blocks are averaged; up to twice `side` is left."""
+    return max(1, max(image.size) // side)
 
 
 def _check_still(image: Image.Image, data: bytes) -> None:
@@ -183,20 +186,20 @@ def _check_still(image: Image.Image, data: bytes) -> None:
         raise NotAnImage("The JPEG has far too many scans. Save it again and send it once more.")
 
 
-def _shrink(image: Image.Image) -> Image.Image:
+def _shrink(image: Image.Image, side: int) -> Image.Image:
     """Average whole blocks of pixels until the longer side fits. Returns RGBA."""
     grey_range = _grey_range(image)
-    if max(image.size) <= WORKING_SIDE:  # a canvas's picture
+    if max(image.size) <= side:  # a canvas's picture
         return _to_rgba(image, grey_range)
-    factor = _factor(image)
+    factor = _factor(image, side)
     width, height = image.size
     small = Image.new("RGBA", (-(-width // factor), -(-height // factor)))
     # In strips, because converting a large picture to RGBA at once would take its memory twice more.
     for top in range(0, height, STRIP_ROWS * factor):
         strip = image.crop((0, top, width, min(height, top + STRIP_ROWS * factor)))
         small.paste(_to_rgba(strip, grey_range).reduce(factor), (0, top // factor))
-    if max(small.size) > WORKING_SIDE:
-        small.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BOX)
+    if max(small.size) > side:
+        small.thumbnail((side, side), Image.Resampling.BOX)
     return small
 
 

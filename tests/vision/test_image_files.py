@@ -436,7 +436,7 @@ def test_pictures_that_need_more_memory_than_there_is_are_decoded_one_after_anot
     lock = threading.Lock()
     shrink = image_files._shrink
 
-    def watch(image):
+    def watch(image, side):
         nonlocal inside, most
         with lock:
             inside += 1
@@ -444,7 +444,7 @@ def test_pictures_that_need_more_memory_than_there_is_are_decoded_one_after_anot
         time.sleep(0.02)
         with lock:
             inside -= 1
-        return shrink(image)
+        return shrink(image, side)
 
     monkeypatch.setattr(image_files, "_shrink", watch)
     large, small = encode_png(np.zeros((500, 500), np.uint8)), encode_png(np.zeros((100, 100), np.uint8))
