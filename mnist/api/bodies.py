@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import io
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from fastapi import HTTPException
 from PIL import Image
@@ -31,6 +34,8 @@ MAX_JSON_PARTS = 4_000  # commas and opening brackets in a body; a batch of 256 
 MAX_LABEL = 100  # bytes of the form field
 ENVELOPE = 64 * 2**10  # bytes that JSON or multipart may add to the picture itself
 FEWER_PICTURES = f"Send at most {MAX_BATCH} pictures at once, and more in several requests."
+URL_SAFE = str.maketrans("-_", "+/")  # RFC 4648, section 5
+BASE64_TEXT = re.compile(rb"(data:|[\w+/=%\s-]++\Z)", re.IGNORECASE | re.ASCII)  # no picture file is of these bytes
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -110,7 +115,7 @@ def read_json(shape: type[Body], body: bytes) -> Body:
     if sum(map(body.count, (b",", b"[", b"{"))) > MAX_JSON_PARTS:  # counted before parsing, which would take a gigabyte
         raise HTTPException(422, f"The JSON has far too many parts. {FEWER_PICTURES}")
     try:
-        return shape.model_validate_json(body)
+        return shape.model_validate_json(body.removeprefix(codecs.BOM_UTF8))
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         if first["type"] == "too_long":  # only a batch has a maximum length
@@ -129,13 +134,20 @@ def check_label(label: object) -> int | str | None:
 
 
 def decode_base64(text: str) -> bytes:
-    """Decode base64 or a data URL, such as an HTML canvas produces. Raises NotAnImage."""
+    """Decode base64 or a data URL, such as an HTML canvas produces. Raises NotAnImage.
+
+    The URL-safe alphabet, missing padding, percent signs for characters (RFC 2397) and white space are taken, too.
+    """
+    text = "".join(text.split())
     if text[:5].lower() == "data:":
         head, comma, text = text.partition(",")
         if not comma or not head.lower().endswith(";base64"):
             raise NotAnImage("The data URL must be data:image/png;base64,… with the picture after the comma.")
+    if "%" in text:
+        text = unquote(text, errors="replace")
+    text = text.translate(URL_SAFE).rstrip("=")
     try:
-        return base64.b64decode("".join(text.split()), validate=True)
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise NotAnImage("The picture is not valid base64. Encode the file's bytes in base64.") from error
 
@@ -167,6 +179,8 @@ def _read_form(content_type: str | None, body: bytes, *, with_label: bool = Fals
     pictures += [each.value or b"" for each in fields if each.field_name == b"file"]
     if len(pictures) != 1:
         raise HTTPException(422, f"The form has {len(pictures)} fields named file; send the picture in exactly one.")
+    if pictures[0] and BASE64_TEXT.match(pictures[0]):
+        pictures = [decode_base64(pictures[0].decode("ascii", "replace"))]
     if not with_label:
         return LabelledPicture(pictures[0], None)
     labels = [each.value or b"" for each in fields if each.field_name == b"label"]

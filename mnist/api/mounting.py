@@ -51,4 +51,7 @@ class MadeAtFirstRequest:
                 if self._app is None:
                     self._app = await asyncio.to_thread(self._make)
                     resume_collector()  # its objects live as long as the process
+        path = scope["path"]
+        if path.endswith("/") and path != f"{scope.get('root_path', '')}/":
+            scope = {**scope, "path": path.rstrip("/")}  # /api/predict/ is /api/predict
         await self._app(scope, receive, send)

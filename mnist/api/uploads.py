@@ -29,9 +29,12 @@ class Uploads:
         """The whole body, at most `limit` bytes; it counts as held until the block ends.
 
         remedy: advice for the client whose body is too large or arrives too slowly.
-        Raises HTTPException 413 when the body is too large, 400 when it takes too long, 503 when all uploads together
-        exceed HELD_BYTES, and 429 when this client's exceed half of that.
+        Raises HTTPException 415 when it is compressed, 413 when the body is too large, 400 when it takes too long, 503
+        when all uploads together exceed HELD_BYTES, and 429 when this client's exceed half of that.
         """
+        encoding = request.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in ("identity", ""):
+            raise HTTPException(415, f"The Content-Encoding is {encoding[:40]!r}; send the body as it is, without one.")
         client = network_of(client_address(request))
         announced = int(request.headers.get("content-length") or 0)
         body = bytearray()

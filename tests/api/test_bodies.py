@@ -2,9 +2,12 @@
 
 import asyncio
 import base64
+import codecs
+import gzip
 import io
 import json
 import zlib
+from urllib.parse import quote
 
 import pytest
 from fastapi import HTTPException, Request
@@ -50,6 +53,45 @@ def refused(answer, status: int, *words: str) -> None:
 def test_bytes_that_are_no_picture_are_400(client, body):
     refused(client.post("/api/predict", content=body, headers=PNG), 400)
     refused(client.post("/api/predict", json={"image": base64.b64encode(body).decode()}), 400)
+
+
+def test_base64_is_read_in_each_way_that_programs_write_it(client):
+    text = as_base64(seven())
+    assert "+" in text
+    assert "/" in text
+    assert text.endswith("=")
+    ways = [
+        text.replace("+", "-").replace("/", "_"),
+        text.rstrip("="),
+        f"  \n{text}",
+        "\n".join(text[place : place + 76] for place in range(0, len(text), 76)),
+        f"data:image/png;base64,{quote(text, safe='')}",
+        f"DATA:image/png;charset=utf-8;base64,{text}",
+    ]
+    plain = client.post("/api/predict", content=seven(), headers=PNG).json()["probabilities"]
+    for way in ways:
+        answer = client.post("/api/predict", json={"image": way})
+        assert (answer.status_code, answer.json().get("probabilities")) == (200, plain), way[:60]
+        in_form = client.post("/api/predict", files={"file": ("a.txt", way.encode())})
+        assert (in_form.status_code, in_form.json().get("probabilities")) == (200, plain), way[:60]
+
+
+def test_json_may_begin_with_a_byte_order_mark(client):
+    body = codecs.BOM_UTF8 + json.dumps({"image": as_base64(seven())}).encode()
+
+    assert client.post("/api/predict", content=body, headers=JSON).status_code == 200
+
+
+def test_a_compressed_body_is_415_and_named(client):
+    headers = {**PNG, "Content-Encoding": "gzip"}
+
+    refused(client.post("/api/predict", content=gzip.compress(seven()), headers=headers), 415, "gzip", "as it is")
+
+
+def test_a_slash_at_the_end_changes_nothing(client):
+    assert client.post("/api/predict/", content=seven(), headers=PNG).status_code == 200
+    assert client.get("/api/model/").status_code == 200
+    assert client.get("/api/").status_code == 404
 
 
 @pytest.mark.parametrize(
