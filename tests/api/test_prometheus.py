@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
-import subprocess
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,19 +15,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.pictures import as_base64, blank, seven
-from tests.support.server import free_port
+from tests.support.prometheus import IN_COMPOSE, OURS, get, running
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "dashboards" / "mnist.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 QUERIES = [(panel["title"], target["expr"]) for panel in PANELS for target in panel["targets"]]
-IN_COMPOSE = """    dns_sd_configs:
-      - names: [app]
-        type: A
-        port: 8501
-        refresh_interval: 15s
-"""
-INSTALL = "Prometheus is not installed; run: apt-get install -y --no-install-recommends prometheus"
 
 
 def send(address: str, path: str, body: dict[str, Any]) -> Any:
@@ -55,41 +44,17 @@ def use(address: str) -> None:
 @pytest.fixture(scope="module")
 def prometheus(server, tmp_path_factory) -> Iterator[str]:
     """Debian's Prometheus with our configuration, except for the target and the pace. Yields its address."""
-    binary = shutil.which("prometheus")
-    if binary is None:
-        if os.environ.get("CI"):
-            pytest.fail(INSTALL)
-        pytest.skip(INSTALL)
-    folder = tmp_path_factory.mktemp("prometheus")
-    ours = (ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text()
+    ours = (OURS / "prometheus.yml").read_text()
     assert IN_COMPOSE in ours
     target = f"    static_configs:\n      - targets: ['{urlsplit(server[0]).netloc}']\n"
-    (folder / "prometheus.yml").write_text(ours.replace(IN_COMPOSE, target).replace(": 15s", ": 1s"))
-    shutil.copy(ROOT / "deploy" / "prometheus" / "alerts.yml", folder)
-    port = free_port()
-    command = [binary, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen([*command, f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        for _ in range(150):
-            try:
-                urllib.request.urlopen(f"{address}/-/ready", timeout=2)
-                break
-            except OSError:
-                assert process.poll() is None, (folder / "log").read_text()
-                time.sleep(0.2)
+    configuration = ours.replace(IN_COMPOSE, target).replace(": 15s", ": 1s")
+    with running(tmp_path_factory.mktemp("prometheus"), configuration, (OURS / "alerts.yml").read_text()) as address:
         yield address
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 def ask(prometheus: str, expression: str) -> list[float]:
     """Values of a query now; those that are no number count as nothing, as in a panel."""
-    query = urllib.parse.urlencode({"query": expression})
-    with urllib.request.urlopen(f"{prometheus}/api/v1/query?{query}", timeout=10) as answer:
-        found = json.loads(answer.read())["data"]["result"]
+    found = get(prometheus, "query", query=expression)["result"]
     return [value for each in found if not math.isnan(value := float(each["value"][1]))]
 
 
@@ -119,8 +84,7 @@ def test_the_accuracy_that_prometheus_has_is_that_of_the_labels(server, promethe
 
 
 def test_every_alert_is_understood_and_none_fires_on_a_healthy_server(prometheus):
-    with urllib.request.urlopen(f"{prometheus}/api/v1/rules", timeout=10) as answer:
-        [group] = json.loads(answer.read())["data"]["groups"]
+    [group] = get(prometheus, "rules")["groups"]
 
     assert len(group["rules"]) >= 5
     assert [rule["name"] for rule in group["rules"] if rule["health"] == "err"] == []
