@@ -1,5 +1,6 @@
 """The files that start the application on a server; tests/container starts them."""
 
+import re
 from pathlib import Path
 
 import yaml
@@ -10,9 +11,46 @@ ROOT = Path(__file__).resolve().parent.parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 
 
-def test_a_server_lets_the_application_have_many_connections():
-    assert COMPOSE["app"]["ulimits"]["nofile"] == 65536
+def test_the_application_may_have_as_many_connections_as_the_machine_allows():
+    """With a number in compose `up` fails where the daemon allows less; the application raises its own limit."""
+    assert "ulimits" not in COMPOSE["app"]
     assert "LimitNOFILE=65536" in (ROOT / "deploy" / "digits.service").read_text().splitlines()
+
+
+def settings_of_the_application() -> set[str]:
+    """Those that .env.example lists before its part about docker-compose."""
+    ours, _, _ = (ROOT / ".env.example").read_text().partition("# --- docker-compose")
+    return set(re.findall(r"^#([A-Z_]+)=", ours, re.MULTILINE))
+
+
+def test_the_container_gets_every_setting_of_the_application_and_nothing_else():
+    passed = COMPOSE["app"]["environment"]
+
+    assert "env_file" not in COMPOSE["app"]
+    assert settings_of_the_application() - {"PENDIGITS_DIR"} <= passed.keys()  # that one is for train.py only
+    alone = {"DB_PASSWORD", "FORWARDED_ALLOW_IPS", "STREAMLIT_SERVER_MAX_UPLOAD_SIZE"}
+    assert passed.keys() - settings_of_the_application() == alone
+
+
+def test_what_caddy_announces_is_published():
+    assert {"443:443", "443:443/udp"} <= set(COMPOSE["caddy"]["ports"])
+
+
+def test_every_lasting_service_has_a_health_check():
+    in_its_image = {"app", "retrain-schedule"}
+    lasting = {name for name, each in COMPOSE.items() if each["restart"] != "no"} - in_its_image
+
+    assert [name for name in sorted(lasting) if "healthcheck" not in COMPOSE[name]] == []
+
+
+def test_ipv6_visitors_keep_their_addresses():
+    """tests/container sees the address itself, on an engine that can."""
+    networks = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["networks"]
+
+    assert networks["edge"]["enable_ipv6"] is True
+    # Caddy's ports are published in the first of its networks by name, and the application is not in that one.
+    assert sorted(COMPOSE["caddy"]["networks"])[0] == "edge"
+    assert "edge" not in COMPOSE["app"]["networks"]
 
 
 def test_whoever_stops_the_application_waits_for_an_upload_that_is_under_way():
