@@ -1,15 +1,21 @@
-"""The alert rules on a real Prometheus, and on series that promtool makes up."""
+"""The alert rules on a real Prometheus and on series that promtool makes up, and the way of an alert to its keeper."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import subprocess
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.prometheus import IN_COMPOSE, OURS, get, installed, running
+from tests.support.server import ROOT, free_port
 
 ALERTS = OURS / "alerts.yml"
 
@@ -71,3 +77,66 @@ def check(folder: Path, alert: str, series: list[object], expected: list[object]
     ]
     (folder / "test.yml").write_text(json.dumps({"rule_files": [str(ALERTS)], "tests": tests}))  # JSON is YAML
     return subprocess.run([installed("promtool"), "test", "rules", folder / "test.yml"], capture_output=True, text=True)
+
+
+SCRIPT = ROOT / "deploy" / "alertmanager.sh"
+
+
+@pytest.mark.timeout(90)
+def test_an_alert_reaches_the_webhook(tmp_path):
+    told: list[dict[str, object]] = []
+
+    class Webhook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+    with HTTPServer(("127.0.0.1", 0), Webhook) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = free_port()
+        options = [f"--storage.path={tmp_path}", f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]
+        settings = {
+            "ALERT_WEBHOOK": f"http://127.0.0.1:{server.server_port}/it's",
+            "CONFIGURATION": str(tmp_path / "alertmanager.yml"),
+            "GROUP_WAIT": "0s",
+        }
+        with (tmp_path / "log").open("w") as log:
+            command = ["sh", SCRIPT, installed("prometheus-alertmanager"), *options]
+            process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=log, stderr=log)
+        try:
+            alert = {"labels": {"alertname": "ApplicationAway"}, "annotations": {"summary": "It does not answer."}}
+            deadline = time.monotonic() + 60
+            while not told:
+                ended = process.poll() is not None or time.monotonic() > deadline
+                assert not ended, (tmp_path / "log").read_text()
+                with contextlib.suppress(httpx.TransportError):
+                    httpx.post(f"http://127.0.0.1:{port}/api/v2/alerts", json=[alert])
+                time.sleep(0.5)
+        finally:
+            process.terminate()
+            process.wait(20)
+            server.shutdown()
+
+    [attachment] = told[0]["attachments"]
+    assert attachment["title"] == "ApplicationAway (firing)"
+    assert attachment["text"].strip() == "It does not answer."
+
+
+def test_mail_is_configured_as_alertmanager_wants_it(tmp_path):
+    file = tmp_path / "alertmanager.yml"
+    settings = {"ALERT_MAIL": "me@example.org", "SMTP_HOST": "mail.example.org:587", "SMTP_PASSWORD": "it's: {x}"}
+    subprocess.run(["sh", SCRIPT, "true"], check=True, env={**os.environ, **settings, "CONFIGURATION": str(file)})
+
+    checked = subprocess.run([installed("amtool"), "check-config", file], capture_output=True, text=True)
+
+    assert checked.returncode == 0, checked.stderr
+    assert "auth_password: 'it''s: {x}'" in file.read_text()
+
+
+def test_alerts_for_nobody_are_refused(tmp_path):
+    done = subprocess.run(["sh", SCRIPT, "true"], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True)
+
+    assert done.returncode == 1
+    assert "Set ALERT_WEBHOOK or ALERT_MAIL" in done.stderr

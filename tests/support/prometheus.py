@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.server import ROOT, free_port
 
-INSTALL = "Prometheus is not installed; run: apt-get install -y --no-install-recommends prometheus"
+INSTALL = "{0} is not installed; run: apt-get install -y --no-install-recommends prometheus prometheus-alertmanager"
 OURS = ROOT / "deploy" / "prometheus"
 # How the application is found in compose, which is nowhere to be found in a test.
 IN_COMPOSE = """    dns_sd_configs:
@@ -34,8 +34,8 @@ def installed(name: str) -> str:
     binary = shutil.which(name)
     if binary is None:
         if os.environ.get("CI"):
-            pytest.fail(INSTALL)
-        pytest.skip(INSTALL)
+            pytest.fail(INSTALL.format(name))
+        pytest.skip(INSTALL.format(name))
     return binary
 
 
