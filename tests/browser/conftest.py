@@ -10,9 +10,9 @@ from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 from sqlalchemy import URL
 
 from tests.support.server import running_app
-from tests.support.visitor import CHROMIUM, FLAGS, Visitor
+from tests.support.visitor import CHROMIUM, FLAGS, Visitor, patience
 
-ANSWER_MS = 20_000  # on a busy machine of two cores
+ANSWER_MS = 20_000 * patience()
 
 
 expect.set_options(timeout=ANSWER_MS)
