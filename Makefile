@@ -13,7 +13,7 @@ ROOT_DO := $(shell if [ "$$(id -u)" = 0 ]; then echo; elif command -v sudo >/dev
 APT_INSTALL = $(ROOT_DO) sh -c 'command -v apt-get >/dev/null && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-resilience test-container check format bench screenshots browser prometheus mariadb clean
+.PHONY: help run install test test-resilience test-container check format bench screenshots restore release browser prometheus mariadb proxies clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -24,7 +24,7 @@ run: $(BIN)/.ready  ## start the application at http://localhost:8501 (PORT=… 
 
 install: $(BIN)/.ready  ## only install what it needs, into .venv
 
-test: $(BIN)/.ready-dev browser prometheus mariadb  ## run every test: with a real PostgreSQL, MariaDB, browser and Prometheus
+test: $(BIN)/.ready-dev browser prometheus mariadb proxies  ## run every test: with a real PostgreSQL, MariaDB, browser and Prometheus
 	@echo "==> Running the tests"
 	@$(BIN)/python -m pytest -n $(WORKERS) --cov
 
@@ -54,6 +54,19 @@ bench: $(BIN)/.ready-dev browser  ## measure the program beside its alternatives
 screenshots: $(BIN)/.ready-dev browser  ## make the README's pictures anew from the real application
 	@$(BIN)/python docs/screenshots.py
 
+restore:  ## make docker-compose's database what it was: make restore FILE=../digits-backups/digits-….dump
+	@deploy/restore.sh "$(FILE)"
+
+release:  ## make release VERSION=0.3.0: version, CHANGELOG date and image tag, as a commit and a git tag
+	@echo "$(VERSION)" | grep -qE '^[0-9]+\.[0-9]+\.[0-9]+$$' || { echo "Say which: make release VERSION=0.3.0"; exit 2; }
+	@grep -qx '## \[Unreleased\]' CHANGELOG.md || { echo "CHANGELOG.md has no line '## [Unreleased]': nothing to release."; exit 2; }
+	@git diff --quiet HEAD || { echo "Commit your changes first."; exit 2; }
+	@sed -i 's/^__version__ = .*/__version__ = "$(VERSION)"/' mnist/__init__.py
+	@sed -i 's/^    newTag: .*/    newTag: $(VERSION)/' deploy/kubernetes/kustomization.yaml
+	@sed -i "s/^## \[Unreleased\]$$/## [$(VERSION)] - $$(date -u +%F)/" CHANGELOG.md
+	@git commit -qam "Version $(VERSION)" && git tag "v$(VERSION)"
+	@echo "==> Tagged v$(VERSION). Publish: git push --follow-tags; docker build -t mnist-digits:$(VERSION) ."
+
 clean:  ## remove the virtual environment and every cache (not your data)
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -64,14 +77,19 @@ browser:
 	|| $(BIN)/playwright install --with-deps chromium
 
 prometheus:
-	@command -v prometheus >/dev/null && command -v curl >/dev/null \
-	|| { echo "==> Installing Prometheus and curl for the tests"; $(call APT_INSTALL,prometheus curl); } \
+	@command -v prometheus >/dev/null && command -v prometheus-alertmanager >/dev/null && command -v curl >/dev/null \
+	|| { echo "==> Installing Prometheus, Alertmanager and curl for the tests"; $(call APT_INSTALL,prometheus prometheus-alertmanager curl); } \
 	|| { echo "Install Prometheus and curl with your system's package manager, then try again."; exit 1; }
 
 mariadb:  # the server's programs alone: nothing is started
 	@PATH="$$PATH:/usr/sbin" && command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null && command -v my_print_defaults >/dev/null \
 	|| { echo "==> Installing MariaDB for the tests"; $(call APT_INSTALL,mariadb-server-core mariadb-client-core); } \
 	|| { echo "Install MariaDB's server with your system's package manager, then try again."; exit 1; }
+
+proxies:
+	@PATH="$$PATH:/usr/sbin" && command -v nginx >/dev/null && command -v caddy >/dev/null && command -v openssl >/dev/null \
+	|| { echo "==> Installing nginx and Caddy for the tests"; $(call APT_INSTALL,nginx-light caddy openssl); } \
+	|| { echo "Install nginx, Caddy and openssl with your system's package manager, then try again."; exit 1; }
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

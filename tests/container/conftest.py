@@ -130,7 +130,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     lines = (folder / ".env.example").read_text().splitlines()
     lines = ["DB_PASSWORD=0123456789abcdef" if line.startswith("DB_PASSWORD=") else line for line in lines]
     # TAG and SUBNET: beside whatever else runs on this machine.
-    lines += [f"API_KEY={API_KEY}", f"PUBLISH=127.0.0.1:{port}", "TAG=container-test", "SUBNET=10.231.86"]
+    lines += [
+        f"API_KEY={API_KEY}",
+        f"PUBLISH=127.0.0.1:{port}",
+        "TAG=container-test",
+        "SUBNET=10.231.86",
+        "SUBNET6=fd5b:2d31:a986",
+    ]
     (folder / ".env").write_text("\n".join(lines) + "\n")
     server = Server(folder, "digits-test", f"http://127.0.0.1:{port}")
     try:
@@ -141,5 +147,5 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
     finally:
         # With every profile, so that nothing of it stays.
-        with server.settings(COMPOSE_PROFILES="https,monitoring,retrain,retrain-schedule"):
+        with server.settings(COMPOSE_PROFILES="https,backup,monitoring,alerts,retrain,retrain-schedule"):
             server.compose("down", "-v", "--remove-orphans")

@@ -48,7 +48,7 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
     copy_repository(checkout)
     port = free_port()
     with (checkout / ".env.example").open("a") as example:  # beside whatever else runs on this machine
-        example.write(f"PUBLISH=127.0.0.1:{port}\nTAG=deploy-test\nSUBNET=10.231.87\n")
+        example.write(f"PUBLISH=127.0.0.1:{port}\nTAG=deploy-test\nSUBNET=10.231.87\nSUBNET6=fd5b:2d31:a987\n")
     laptop = Laptop(checkout, Server(home / "digits-deploy-test", "digits-deploy-test", f"http://127.0.0.1:{port}"))
     laptop.commit()
     try:
