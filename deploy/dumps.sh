@@ -4,7 +4,7 @@
 #   nightly         that every day at $AT (UTC), and on the first of a month a test of the newest dump
 #   test [FILE]     restores a dump into a scratch database, says how many rows came back, and drops it again
 #   restore FILE    makes the database what it was (deploy/restore.sh stops the application meanwhile)
-# With ALERT_WEBHOOK set, a failure is sent there as well.
+# A failure goes to Alertmanager, where that runs (profile alerts).
 set -euo pipefail
 umask 077
 folder=${BACKUPS:-/backups}
@@ -42,27 +42,32 @@ restore() {
     echo "$(basename "$1") restored: $(rows "$PGDATABASE") drawings"
 }
 
-tell() {
-    echo "$(date -u +%FT%TZ) $1" >&2
-    [ -n "${ALERT_WEBHOOK:-}" ] || return 0
-    perl -MHTTP::Tiny -MJSON::PP -e 'exit !HTTP::Tiny->new(timeout => 20)->post($ARGV[0], {
-        headers => {"Content-Type" => "application/json"}, content => encode_json({text => $ARGV[1]})})->{success}' \
-        "$ALERT_WEBHOOK" "$1" || echo "ALERT_WEBHOOK did not take the message" >&2
+tell() {  # $1: what happened; on Alertmanager until the next night
+    echo "$(date -u +%FT%TZ) $1 docker-compose logs backup says why." >&2
+    local body where=${ALERTMANAGER:-alertmanager:9093}
+    body=$(printf '[{"labels": {"alertname": "Backup"}, "annotations": {"summary": "%s"}, "endsAt": "%s"}]' \
+        "$1" "$(date -u -d '+26 hours' +%FT%TZ)")
+    if { exec 3<> "/dev/tcp/${where%:*}/${where#*:}"; } 2>/dev/null; then
+        printf 'POST /api/v2/alerts HTTP/1.1\r\nHost: alertmanager\r\nContent-Type: application/json\r\n' >&3
+        printf 'Content-Length: %d\r\nConnection: close\r\n\r\n%s' "${#body}" "$body" >&3
+        timeout 20 cat <&3 > /dev/null || true
+        exec 3>&-
+    fi
 }
 
 nightly() {
-    trap 'exit 0' TERM
+    trap 'kill $(jobs -p) 2>/dev/null; exit 0' TERM
     local seconds
     # At the first start, too, so that a folder without a fresh dump always means trouble (the container's health check).
-    is_fresh || bash "$0" now || tell "The first dump of the digits database failed; docker-compose logs backup says why."
+    is_fresh || bash "$0" now || tell "The first dump of the digits database failed."
     while :; do
         seconds=$(($(date -u -d "$AT" +%s) - $(date -u +%s)))
         [ "$seconds" -gt 0 ] || seconds=$((seconds + 86400))
         sleep "$seconds" & wait $!
         # Commands of their own: within a condition `set -e` is off.
-        bash "$0" now || tell "The nightly dump of the digits database failed; docker-compose logs backup says why."
+        bash "$0" now || tell "The nightly dump of the digits database failed."
         if [ "$(date -u +%d)" = 01 ]; then
-            bash "$0" test || tell "The newest dump of the digits database can't be restored; docker-compose logs backup says why."
+            bash "$0" test || tell "The newest dump of the digits database can't be restored."
         fi
     done
 }

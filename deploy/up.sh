@@ -70,7 +70,7 @@ reread() {  # services that read their files at a start only, where these have c
     local id
     id=$(containers caddy)
     if [ -n "$id" ] && ! docker exec "$id" cat /etc/caddy/Caddyfile | cmp -s - deploy/Caddyfile; then $compose restart caddy; fi
-    if [ -n "$(containers prometheus)" ]; then $compose kill -s HUP prometheus; fi
+    if [ -n "$(containers prometheus)" ]; then $compose kill -s HUP prometheus || true; fi
 }
 
 logs() {

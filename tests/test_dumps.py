@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -121,3 +124,27 @@ def test_a_dump_is_fresh_for_a_day(database, dumps, folder):
     [dump] = folder.iterdir()
     os.utime(dump, (0, 0))
     assert dumps("is-fresh").returncode == 1
+
+
+def test_a_failure_at_night_goes_to_alertmanager(folder):
+    told: list[dict[str, object]] = []
+
+    class Alertmanager(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append({self.path: json.loads(self.rfile.read(int(self.headers["Content-Length"])))})
+            self.send_response(200)
+            self.end_headers()
+
+    with HTTPServer(("127.0.0.1", 0), Alertmanager) as server:
+        once = threading.Thread(target=server.handle_request)
+        once.start()
+        where = {"PGHOST": "127.0.0.1", "PGPORT": "9", "PGDATABASE": "mnist", "BACKUPS": str(folder)}
+        environment = {**os.environ, **where, "ALERTMANAGER": f"127.0.0.1:{server.server_port}"}
+        process = subprocess.Popen(["bash", SCRIPT, "nightly"], env=environment, stderr=subprocess.PIPE, text=True)
+        once.join(60)
+        process.terminate()
+        _, said = process.communicate(timeout=30)
+
+    [alerts] = [each["/api/v2/alerts"] for each in told]
+    assert alerts[0]["annotations"] == {"summary": "The first dump of the digits database failed."}
+    assert "connection" in said
