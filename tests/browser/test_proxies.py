@@ -97,7 +97,8 @@ def caddy(folder: Path, app_port: int, port: int) -> tuple[list[str], str]:
     """Command and address: deploy/Caddyfile without Docker, and without a certificate."""
     site = (ROOT / "deploy" / "Caddyfile").read_text()
     assert "port 8501" in site
-    (folder / "Caddyfile").write_text(site.replace("port 8501", f"port {app_port}"))
+    site = site.replace("port 8501", f"port {app_port}").replace("127.0.0.1:2020", f"127.0.0.1:{free_port()}")
+    (folder / "Caddyfile").write_text(site)
     environment = [f"DOMAIN=http://localhost:{port}", "APP=127.0.0.1", f"HOME={folder}"]
     command = ["env", *environment, program("caddy"), "run", "--config", f"{folder}/Caddyfile"]
     return [*command, "--adapter", "caddyfile"], f"http://localhost:{port}"
