@@ -12,6 +12,8 @@ LABELLED = sa.text("labelled_at IS NOT NULL")
 
 
 def upgrade() -> None:
+    # "If exists": init.sql makes it beside the tables of an earlier release, too.
+    op.drop_index("predictions_own_labels", "predictions", if_exists=True)
     op.create_index(
         "predictions_own_labels",
         "predictions",
