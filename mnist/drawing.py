@@ -47,11 +47,10 @@ class Origin:
     is_one_person: bool = True  # False: the session is an address, which many people may share
 
 
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """One stored drawing: its picture, the network's prediction, and a person's label."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What is stored of one drawing except its picture: the network's prediction and a person's label."""
 
-    image: bytes  # PNG, as it was drawn
     source: str  # "canvas", "upload", "camera" or "api"
     predicted_digit: int | None  # None: no digit, or several (predicted_number)
     confidence: float  # 0–1
@@ -85,6 +84,13 @@ class Drawing:
     def truth(self) -> str | None:
         """The label as text; None when there is none, or it is "not a digit"."""
         return as_text(self.true_label, self.true_number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing(Record):
+    """One stored drawing with its picture. Lists do with the Record: a photo's picture may have 2 MB."""
+
+    image: bytes  # PNG, as it was drawn
 
 
 @dataclass(frozen=True, slots=True)

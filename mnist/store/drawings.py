@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Table, and_, bindparam, case, delete, func, insert, select, update
 
-from mnist.drawing import Accuracy, AlreadyProcessed, Drawing, UnknownPrediction, parse_label, utc_now
+from mnist.drawing import Accuracy, AlreadyProcessed, Drawing, Record, UnknownPrediction, parse_label, utc_now
 from mnist.store.session import Storage, change
 from mnist.store.tables import PredictionRow
 
@@ -161,6 +161,13 @@ def as_values(drawing: Drawing) -> dict[str, Any]:
 
 def _values(drawing: Drawing, columns: Sequence[str]) -> dict[str, Any]:
     return {name: getattr(drawing, name) for name in columns}
+
+
+RECORD: Any = select(*(getattr(PredictionRow, name) for name in Record.__dataclass_fields__))  # rows for `as_record`
+
+
+def as_record(row: Any) -> Record:
+    return Record(**{**row._mapping, "probabilities": tuple(row.probabilities)})
 
 
 def as_drawing(row: PredictionRow) -> Drawing:

@@ -1,17 +1,20 @@
-"""Queries over stored drawings: pages of the history and statistics of the latest ones, all of bounded cost."""
+"""Queries over stored drawings: pages of the history and statistics of the latest ones, all of bounded cost.
+
+Pictures come apart from the rest, so that no list holds all of its pictures at once.
+"""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, func, not_, select, tuple_
 
-from mnist.drawing import Drawing, as_text
-from mnist.store.drawings import IS_RIGHT, as_drawing
+from mnist.drawing import Record, as_text
+from mnist.store.drawings import IS_RIGHT, RECORD, as_record, in_portions
 from mnist.store.session import Storage, by_id
 from mnist.store.tables import PredictionRow
 
@@ -39,7 +42,7 @@ class Wanted:
 class Page:
     """One page of the history, newest drawing first."""
 
-    drawings: Sequence[Drawing]
+    drawings: Sequence[Record]
     older: Place | None  # pass it as `before` for the next page; None: this is the last page
 
 
@@ -88,20 +91,31 @@ class History(Storage):
                 )
                 if (end := session.execute(last).one_or_none()) is not None:
                     window.append(place >= tuple(end))
-            # First the keys, which one index answers alone, with one more than is shown; then the pictures.
+            # First the keys, which one index answers alone, with one more than is shown; then the rows.
             matching = select(row.created_at, row.id).where(*window, *filters).order_by(*newest_first).limit(limit + 1)
             places = session.execute(matching).all()
-            pictures = select(row).where(row.id.in_([each.id for each in places[:limit]])).order_by(*newest_first)
-            drawings = [as_drawing(each) for each in session.scalars(pictures)]
+            shown = RECORD.where(row.id.in_([each.id for each in places[:limit]])).order_by(*newest_first)
+            drawings = [as_record(each) for each in session.execute(shown)]
         if len(places) > limit:
             end = places[limit - 1]
         return Page(drawings, None if end is None else (end[0], end[1]))
 
-    def some(self, ids: Sequence[uuid.UUID], *, most: int) -> list[Drawing]:
+    def some(self, ids: Sequence[uuid.UUID], *, most: int) -> list[Record]:
         """The first `most` of these drawings, in the order of `ids`; deleted ones are left out."""
-        wanted = select(PredictionRow).where(PredictionRow.id.in_(ids[:most]))
+        wanted = RECORD.where(PredictionRow.id.in_(ids[:most]))
         with self._session() as session:
-            return by_id(ids[:most], map(as_drawing, session.scalars(wanted)))
+            return by_id(ids[:most], map(as_record, session.execute(wanted)))
+
+    def pictures(self, ids: Sequence[uuid.UUID]) -> Iterator[tuple[uuid.UUID, bytes]]:
+        """(id, encoded picture) of each of these drawings that exists; one portion of them is in memory at a time."""
+        row = PredictionRow
+        with self._session() as session:
+            sizes = session.execute(select(row.id, func.length(row.image).label("size")).where(row.id.in_(ids))).all()
+        for portion in in_portions(sizes, lambda key: key.size):
+            with self._session() as session:
+                found = session.execute(select(row.id, row.image).where(row.id.in_([key.id for key in portion]))).all()
+            for drawing_id, picture in found:
+                yield drawing_id, bytes(picture)
 
     def labelled_by(self, session_id: str) -> set[uuid.UUID]:
         """Ids of the labelled drawings among a session's latest LATEST_LABELS."""

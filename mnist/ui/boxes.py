@@ -15,6 +15,7 @@ from mnist.vision.prepare import Box
 from mnist.vision.thumbnail import thumbnail
 
 SIDE = 640  # px: the longer side of the picture that is shown
+MAX_BYTES = 200_000  # of that picture: a photo's has 30,000 to 60,000
 AT_TOP = 0.08  # share of the picture's height: a box that begins above has its digit within it
 
 
@@ -35,7 +36,7 @@ def stored_with_boxes(drawing: Drawing, *, alt: str) -> str:
         try:
             found = services.recogniser().look(drawing)
         except (BadImage, BlankDrawing):
-            pass  # a picture of a database that was taken over, say
+            pass
         else:
             if found.drawing.guess == drawing.guess:
                 return with_boxes(found, alt=alt)
@@ -48,9 +49,12 @@ def boxed(picture: bytes, boxes: Sequence[Box], digits: str, *, alt: str, is_sur
     The boxes are for the eye: what they say stands in `alt` and in the answer.
     """
     frames = "".join(_frame(box, digit) for box, digit in zip(boxes, digits, strict=True))
-    source = data_url(thumbnail(picture, SIDE))
     asked = "" if is_sure else " asked"
-    return f'<div class="boxed{asked}"><img alt="{escape(alt)}" src="{source}">{frames}</div>'
+    try:
+        source = f' src="{data_url(thumbnail(picture, SIDE, MAX_BYTES))}"'
+    except BadImage:  # a picture of a database that was taken over, say
+        source = ""
+    return f'<div class="boxed{asked}"><img alt="{escape(alt)}"{source}>{frames}</div>'
 
 
 def _frame(box: Box, digit: str) -> str:

@@ -82,7 +82,7 @@ button[kind="primary"], button[kind="primary"]:hover { color: light-dark(#ffffff
 .latest figure { margin: 0; text-align: center; font-size: .85rem; }
 .latest img { width: 100%; aspect-ratio: 1; object-fit: contain; border-radius: .4rem; }
 /* A transparent picture may hold black ink or white: both show on grey. */
-.latest img, [data-testid="stImage"] img { background: #7c8494; }
+.latest img, .boxed img { background: #7c8494; }
 .latest .right { color: light-dark(#1a7f37, #6bd184); }
 .latest .wrong { color: light-dark(#b3261e, #ff9b90); }
 .latest .open { opacity: .7; }

@@ -3,40 +3,44 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from html import escape
 
 import streamlit as st
 
-from mnist.drawing import Drawing
+from mnist.drawing import Record
 from mnist.ui import label_buttons
 from mnist.ui.probabilities import as_percent
 from mnist.ui.session_state import memory
+from mnist.ui.thumbnails import thumbnails
 
 
 @dataclass(slots=True)
 class Chosen:
     """The drawing that the next run of the script opens."""
 
-    drawing: Drawing | None = None
+    drawing: Record | None = None
 
 
-def show(drawings: Sequence[Drawing], *, filters: str = "") -> None:
+def show(drawings: Sequence[Record], *, filters: str = "") -> None:
     """Show the drawings, each linked to its own page.
 
     filters: the history's filters as a query string, so that a drawing's page can lead back to the same list.
+    Raises StorageUnavailable, as `show_with_buttons` does: the pictures are read here.
     """
-    st.html(as_html(drawings, filters))
+    st.html(as_html(drawings, thumbnails(drawings), filters))
 
 
-def show_with_buttons(drawings: Sequence[Drawing], open_: Callable[[Drawing], None], *, key: str = "pictures") -> None:
+def show_with_buttons(drawings: Sequence[Record], open_: Callable[[Record], None], *, key: str = "pictures") -> None:
     """Show the drawings with buttons, for an administrator: a link would begin a new visit and lose the sign-in."""
+    pictures = thumbnails(drawings)
     with st.container(horizontal=True, gap="small", key=key):
         for drawing in drawings:
             with st.container(width=112, gap="small"):
-                st.image(drawing.image, width=104, alt=described(drawing))
+                st.html(f'<div class="latest">{_picture(drawing, pictures)}</div>')
                 said = f" → {truth_of(drawing)}" if drawing.is_labelled else ""
                 st.button(
                     f"{guess_of(drawing)}{said}",
@@ -47,36 +51,36 @@ def show_with_buttons(drawings: Sequence[Drawing], open_: Callable[[Drawing], No
                 )
 
 
-def as_html(drawings: Sequence[Drawing], filters: str = "") -> str:
-    """The drawings as HTML figures, each linked to its own page."""
-    return f'<div class="latest">{"".join(_figure(each, filters) for each in drawings)}</div>'
+def as_html(drawings: Sequence[Record], pictures: Mapping[uuid.UUID, bytes], filters: str = "") -> str:
+    """The drawings as HTML figures, each linked to its own page. pictures: small ones, by drawing id."""
+    return f'<div class="latest">{"".join(_figure(each, pictures, filters) for each in drawings)}</div>'
 
 
 def data_url(picture: bytes) -> str:
-    """A PNG file as a data URL."""
+    """A PNG or WebP file as a data URL."""
     kind = "webp" if picture[8:12] == b"WEBP" else "png"
     return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
-def guess_of(drawing: Drawing) -> str:
+def guess_of(drawing: Record) -> str:
     return escape(drawing.guess or "?")
 
 
-def described(drawing: Drawing) -> str:
+def described(drawing: Record) -> str:
     """Alternative text for people who can't see the picture."""
     return f"Drawing read as {guess_of(drawing)}"
 
 
-def truth_of(drawing: Drawing) -> str:
+def truth_of(drawing: Record) -> str:
     return escape(label_buttons.worded(drawing.truth))
 
 
-def how_sure(drawing: Drawing) -> str:
+def how_sure(drawing: Record) -> str:
     """Confidence in words; "not a digit" when none was read, because the likeliest digit's share says nothing then."""
     return "not a digit" if drawing.guess is None else f"{as_percent(drawing.confidence)} sure"
 
 
-def verdict(drawing: Drawing) -> tuple[str, str]:
+def verdict(drawing: Record) -> tuple[str, str]:
     """How the label compares with the reading: (CSS class, text)."""
     if not drawing.is_labelled:
         return "open", "not labelled"
@@ -84,24 +88,31 @@ def verdict(drawing: Drawing) -> tuple[str, str]:
     return ("right", f"✓ it is {truth_of(drawing)}") if is_right else ("wrong", f"✗ it is {truth_of(drawing)}")
 
 
-def _figure(drawing: Drawing, filters: str) -> str:
+def _figure(drawing: Record, pictures: Mapping[uuid.UUID, bytes], filters: str) -> str:
     address = f"history?drawing={drawing.id}{escape('&' + filters) if filters else ''}"
     read = guess_of(drawing)
     state, text = verdict(drawing)
     return (
         f'<a href="{address}" target="_self">'
-        f'<figure><img alt="{described(drawing)}" loading="lazy" src="{data_url(drawing.image)}">'
+        f"<figure>{_picture(drawing, pictures)}"
         f'<figcaption>read as <b>{read}</b><br><span class="{state}">{text}</span></figcaption>'
         "</figure></a>"
     )
 
 
-def opener() -> Callable[[Drawing], None]:
+def _picture(drawing: Record, pictures: Mapping[uuid.UUID, bytes]) -> str:
+    """The picture; without one, the browser shows the alternative text."""
+    small = pictures.get(drawing.id)
+    source = f' src="{data_url(small)}"' if small else ""
+    return f'<img alt="{described(drawing)}"{source}>'
+
+
+def opener() -> Callable[[Record], None]:
     """Callback for buttons on other pages. A callback can't switch pages, so it notes the drawing for the next run."""
     return partial(_choose, memory(Chosen))
 
 
-def _choose(chosen: Chosen, drawing: Drawing) -> None:
+def _choose(chosen: Chosen, drawing: Record) -> None:
     chosen.drawing = drawing
 
 

@@ -7,6 +7,8 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import URL, event
 
+from mnist.drawing import Record
+from mnist.store import drawings as drawings_module
 from mnist.store import history as history_module
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
@@ -87,7 +89,7 @@ def test_a_rare_match_is_found_over_several_pages_each_of_bounded_work(repositor
         if (place := page.older) is None:
             break
 
-    assert [list(page.drawings) for page in pages] == [[], [], [rare]]
+    assert [[each.id for each in page.drawings] for page in pages] == [[], [], [rare.id]]
 
 
 def test_an_empty_history_has_one_empty_page(history):
@@ -99,9 +101,36 @@ def test_chosen_drawings_come_in_the_order_asked_for(repository, history):
     repository.add_all([first, second, drawing()])
     ids = [second.id, uuid.uuid4(), first.id]
 
-    assert history.some(ids, most=9) == [second, first]
-    assert history.some(ids, most=1) == [second]
+    assert [each.id for each in history.some(ids, most=9)] == [second.id, first.id]
+    assert [each.id for each in history.some(ids, most=1)] == [second.id]
     assert history.some([], most=9) == []
+
+
+def test_a_list_tells_everything_about_a_drawing_but_its_picture(repository, history):
+    kept = drawing(predicted_number="12", true_label=7, labelled_at=NOON, feedback_processed=True)
+    repository.save(kept)
+    told = {name: getattr(kept, name) for name in Record.__dataclass_fields__}
+
+    [listed] = history.page(Wanted("a visitor"), limit=5).drawings
+
+    assert {name: getattr(listed, name) for name in told} == told
+    assert not hasattr(listed, "image")
+
+
+def test_pictures_are_read_a_portion_at_a_time(engine, repository, history, monkeypatch):
+    monkeypatch.setattr(drawings_module, "PORTION", 25_000)
+    large = [drawing(image=bytes([number]) * 10_000) for number in range(8)]
+    repository.add_all(large)
+    read = []
+    history.some([], most=1)  # the first query looks at the schema, too
+    event.listen(history._engine, "before_cursor_execute", lambda *said: read.append(said[2]))
+
+    pictures = history.pictures([*(each.id for each in large), uuid.uuid4()])
+    first = next(pictures)
+
+    assert len(read) == 2  # the sizes, and the first three pictures
+    assert dict([first, *pictures]) == {each.id: each.image for each in large}
+    assert len(read) == 4
 
 
 def test_a_session_is_told_which_drawings_it_labelled(repository, history):

@@ -56,8 +56,8 @@ def test_what_is_counted_up_to_a_number_may_be_more(number, text):
 def test_a_drawings_link_carries_the_filters_of_its_list():
     one = drawing()
 
-    assert f'href="history?drawing={one.id}&amp;label=Wrong"' in as_html([one], "label=Wrong")
-    assert f'href="history?drawing={one.id}"' in as_html([one])
+    assert f'href="history?drawing={one.id}&amp;label=Wrong"' in as_html([one], {}, "label=Wrong")
+    assert f'href="history?drawing={one.id}"' in as_html([one], {})
 
 
 @pytest.fixture
@@ -205,13 +205,25 @@ LABELLED = datetime(2026, 11, 20, tzinfo=UTC)
     ({"predicted_digit": None, "predicted_number": "20", "true_number": "20", "labelled_at": LABELLED}, "✓ it is 20"),
 ])  # fmt: skip
 def test_the_gallery_says_what_was_read_and_what_it_is(changes, words):
-    assert words in as_html([drawing(**changes)])
+    assert words in as_html([drawing(**changes)], {})
+
+
+def test_the_gallery_shows_small_pictures_and_words_where_there_is_none():
+    shown, broken, deleted = drawing(), drawing(), drawing()
+
+    html = as_html([shown, broken, deleted], {shown.id: b"RIFF....WEBP", broken.id: b""})
+
+    assert re.findall(r"<img [^>]*>", html) == [
+        '<img alt="Drawing read as 1" src="data:image/webp;base64,UklGRi4uLi5XRUJQ">',
+        '<img alt="Drawing read as 1">',
+        '<img alt="Drawing read as 1">',
+    ]
 
 
 def test_the_gallery_escapes_what_comes_from_the_database():
     hostile = drawing(predicted_number="<script>", true_number="<b>", labelled_at=LABELLED)
 
-    html = as_html([hostile])
+    html = as_html([hostile], {})
 
     assert "<script>" not in html
     assert "<b>&lt;script&gt;</b>" in html

@@ -14,6 +14,7 @@ from mnist.drawing import Drawing, StorageUnavailable, UnknownPrediction
 from mnist.recognition.recogniser import Recogniser
 from mnist.ui import gallery, label_buttons
 from mnist.ui.admin_session import AdminSession, admin_session, is_signed_in
+from mnist.ui.boxes import boxed
 from mnist.ui.notices import show_outage
 from mnist.ui.session_state import memory
 from mnist.web.sign_in import TooManyAttempts
@@ -94,7 +95,7 @@ def _show_disputed(desk: Desk, drawing: Drawing, waiting: int) -> None:
     _note_shown(desk)
     left, right = st.columns([46, 54], gap="medium")
     with left:
-        st.image(drawing.image, width=260, alt=gallery.described(drawing))
+        st.html(boxed(drawing.image, (), "", alt=gallery.described(drawing)))
     with right:
         st.html(
             f'<div class="answer"><span class="digit">{gallery.truth_of(drawing)}</span>'

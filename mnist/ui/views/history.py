@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from mnist import services
-from mnist.drawing import Drawing, StorageUnavailable, Verdict
+from mnist.drawing import Record, StorageUnavailable, Verdict
 from mnist.store.history import SEARCHED, Place, Wanted
 from mnist.ui import admin_session, gallery, visitor
 from mnist.ui.notices import show_outage
@@ -52,24 +52,24 @@ def show() -> None:
     pages = _pages(book)
     try:
         page = services.history().page(wanted, limit=PAGE, before=pages[-1])
+        if page.drawings and admin_session.is_signed_in():
+            gallery.show_with_buttons(page.drawings, open_drawing)
+        elif page.drawings:
+            gallery.show(page.drawings, filters=urlencode(st.query_params.to_dict()))
     except StorageUnavailable:
         show_outage("The list can’t be shown")
         return
-    if page.drawings:
-        if admin_session.is_signed_in():
-            gallery.show_with_buttons(page.drawings, open_drawing)
+    if not page.drawings:
+        if page.older is not None:
+            st.info(
+                f"No match in the latest {SEARCHED:,} drawings (back to {page.older[0]:%Y-%m-%d}). "
+                "Press Older to search further."
+            )
+        elif wanted != Wanted(wanted.session_id) or len(pages) > 1:
+            st.info("Nothing matches. Choose another filter.")
         else:
-            gallery.show(page.drawings, filters=urlencode(st.query_params.to_dict()))
-    elif page.older is not None:
-        st.info(
-            f"No match in the latest {SEARCHED:,} drawings (back to {page.older[0]:%Y-%m-%d}). "
-            "Press Older to search further."
-        )
-    elif wanted != Wanted(wanted.session_id) or len(pages) > 1:
-        st.info("Nothing matches. Choose another filter.")
-    else:
-        st.info("Nothing yet. What you draw appears here.")
-        return
+            st.info("Nothing yet. What you draw appears here.")
+            return
     with st.container(horizontal=True):
         st.button("Newer", icon=":material/chevron_left:", disabled=len(pages) == 1, on_click=_go_newer, args=(book,))
         st.button(
@@ -108,7 +108,7 @@ def _place(text: str) -> Place | None:
     return place if place[0].tzinfo else None
 
 
-def open_drawing(drawing: Drawing) -> None:
+def open_drawing(drawing: Record) -> None:
     st.query_params["drawing"] = str(drawing.id)
 
 

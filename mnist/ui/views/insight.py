@@ -153,12 +153,11 @@ def _show_drawings(labels: Sequence[Label], empty: str, *, key: str) -> None:
             own = services.history().labelled_by(visitor.session_id())
             ids = [each for each in ids if each in own]
         drawings = services.history().some(ids, most=SHOWN)
+        if not drawings:
+            st.caption(f"{empty} Other people’s drawings are shown to the administrator only.")
+        elif is_administrator:
+            gallery.show_with_buttons(drawings, gallery.opener(), key=key)
+        else:
+            gallery.show(drawings)
     except StorageUnavailable:
         show_outage("The drawings can’t be shown")
-        return
-    if not drawings:
-        st.caption(f"{empty} Other people’s drawings are shown to the administrator only.")
-    elif is_administrator:
-        gallery.show_with_buttons(drawings, gallery.opener(), key=key)
-    else:
-        gallery.show(drawings)

@@ -6,6 +6,7 @@ import streamlit as st
 
 from mnist import services
 from mnist.drawing import StorageUnavailable
+from mnist.store.history import Wanted
 from mnist.ui import admin_session, draw, gallery, upload, visitor
 from mnist.ui.notices import show_outage
 
@@ -60,21 +61,21 @@ def _show_latest() -> None:
     """Show the visitor's own drawings, each with the network's reading and the person's label."""
     st.subheader("Your latest drawings", anchor=False, divider="gray")
     try:
-        drawings = services.repository().recent(limit=LATEST, session_id=visitor.session_id())
+        drawings = services.history().page(Wanted(visitor.session_id()), limit=LATEST).drawings
+        if not drawings:
+            st.caption(
+                "Nothing yet. What you draw appears here, with what the program read."
+                if visitor.keeps()
+                else "Nothing is kept while the switch is off."
+            )
+            return
+        if admin_session.is_signed_in():
+            gallery.show_with_buttons(drawings, gallery.opener(), key="latest")
+        else:
+            gallery.show(drawings)
     except StorageUnavailable:
         show_outage("The list can’t be shown")
         return
-    if not drawings:
-        st.caption(
-            "Nothing yet. What you draw appears here, with what the program read."
-            if visitor.keeps()
-            else "Nothing is kept while the switch is off."
-        )
-        return
-    if admin_session.is_signed_in():
-        gallery.show_with_buttons(drawings, gallery.opener(), key="latest")
-    else:
-        gallery.show(drawings)
     _show_contribution()
 
 
