@@ -7,7 +7,7 @@ import streamlit as st
 CSS = """
 <style>
 .stMainBlockContainer { padding-top: 4.2rem; padding-bottom: 3rem; }
-h1 { font-size: 1.7rem !important; padding: 0 0 .2rem 0 !important; }
+h1 { font-size: 1.7rem !important; line-height: 1.35 !important; padding: 0 0 .2rem 0 !important; }
 
 .answer { display: flex; align-items: center; gap: 1.1rem; min-height: 7rem; }
 .answer .digit { font-size: 6.5rem; line-height: 1; font-weight: 700; font-variant-numeric: tabular-nums;
@@ -56,11 +56,27 @@ h1 { font-size: 1.7rem !important; padding: 0 0 .2rem 0 !important; }
   width: 100%; max-width: 23rem; }
 .st-key-labels, .st-key-labels .stButtonGroup { width: 100% !important; }
 .st-key-labels button { width: 100%; min-height: 2.75rem; padding: .2rem; justify-content: center; }
-.st-key-labels button:last-child { grid-column: 1 / -1; }
+.st-key-labels button:nth-child(11) { grid-column: 1 / -1; }
 .st-key-labels button p { font-size: 1.1rem; font-variant-numeric: tabular-nums; }
 
 /* Streamlit writes white on the primary colour, which is pale in the dark theme. */
-button[kind="primary"], button[kind="primary"]:hover { color: light-dark(#ffffff, #12151c) !important; }
+button[kind^="primary"], button[kind^="primary"]:hover, .draw-your-own {
+  color: light-dark(#ffffff, #12151c) !important; }
+.draw-your-own { display: inline-block; padding: .6rem 1.1rem; border-radius: .6rem; font-weight: 600;
+  text-decoration: none; background: light-dark(#2456d6, #7aa2ff); }
+.draw-your-own:hover { text-decoration: underline; }
+
+/* Its small print is paler than WCAG's 4.5 : 1, and its second heading (h3) is no second heading. */
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] :is(p, li) { opacity: 1;
+  color: light-dark(#5a6070, #a9b0bf) !important; }
+[role="radio"][aria-checked="true"] p { color: light-dark(#1b45b4, #a9c2ff); }
+button kbd { color: inherit !important; opacity: 1 !important; }
+h2 { font-size: 1.5rem !important; line-height: 1.6 !important; }
+@media (prefers-reduced-motion: reduce) {
+  /* But for the list, whose animation moves nothing: it keeps double taps out. */
+  :not(.latest a), ::before, ::after { animation-duration: 1ms !important; animation-iteration-count: 1 !important;
+    transition-duration: 1ms !important; scroll-behavior: auto !important; }
+}
 
 /* Streamlit marks keyboard focus with a paler background only. */
 .latest a:focus-visible, [data-testid="stTopNavLink"]:focus-visible, [data-testid="stSidebarNavLink"]:focus-visible,

@@ -74,7 +74,7 @@ def _sign_out(session: AdminSession) -> None:
 
 
 def _show_review(desk: Desk) -> None:
-    st.subheader("Disputed labels", anchor=False, divider="gray")
+    st.header("Disputed labels", anchor=False, divider="gray")
     if desk.problem:
         st.error(desk.problem)
     try:
@@ -144,7 +144,7 @@ def _decide(desk: Desk, drawing: Drawing, accept: bool) -> None:
 
 
 def _show_transfer(desk: Desk, recogniser: Recogniser) -> None:
-    st.subheader("Labelled drawings", anchor=False, divider="gray")
+    st.header("Labelled drawings", anchor=False, divider="gray")
     st.caption("One zip file: a table (drawings.csv) and a PNG for each drawing.")
     st.link_button("Export", f"api/export?ticket={services.sign_in().ticket()}", icon=":material/download:")
     chosen = st.file_uploader(

@@ -59,7 +59,7 @@ def start_over(visit: visitor.Visit) -> None:
 
 def _show_latest() -> None:
     """Show the visitor's own drawings, each with the network's reading and the person's label."""
-    st.subheader("Your latest drawings", anchor=False, divider="gray")
+    st.header("Your latest drawings", anchor=False, divider="gray")
     try:
         drawings = services.history().page(Wanted(visitor.session_id()), limit=LATEST).drawings
         if not drawings:
