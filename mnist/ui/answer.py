@@ -164,7 +164,14 @@ def _show_labels(visit: visitor.Visit, found: Recognition, start_over: Callable[
                 on_click=_label,
                 args=(visit, found.drawing, start_over, label),
             )
-    label_buttons.ask("No? Tap what it is:" if is_sure else "Tap what it is:", _label, visit, found.drawing, start_over)
+    label_buttons.ask(
+        "No? Tap what it is:" if is_sure else "Tap what it is:",
+        _label,
+        visit,
+        found.drawing,
+        start_over,
+        has_non_digit=None not in likely,
+    )
     if found.prediction.verdict != Verdict.DIGIT:
         _ask_for_number(visit, found, start_over)
 

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 import altair as alt
 
 from mnist.ui.label_statistics import CLASSES, Cell, Share
+
+_Chart = TypeVar("_Chart", alt.Chart, alt.LayerChart)
+
+
+def _spread(chart: _Chart, height: int | alt.Step) -> _Chart:
+    """The chart over the whole width. height: of all of it, in px; Streamlit's own margins would take half of that."""
+    wide = chart.properties(height=height, width="container", padding={"left": 0, "top": 2, "right": 6, "bottom": 0})
+    return wide.configure_legend(padding=0, offset=6, titlePadding=0).configure_axis(titlePadding=8)
 
 
 def versions_chart(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
@@ -17,43 +25,43 @@ def versions_chart(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
     rows: oldest version first, each with "version" ("v3"), "what" (which images) and "share" (read right, 0–1).
     """
     order = list(dict.fromkeys(row["version"] for row in rows))
-    return (
+    chart = (
         alt.Chart(alt.Data(values=list(rows)))
         .mark_line(point=True)
         .encode(
             x=alt.X("version:N", sort=order, title=None, axis=alt.Axis(labelAngle=0)),
-            y=alt.Y("share:Q", title="read right", scale=alt.Scale(zero=False), axis=alt.Axis(format=".1%")),
+            y=alt.Y("share:Q", title="accuracy", scale=alt.Scale(zero=False), axis=alt.Axis(format=".1%")),
             color=alt.Color("what:N", title=None, legend=alt.Legend(orient="top")),
             tooltip=["version:N", "what:N", alt.Tooltip("share:Q", format=".2%")],
         )
-        .properties(height=220, width="container")
     )
+    return _spread(chart, 240)
 
 
-# Days are UTC, as in the history's filter: west of Greenwich a browser would show a bare date as the evening before.
+# Days are counted in UTC: west of Greenwich a browser would show a bare date as the evening before.
 DAY = alt.X(
     "utcyearmonthdate(day):T",
     title=None,
     scale=alt.Scale(type="utc"),
     axis=alt.Axis(format="%d %b", tickCount=alt.TimeIntervalStep("day", 1), labelOverlap=True),
 )
-DAY_IN_WORDS = alt.Tooltip("utcyearmonthdate(day):T", title="day")
+DAY_IN_WORDS = alt.Tooltip("utcyearmonthdate(day):T", title="day (UTC)")
 
 
 def days_chart(days: Mapping[tuple[date, str], int]) -> alt.Chart:
     """Bar chart of drawings per day, by source. days: (UTC day, source) → number of drawings."""
     rows = [{"day": day.isoformat(), "source": source, "drawings": count} for (day, source), count in days.items()]
-    return (
+    chart = (
         alt.Chart(alt.Data(values=rows))
         .mark_bar()
         .encode(
             x=DAY,
-            y=alt.Y("drawings:Q", title="drawings"),
+            y=alt.Y("drawings:Q", title="drawings", axis=alt.Axis(format=",d", tickMinStep=1)),
             color=alt.Color("source:N", title=None, legend=alt.Legend(orient="top")),
             tooltip=[DAY_IN_WORDS, "source:N", "drawings:Q"],
         )
-        .properties(height=200, width="container")
     )
+    return _spread(chart, 220)
 
 
 def accuracy_chart(days: Mapping[tuple[date, int], Share]) -> alt.Chart:
@@ -62,17 +70,17 @@ def accuracy_chart(days: Mapping[tuple[date, int], Share]) -> alt.Chart:
         {"day": day.isoformat(), "version": f"v{version}", "share": share.value, "labels": share.count}
         for (day, version), share in sorted(days.items())
     ]
-    return (
+    chart = (
         alt.Chart(alt.Data(values=rows))
         .mark_line(point=True)
         .encode(
             x=DAY,
-            y=alt.Y("share:Q", title="read right", scale=alt.Scale(zero=False), axis=alt.Axis(format=".0%")),
+            y=alt.Y("share:Q", title="accuracy", scale=alt.Scale(zero=False), axis=alt.Axis(format=".0%")),
             color=alt.Color("version:N", title=None, legend=alt.Legend(orient="top")),
             tooltip=[DAY_IN_WORDS, "version:N", "labels:Q", alt.Tooltip("share:Q", format=".1%")],
         )
-        .properties(height=200, width="container")
     )
+    return _spread(chart, 220)
 
 
 CELL = "cell"  # name of the chart's selection, which holds the clicked cell
@@ -109,7 +117,7 @@ def confusion_chart(cells: Sequence[Cell], *, ink: str) -> alt.LayerChart:
         .add_params(picked)
     )
     counts = base.mark_text(fontSize=11, color=ink).encode(text="drawings:Q")
-    return (squares + counts).properties(height=alt.Step(26), width="container")
+    return _spread(squares + counts, alt.Step(26))
 
 
 def reliability_chart(bins: Sequence[tuple[float, Share]]) -> alt.LayerChart:
@@ -130,12 +138,12 @@ def reliability_chart(bins: Sequence[tuple[float, Share]]) -> alt.LayerChart:
         .mark_line(point=alt.OverlayMarkDef(size=70))
         .encode(
             x=alt.X("confidence:Q", title="confidence", scale=scale, axis=alt.Axis(format=".0%")),
-            y=alt.Y("share:Q", title="read right", scale=scale, axis=alt.Axis(format=".0%")),
+            y=alt.Y("share:Q", title="accuracy", scale=scale, axis=alt.Axis(format=".0%")),
             tooltip=[
                 alt.Tooltip("confidence:Q", format=".1%"),
-                alt.Tooltip("share:Q", title="read right", format=".1%"),
+                alt.Tooltip("share:Q", title="accuracy", format=".1%"),
                 alt.Tooltip("labels:Q"),
             ],
         )
     )
-    return (line + points).properties(height=240, width="container")
+    return _spread(line + points, 280)

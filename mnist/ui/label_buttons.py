@@ -23,13 +23,13 @@ class _Buttons:
     is_answered: bool = False
 
 
-def ask(question: str, on_label: Callable[..., None], *args: Any) -> None:
-    """Show eleven choices under a question; a tap calls `on_label(*args, choice)` before the next run.
+def ask(question: str, on_label: Callable[..., None], *args: Any, has_non_digit: bool = True) -> None:
+    """Show ten or eleven choices under a question; a tap calls `on_label(*args, choice)` before the next run.
 
-    The choice is 0–9, or None for "not a digit".
+    The choice is 0–9, or None for "not a digit", which is left out if another button says it (`has_non_digit`).
     """
     # One element instead of eleven buttons: each element is a message of its own after every stroke.
-    choices = (*map(str, range(10)), NON_DIGIT_TEXT)
+    choices = (*map(str, range(10)), *([NON_DIGIT_TEXT] if has_non_digit else ()))
     buttons = memory(_Buttons)
     if buttons.is_answered:
         st.session_state[_KEY] = None  # the same picture can be labelled again, and the next one begins unlabelled

@@ -14,9 +14,11 @@ from mnist.vision import picture_formats
 
 def show_upload() -> None:
     chosen = st.file_uploader(
-        f"A picture of a digit or a number: {picture_formats.names()}, dark on light or light on dark",
+        "Choose a picture with a digit or a number on it",
         type=None,  # what a file is its bytes say, and the answer names the formats
         key=f"upload_{visitor.visit().pictures}",
+        help=f"A photo, a scan or a drawing, as a {picture_formats.names()} file. Dark ink on light paper or light on "
+        "dark: both are read.",
     )
     _show(chosen, source="upload", invitation="Choose a picture, or drop one here.")
     if chosen is None:
@@ -25,9 +27,10 @@ def show_upload() -> None:
 
 def show_camera() -> None:
     taken = st.camera_input(
-        "Hold the digit or number into the picture, as large as you can", key=f"camera_{visitor.visit().pictures}"
+        "Write a digit or a number on paper and hold it close to the camera",
+        key=f"camera_{visitor.visit().pictures}",
     )
-    _show(taken, source="camera", invitation="Take a photo of a digit on paper.")
+    _show(taken, source="camera", invitation="Take a photo: you see at once what it is read as.")
 
 
 def put_away(visit: visitor.Visit) -> None:

@@ -97,6 +97,19 @@ def test_a_shared_link_shows_the_drawing_and_lets_only_its_maker_change_it(drawn
     expect(stranger.answer).to_have_text("1")
     expect(stranger.labels).to_have_count(0)
     expect(stranger.page.get_by_text("Delete this drawing")).to_have_count(0)
+    expect(stranger.page.get_by_role("heading", name="A drawing that somebody shared")).to_be_visible()
+    stranger.page.get_by_role("link", name="Draw your own").click()
+    expect(stranger.page).to_have_url(f"{shared_app[0]}/")
+    stranger.canvas.wait_for()
+
+
+def test_a_deleted_drawing_is_told_on_the_list_to_which_it_leads_back(drawn):
+    drawn.page.locator(".latest a").first.click()
+    drawn.page.get_by_text("Delete this drawing").click()
+    drawn.button("Yes, delete it").click()
+
+    expect(drawn.page.get_by_text("The drawing is deleted.")).to_be_visible()
+    expect(drawn.page.locator(".latest figure")).to_have_count(1)
 
 
 def test_my_drawings_are_deleted_for_good_and_nobody_elses(drawn, visit, shared_app):

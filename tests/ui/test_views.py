@@ -176,8 +176,10 @@ def test_what_is_deleted_for_good_can_not_be_sent_again(monkeypatch, no_state):
     monkeypatch.setattr("streamlit.query_params", {})
     monkeypatch.setattr("mnist.services.repository", lambda: SimpleNamespace(delete=lambda *_: 1))
 
-    drawing_view._delete(drawing_view.DrawingActions(), visit, gone, "me")
+    actions = drawing_view.DrawingActions()
+    drawing_view._delete(actions, visit, gone, "me")
     assert [each.drawing for each in visit.unsent] == [kept]
+    assert actions.deleted == "The drawing is deleted."
 
     book = history.Book()
     history._delete_all(book, visit, "me")

@@ -11,6 +11,7 @@ from mnist import services
 from mnist.drawing import MAX_NUMBER, AlreadyProcessed, Drawing, StorageUnavailable, UnknownPrediction, Verdict
 from mnist.ui import admin_session, gallery, label_buttons, visitor
 from mnist.ui.boxes import stored_with_boxes
+from mnist.ui.local_time import local
 from mnist.ui.notices import show_outage
 from mnist.ui.probabilities import probability_bars
 from mnist.ui.session_state import memory
@@ -20,29 +21,38 @@ from mnist.vision.ink import BlankDrawing
 
 @dataclass(slots=True)
 class DrawingActions:
-    """Results of the actions on this page. read_again: the drawing as the network that answers now reads it."""
+    """Results of the actions on this page.
+
+    read_again: the drawing as the network that answers now reads it.
+    deleted: the words that confirm a deletion, for the list to which it leads back.
+    """
 
     read_again: Drawing | None = None
     problem: str | None = None
+    deleted: str | None = None
 
 
 def show(name: str) -> None:
     """Show the drawing. name: its id from the address, which may be malformed or unknown."""
-    st.button("All drawings", icon=":material/arrow_back:", type="tertiary", on_click=_leave)
     try:
         drawing = services.repository().find(uuid.UUID(name))
     except (ValueError, UnknownPrediction):
+        _show_way_back()
         st.error("There is no such drawing. It may have been deleted.", icon=":material/search_off:")
         return
     except StorageUnavailable:
         show_outage("The drawing can’t be shown")
         return
-    st.title("A drawing", anchor=False)
+    is_administrator = admin_session.is_signed_in()
+    is_own = drawing.session_id == visitor.session_id()
+    if is_own or is_administrator:
+        _show_way_back()
+    st.title("A drawing" if is_own or is_administrator else "A drawing that somebody shared", anchor=False)
     left, right = st.columns([46, 54], gap="medium")
     with left:
         st.html(stored_with_boxes(drawing, alt=gallery.described(drawing)))
         st.caption(
-            f"{drawing.created_at:%Y-%m-%d %H:%M} UTC · {drawing.source} · read by version {drawing.model_version}"
+            f"{local(drawing.created_at):%Y-%m-%d %H:%M} · {drawing.source} · read by version {drawing.model_version}"
         )
     with right:
         state, text = gallery.verdict(drawing)
@@ -53,9 +63,15 @@ def show(name: str) -> None:
         )
         if drawing.predicted_number is None:
             st.html(probability_bars(drawing.probabilities))
-        is_administrator = admin_session.is_signed_in()
-        if is_administrator or drawing.session_id == visitor.session_id():
+        if is_own or is_administrator:
             _show_actions(drawing, is_administrator)
+        else:
+            # Not st.link_button, which opens another tab.
+            st.html('<a class="draw-your-own" href="./" target="_self">Draw your own</a>')
+
+
+def _show_way_back() -> None:
+    st.button("All drawings", icon=":material/arrow_back:", type="tertiary", on_click=_leave)
 
 
 def _show_actions(drawing: Drawing, is_administrator: bool) -> None:
@@ -120,6 +136,7 @@ def _delete(actions: DrawingActions, visit: visitor.Visit, drawing: Drawing, ses
         actions.problem = f"Not deleted: {error}"
     else:
         visit.unsent = visit.unsent_but(drawing)
+        actions.deleted = "The drawing is deleted."
         _leave()
 
 

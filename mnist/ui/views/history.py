@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,8 +15,10 @@ from mnist import services
 from mnist.drawing import Record, StorageUnavailable, Verdict
 from mnist.store.history import SEARCHED, Place, Wanted
 from mnist.ui import admin_session, gallery, visitor
+from mnist.ui.local_time import local, zone
 from mnist.ui.notices import show_outage
 from mnist.ui.session_state import memory
+from mnist.ui.views.drawing import DrawingActions
 from mnist.ui.views.drawing import show as show_drawing
 
 PAGE = 24
@@ -44,6 +46,9 @@ def show() -> None:
         show_drawing(drawing)
         return
     book = memory(Book)
+    if (actions := memory(DrawingActions)).deleted:
+        st.toast(actions.deleted)
+        actions.deleted = None
     if book.deleted:
         st.toast(book.deleted)
         book.deleted = None
@@ -62,7 +67,7 @@ def show() -> None:
     if not page.drawings:
         if page.older is not None:
             st.info(
-                f"No match in the latest {SEARCHED:,} drawings (back to {page.older[0]:%Y-%m-%d}). "
+                f"No match in the latest {SEARCHED:,} drawings (back to {local(page.older[0]):%Y-%m-%d}). "
                 "Press Older to search further."
             )
         elif wanted != Wanted(wanted.session_id) or len(pages) > 1:
@@ -144,7 +149,7 @@ def _choose_filters(book: Book, session_id: str | None) -> Wanted:
             source = _choose(book, "Source", SOURCES, key="source")
             version = _choose(book, "Read by version", _versions(), key="version")
             days = st.date_input(  # type: ignore[call-overload]
-                "Days (UTC)",
+                "Days",
                 value=(),
                 format="YYYY-MM-DD",
                 key="days",
@@ -178,11 +183,11 @@ def _versions() -> list[int]:
 
 
 def _moments(days: Any) -> tuple[datetime | None, datetime | None]:
-    """Midnights (UTC) that begin the first day and end the last one; a half-chosen range is one day."""
+    """Midnights in the browser's time zone that begin the first day and end the last one; half a range is one day."""
     chosen = list(days) if isinstance(days, tuple) else [days]
     if not chosen or chosen[0] is None:
         return None, None
-    midnights = [datetime.combine(day, time(), UTC) for day in chosen]
+    midnights = [datetime.combine(day, time(), zone()) for day in chosen]
     return midnights[0], midnights[-1] + timedelta(days=1)
 
 

@@ -46,7 +46,7 @@ def show() -> None:
         st.info("Nothing yet. As soon as people draw, this page shows how much, and how well it is read.")
         return
     _show_figures(labels)
-    st.subheader("Drawings a day", anchor=False, divider="gray")
+    st.header("Drawings a day", anchor=False, divider="gray")
     st.altair_chart(days_chart(days))
     if sum(days.values()) == LATEST_DRAWINGS:
         st.caption(f"The latest {LATEST_DRAWINGS:,} drawings, back to {min(days)[0]}.")
@@ -68,7 +68,10 @@ def _show_figures(labels: Sequence[Label]) -> None:
     with st.container(horizontal=True):
         if share.count:
             st.metric(
-                "Read right", counted(share.right, share.count), border=True, help="Of the latest labelled drawings."
+                "Accuracy",
+                counted(share.right, share.count),
+                border=True,
+                help="The share of the latest labelled drawings that were read as people labelled them.",
             )
         st.metric("Labels", f"{share.count:,}", border=True, help=f"The latest {LATEST_LABELS:,} are looked at.")
         if half is not None and most is not None:
@@ -84,7 +87,7 @@ def _show_figures(labels: Sequence[Label]) -> None:
 
 
 def _show_accuracy(labels: Sequence[Label]) -> None:
-    st.subheader("Read right, by day and version", anchor=False, divider="gray")
+    st.header("Accuracy by day and version", anchor=False, divider="gray")
     st.altair_chart(accuracy_chart(label_statistics.accuracy_by_day(labels)))
     by_version = label_statistics.accuracy_by_version(labels)
     st.caption(
@@ -96,7 +99,7 @@ def _show_accuracy(labels: Sequence[Label]) -> None:
 
 
 def _show_confusion(labels: Sequence[Label]) -> None:
-    st.subheader("Which digits are confused", anchor=False, divider="gray")
+    st.header("Which digits are confused", anchor=False, divider="gray")
     cells = label_statistics.confusion(labels)
     choice = memory(Choice)
     clicked = st.altair_chart(
@@ -127,7 +130,7 @@ def _note_control(choice: Choice, control: str) -> None:
 
 
 def _show_reliability(labels: Sequence[Label]) -> None:
-    st.subheader("Is the confidence reliable?", anchor=False, divider="gray")
+    st.header("Is the confidence reliable?", anchor=False, divider="gray")
     bins = label_statistics.reliability(labels)
     if not bins:
         st.caption(f"This needs at least {label_statistics.FEW} labels of similar confidence.")
@@ -136,7 +139,7 @@ def _show_reliability(labels: Sequence[Label]) -> None:
 
 
 def _show_hardest(labels: Sequence[Label]) -> None:
-    st.subheader("Most confident mistakes", anchor=False, divider="gray")
+    st.header("Most confident mistakes", anchor=False, divider="gray")
     wrong = label_statistics.hardest(labels)
     if not wrong:
         st.caption("Every labelled drawing was read right.")

@@ -14,6 +14,7 @@ from mnist.store.administration import MANY
 from mnist.store.model_registry import NoSuchVersion, Version
 from mnist.ui import admin_session, label_buttons
 from mnist.ui.charts import versions_chart
+from mnist.ui.local_time import zone
 from mnist.ui.notices import show_outage
 from mnist.ui.probabilities import counted
 from mnist.ui.session_state import memory
@@ -47,10 +48,10 @@ def show() -> None:
     if line := feedback(active):
         st.caption(line)
     if admin_session.is_signed_in():
-        st.subheader("Retraining", anchor=False, divider="gray")
+        st.header("Retraining", anchor=False, divider="gray")
         _show_retraining()
         _offer_to_roll_back(versions)
-    st.subheader("Versions", anchor=False, divider="gray")
+    st.header("Versions", anchor=False, divider="gray")
     if len(versions) == 1:
         st.caption("Only the network that came with the application, so far. Retraining on corrections adds versions.")
     else:
@@ -60,7 +61,7 @@ def show() -> None:
         hide_index=True,
         placeholder="–",
         column_config={
-            "made": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
+            "made": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", timezone=str(zone())),
             "why": st.column_config.TextColumn(width="large"),
         },
     )
@@ -70,9 +71,9 @@ def _show_figures(active: Version) -> None:
     measured = _measured(active)
     with st.container(horizontal=True):
         for name, key, words in (
-            ("MNIST test images", "test_accuracy", "Read right, of 10,000 that it was never trained on."),
-            ("MNIST validation", "mnist_validation", "Read right, of 5,000 training images that were held back."),
-            ("People’s drawings", "user_drawn", "Read right, of labelled drawings by people it never learned from."),
+            ("MNIST test images", "test_accuracy", "Accuracy on 10,000 images that it was never trained on."),
+            ("MNIST validation", "mnist_validation", "Accuracy on 5,000 training images that were held back."),
+            ("People’s drawings", "user_drawn", "Accuracy on labelled drawings by people it never learned from."),
         ):
             if measured.get(key) is not None:
                 st.metric(name, counted(measured[key], 1, digits=2), help=words, border=True)
