@@ -21,6 +21,7 @@ from mnist.store.tables import PredictionRow
 SEARCHED = 10_000  # drawings that one page scans: a filter without a match costs 5 ms instead of a minute
 LATEST_DRAWINGS = 10_000
 LATEST_LABELS = 3_000
+NON_DIGIT, NUMBER = "not a digit", "a number"  # labels that are no digit, as `Wanted.truth` names them
 Place = tuple[datetime, uuid.UUID]  # (created_at, id): the cursor from which the next page goes on
 
 
@@ -34,6 +35,7 @@ class Wanted:
     verdict: str | None = None  # one of Verdict
     source: str | None = None
     version: int | None = None  # of the model that read it
+    truth: str | None = None  # the label: "0" to "9", NON_DIGIT or NUMBER
     since: datetime | None = None  # inclusive
     until: datetime | None = None  # exclusive
 
@@ -190,6 +192,12 @@ def _filters(wanted: Wanted) -> list[ColumnElement[bool]]:
         )
         if value is not None
     ]
+    if wanted.truth == NUMBER:
+        conditions.append(row.true_number.is_not(None))
+    elif wanted.truth == NON_DIGIT:
+        conditions += [row.labelled_at.is_not(None), row.true_label.is_(None), row.true_number.is_(None)]
+    elif wanted.truth is not None:
+        conditions.append(row.true_label == int(wanted.truth))
     if wanted.state == "unlabelled":
         conditions.append(row.labelled_at.is_(None))
     elif wanted.state in ("right", "wrong"):

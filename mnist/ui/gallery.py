@@ -41,9 +41,8 @@ def show_with_buttons(drawings: Sequence[Record], open_: Callable[[Record], None
         for drawing in drawings:
             with st.container(width=112, gap="small"):
                 st.html(f'<div class="latest">{_picture(drawing, pictures)}</div>')
-                said = f" → {truth_of(drawing)}" if drawing.is_labelled else ""
                 st.button(
-                    f"{guess_of(drawing)}{said}",
+                    in_brief(drawing),
                     key=f"{key}_{drawing.id}",
                     width="stretch",
                     on_click=open_,
@@ -86,6 +85,13 @@ def verdict(drawing: Record) -> tuple[str, str]:
         return "open", "not labelled"
     is_right = drawing.truth == drawing.guess
     return ("right", f"✓ it is {truth_of(drawing)}") if is_right else ("wrong", f"✗ it is {truth_of(drawing)}")
+
+
+def in_brief(drawing: Record) -> str:
+    """What was read and whether that is right, in a few characters: "1", "1 ✓" or "1 ✗ 7"."""
+    if not drawing.is_labelled:
+        return guess_of(drawing)
+    return f"{guess_of(drawing)} {'✓' if drawing.truth == drawing.guess else f'✗ {truth_of(drawing)}'}"
 
 
 def _figure(drawing: Record, pictures: Mapping[uuid.UUID, bytes], filters: str) -> str:

@@ -49,6 +49,11 @@ def test_the_history_goes_back_page_by_page_without_gaps(repository, history):
     ({"verdict": "unsure"}, ["unsure"]),
     ({"source": "camera"}, ["photo"]),
     ({"version": 2}, ["photo"]),
+    ({"truth": "7"}, ["wrong"]),
+    ({"truth": "1"}, ["right"]),
+    ({"truth": "not a digit"}, ["right none"]),
+    ({"truth": "a number"}, ["wrong number"]),
+    ({"truth": "7", "state": "right"}, []),
     ({"since": NOON + timedelta(days=1), "until": NOON + timedelta(days=2)}, ["photo"]),
     ({"until": NOON}, []),
 ])  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from mnist.drawing import Drawing, StorageUnavailable
 from mnist.store.administration import MANY
 from mnist.ui import answer, visitor
-from mnist.ui.gallery import as_html
+from mnist.ui.gallery import as_html, in_brief
 from mnist.ui.label_buttons import how_many
 from mnist.ui.probabilities import as_percent, counted, probability_bars
 from mnist.ui.views import administration, history
@@ -208,6 +208,14 @@ LABELLED = datetime(2026, 11, 20, tzinfo=UTC)
 ])  # fmt: skip
 def test_the_gallery_says_what_was_read_and_what_it_is(changes, words):
     assert words in as_html([drawing(**changes)], {})
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({}, "1"), ({"true_label": 1, "labelled_at": LABELLED}, "1 ✓"), ({"labelled_at": LABELLED}, "1 ✗ not a digit"),
+    ({"predicted_digit": None, "true_label": 7, "labelled_at": LABELLED}, "? ✗ 7"),
+])  # fmt: skip
+def test_a_button_says_in_brief_whether_a_drawing_was_read_right(changes, words):
+    assert in_brief(drawing(**changes)) == words
 
 
 def test_the_gallery_shows_small_pictures_and_words_where_there_is_none():

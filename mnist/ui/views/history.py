@@ -13,7 +13,7 @@ import streamlit as st
 
 from mnist import services
 from mnist.drawing import Record, StorageUnavailable, Verdict
-from mnist.store.history import SEARCHED, Place, Wanted
+from mnist.store.history import NON_DIGIT, NUMBER, SEARCHED, Place, Wanted
 from mnist.ui import admin_session, gallery, visitor
 from mnist.ui.local_time import local, zone
 from mnist.ui.notices import show_outage
@@ -145,6 +145,7 @@ def _choose_filters(book: Book, session_id: str | None) -> Wanted:
         )
         digit = _choose(book, "Read as", range(10), key="read")
         with st.popover("More", icon=":material/filter_list:"):
+            truth = _choose(book, "Labelled as", (*map(str, range(10)), NON_DIGIT, NUMBER), key="truth")
             verdict = _choose(book, "Verdict", VERDICTS, VERDICTS.__getitem__, key="verdict")
             source = _choose(book, "Source", SOURCES, key="source")
             version = _choose(book, "Read by version", _versions(), key="version")
@@ -158,7 +159,7 @@ def _choose_filters(book: Book, session_id: str | None) -> Wanted:
                 args=(book,),
             )
     since, until = _moments(days)
-    return Wanted(session_id, state or "any", digit, verdict, source, version, since, until)
+    return Wanted(session_id, state or "any", digit, verdict, source, version, truth, since, until)
 
 
 def _choose(book: Book, name: str, options: Any, as_text: Callable[[Any], str] = str, *, key: str) -> Any:
