@@ -19,6 +19,8 @@ PASSWORD = "accessible"
 NOT_OURS = [
     ("presentation-role-conflict", 'data-testid="stFileUploaderDropzone"'),  # has a role, and can be focused by scripts
 ]
+LOOKS = 5
+STYLED = "[...document.querySelectorAll('style')].some(each => each.textContent.includes('.stMainBlockContainer'))"
 VIOLATIONS = "axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)"
 
 
@@ -78,10 +80,22 @@ def walk(visitor: Visitor, address: str) -> Iterator[str]:
 
 
 def violations(page: Page) -> list[str]:
-    """What axe-core finds on the page, one line for each element."""
+    """What axe-core finds on the page, one line for each element.
+
+    It looks again for a while: styles of a part that Streamlit loads late, or the page's own CSS, may come after it.
+    """
     expect(page.locator('[data-test-script-state="running"]')).to_have_count(0)
+    page.wait_for_function(STYLED)
     page.evaluate("document.fonts.ready")
     page.evaluate(AXE_SCRIPT)
+    for _ in range(LOOKS):
+        if not (found := _look(page)):
+            break
+        page.wait_for_timeout(1000)
+    return found
+
+
+def _look(page: Page) -> list[str]:
     found: list[dict[str, Any]] = page.evaluate(VIOLATIONS)
     return [
         f"{each['id']}: {node['html'][:160]} {node['failureSummary']}"
