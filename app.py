@@ -6,7 +6,7 @@ visitors' addresses and the tickets of exports.
 
 from __future__ import annotations
 
-from mnist.web.process import give_memory_back, pause_collector, resume_collector
+from mnist.web.process import give_memory_back, pause_collector, resume_collector, tidy_up
 
 pause_collector()  # during the imports
 
@@ -21,6 +21,7 @@ from typing import Any
 import streamlit as st
 import streamlit.logger
 from starlette.middleware import Middleware
+from streamlit.runtime import get_instance
 
 from mnist import services
 from mnist.api import make_routes
@@ -28,6 +29,7 @@ from mnist.model.weights_file import UnusableWeights
 from mnist.settings import BadSetting
 from mnist.web import logs
 from mnist.web.compressed_files import CompressedFiles
+from mnist.web.page_limits import SessionLimits, UploadLimits
 from mnist.web.security_headers import SecurityHeaders
 from mnist.web.sockets import allow_many_connections, answer_without_delay
 from mnist.web.visitor_cookie import VisitorCookie
@@ -44,7 +46,18 @@ async def _warm_up(_app: st.App) -> AsyncIterator[dict[str, Any]]:
     # Done now so that the first visitor need not wait; in parallel it is 0.03 s faster on two cores.
     await asyncio.gather(asyncio.to_thread(_load_network), asyncio.to_thread(_import_pages))
     resume_collector()
+    tidying = asyncio.create_task(tidy_up(_forget_sessions))
     yield {}
+    tidying.cancel()
+
+
+def _forget_sessions() -> None:
+    # Streamlit has no public way: its storage drops what has expired when the next session is put into it.
+    get_instance()._session_mgr._session_storage._cache.expire()  # type: ignore[attr-defined]
+
+
+def _forget_file(session: str, file: str) -> None:
+    get_instance().uploaded_file_mgr.remove_file(session, file)  # type: ignore[attr-defined]
 
 
 def _load_network() -> None:
@@ -70,7 +83,13 @@ streamlit.logger.setup_formatter = logs.hand_over  # for the loggers of what it 
 app = st.App(
     Path(__file__).parent / "mnist" / "ui" / "main.py",
     lifespan=_warm_up,
-    middleware=[Middleware(SecurityHeaders), Middleware(VisitorCookie), Middleware(CompressedFiles)],
+    middleware=[
+        Middleware(SecurityHeaders),
+        Middleware(VisitorCookie),
+        Middleware(SessionLimits, settings.sessions_per_address),
+        Middleware(UploadLimits, _forget_file),
+        Middleware(CompressedFiles),
+    ],
     routes=make_routes(
         services.recogniser,
         settings,

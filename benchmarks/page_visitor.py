@@ -69,23 +69,26 @@ class PageVisitor:
         visitor.press("7")
     """
 
-    def __init__(self, port: int, *, cookie: str | None = None, origin: str | None = None) -> None:
+    def __init__(
+        self, port: int, *, cookie: str | None = None, origin: str | None = None, session: str | None = None
+    ) -> None:
         """cookie: of a visitor who comes back; None asks for one, as a browser's first visit does.
 
         origin: the address of the page that connects, where it is not this server's own.
+        session: the session to go on with, as a browser does after a pause.
         """
         self.cookie = _ask_for_cookie(port) if cookie is None else cookie
         self._placed: dict[tuple[int, ...], _Placed] = {}
         self._states: dict[str, WidgetState] = {}  # what the browser sends again with every run
         self._lines: list[Line] = []
         self._canvas_start: Any = None
-        self._page_name = self._query = self._script_run = ""
+        self.session = self._page_name = self._query = self._script_run = ""
         self._fragments: tuple[str, ...] = ()
         self._connected = ExitStack()
         connecting = connect(
             f"ws://127.0.0.1:{port}/_stcore/stream",
             origin=Origin(origin or f"http://127.0.0.1:{port}"),
-            subprotocols=[Subprotocol("streamlit")],
+            subprotocols=list(map(Subprotocol, ("streamlit", "-", session) if session else ("streamlit",))),
             additional_headers={"Cookie": self.cookie} if self.cookie else {},
             max_size=MOST_BYTES,
         )
@@ -167,6 +170,7 @@ class PageVisitor:
                 if each.run == self._script_run or (self._fragments and each.fragment not in self._fragments)
             }
         elif kind == "new_session":
+            self.session = message.new_session.initialize.session_id
             run = message.metadata.run
             self._script_run, self._fragments = run.script_run_id, tuple(run.fragment_ids)
 

@@ -38,6 +38,7 @@ class Settings:
     max_batch_pixels: int  # of all pictures of a batch together
     upload_seconds: int  # maximum duration of one upload to the API
     rate_limit: int  # API requests per minute and client; 0: no limit
+    sessions_per_address: int  # open pages of one client; 0: no limit
     api_key: str | None = field(repr=False)  # None: the API is open
     admin_password: str | None = field(repr=False)  # None: administration is disabled
     cors_origins: tuple[str, ...]  # origins whose pages may call the API; ("*",): any
@@ -68,6 +69,7 @@ class Settings:
             max_batch_pixels=_positive(environment, "MAX_BATCH_MEGAPIXELS", 200) * 1_000_000,
             upload_seconds=_positive(environment, "UPLOAD_SECONDS", 30),
             rate_limit=_whole(environment, "RATE_LIMIT", 600),
+            sessions_per_address=_whole(environment, "SESSIONS_PER_ADDRESS", 200),
             api_key=(environment.get("API_KEY") or "").strip() or None,
             admin_password=(environment.get("ADMIN_PASSWORD") or "").strip() or None,
             cors_origins=tuple((environment.get("CORS_ORIGINS") or "*").replace(",", " ").split()),

@@ -14,6 +14,7 @@ from mnist.drawing import MAX_SESSION
 from mnist.web.client_address import client_address, network_of
 from mnist.web.rate_limit import MovingWindow
 from mnist.web.sign_in import SignIn, TooManyAttempts
+from mnist.web.visitor_cookie import owner_of
 
 BEARER = HTTPBearer(auto_error=False, description="Needed when the server has an API_KEY.")
 KEY_HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key, for clients without Bearer.")
@@ -83,7 +84,7 @@ def admit_administrator(request: Request, ticket: str) -> None:
     sign_in: SignIn = request.app.state.sign_in()
     if not sign_in.is_on:
         raise HTTPException(404, "Administration is off here: the server has no ADMIN_PASSWORD.")
-    if ticket and sign_in.accepts(ticket):
+    if ticket and sign_in.accepts(ticket, owner_of(request.cookies, client_address(request))):
         return
     scheme, _, password = request.headers.get("authorization", "").partition(" ")
     # Starlette decodes header bytes as Latin-1.

@@ -20,11 +20,20 @@ def plain(address: str) -> str:
 
 def network_of(address: str) -> str:
     """The unit of rate limits: an IPv4 address, or the /64 network, all of which one IPv6 customer controls."""
+    return _network(address, 64)
+
+
+def wide_network_of(address: str) -> str:
+    """Like `network_of`, but the /48 network, the most that one IPv6 customer gets."""
+    return _network(address, 48)
+
+
+def _network(address: str, prefix: int) -> str:
     try:
         parsed = ipaddress.ip_address(plain(address))
     except ValueError:
         return address
-    return str(ipaddress.ip_network((parsed, 64), strict=False) if parsed.version == 6 else parsed)
+    return str(ipaddress.ip_network((parsed, prefix), strict=False) if parsed.version == 6 else parsed)
 
 
 def client_address(connection: HTTPConnection) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import gc
+from collections.abc import Callable
 
 M_MMAP_THRESHOLD = -3  # from glibc's malloc.h
+TIDY_SECONDS = 30
 
 
 def give_memory_back() -> None:
@@ -34,3 +37,23 @@ def resume_collector() -> None:
     """
     gc.freeze()
     gc.enable()
+
+
+async def tidy_up(forget_sessions: Callable[[], None]) -> None:
+    """Every TIDY_SECONDS, for ever: have sessions that ended forgotten, and what they held given back to the system.
+
+    Without this it stays until another visitor comes: Streamlit forgets an ended session at the next one's end, its
+    objects refer to each other, and glibc keeps the memory of small objects.
+    """
+    while True:
+        await asyncio.sleep(TIDY_SECONDS)
+        forget_sessions()
+        await asyncio.to_thread(_collect)
+
+
+def _collect() -> None:
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError):  # another C library
+        return

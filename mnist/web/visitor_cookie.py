@@ -11,6 +11,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mnist.web.client_address import network_of
+
 COOKIE = "visitor"
 # Over https: browsers accept the prefix __Host- only from this very host, so no sibling domain can plant a cookie that
 # it knows and then look at what the visitor draws.
@@ -53,6 +55,11 @@ def session_of(cookies: Mapping[str, str]) -> str | None:
     if cookie is None or not _VALID.fullmatch(cookie):
         return None
     return hashlib.sha256(cookie.encode()).hexdigest()[:32]
+
+
+def owner_of(cookies: Mapping[str, str], address: str) -> str:
+    """The visitor and their network, to which an administrator's sign-in belongs."""
+    return f"{session_of(cookies) or 'no cookie'} at {network_of('127.0.0.1' if address == '::1' else address)}"
 
 
 def _is_page(scope: Scope) -> bool:

@@ -12,8 +12,8 @@ from mnist import services
 from mnist.archive import BadArchive, take_over
 from mnist.drawing import Drawing, StorageUnavailable, UnknownPrediction
 from mnist.recognition.recogniser import Recogniser
-from mnist.ui import gallery, label_buttons
-from mnist.ui.admin_session import AdminSession, admin_session, is_signed_in
+from mnist.ui import admin_session, gallery, label_buttons
+from mnist.ui.admin_session import is_signed_in
 from mnist.ui.boxes import boxed
 from mnist.ui.notices import show_outage
 from mnist.ui.session_state import memory
@@ -46,7 +46,9 @@ def show() -> None:
         return
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.caption("You see and change everybody’s drawings under History, and the network’s versions under Model.")
-        st.button("Sign out", icon=":material/logout:", on_click=_sign_out, args=(admin_session(),))
+        st.button(
+            "Sign out", icon=":material/logout:", on_click=admin_session.end, args=(admin_session.admin_session(),)
+        )
     _show_review(desk)
     _show_transfer(desk, services.recogniser())
 
@@ -58,16 +60,12 @@ def _ask_for_password() -> None:
         if not st.form_submit_button("Sign in", type="primary"):
             return
     try:
-        if services.sign_in().admits(password, st.context.ip_address or "127.0.0.1"):
-            admin_session().is_signed_in = True
+        if services.sign_in().admits(password, admin_session.address()):
+            admin_session.begin()
             st.rerun()
         st.error("That is not the password.", icon=":material/lock:")
     except TooManyAttempts as error:
         st.error(str(error), icon=":material/lock_clock:")
-
-
-def _sign_out(session: AdminSession) -> None:
-    session.is_signed_in = False
 
 
 # --- review
@@ -146,7 +144,11 @@ def _decide(desk: Desk, drawing: Drawing, accept: bool) -> None:
 def _show_transfer(desk: Desk, recogniser: Recogniser) -> None:
     st.header("Labelled drawings", anchor=False, divider="gray")
     st.caption("One zip file: a table (drawings.csv) and a PNG for each drawing.")
-    st.link_button("Export", f"api/export?ticket={services.sign_in().ticket()}", icon=":material/download:")
+    st.link_button(
+        "Export",
+        f"api/export?ticket={services.sign_in().ticket(admin_session.admin_session().sign_in or '')}",
+        icon=":material/download:",
+    )
     chosen = st.file_uploader(
         "Import a file that another machine exported",
         type="zip",
