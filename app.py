@@ -1,18 +1,20 @@
 """Composition root: serves the page, the API and the health routes on one port, in one process.
 
 Start it with `streamlit run app.py`, or with `uvicorn app:app --port 8501 --no-access-log`: an access log would record
-visitors' addresses and the tickets of exports.
+visitors' addresses and the tickets of exports. One process serves everybody: more workers are refused.
 """
 
 from __future__ import annotations
 
-from mnist.web.process import give_memory_back, pause_collector, resume_collector, tidy_up
+from mnist.web.process import give_memory_back, pause_collector, refuse_more_workers, resume_collector, tidy_up
 
 pause_collector()  # during the imports
 
 import asyncio
 import importlib
 import logging
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -30,6 +32,7 @@ from mnist.settings import BadSetting
 from mnist.web import logs
 from mnist.web.compressed_files import CompressedFiles
 from mnist.web.page_limits import SessionLimits, UploadLimits
+from mnist.web.request_filter import RequestFilter
 from mnist.web.security_headers import SecurityHeaders
 from mnist.web.sockets import allow_many_connections, answer_without_delay
 from mnist.web.visitor_cookie import VisitorCookie
@@ -72,6 +75,9 @@ def _import_pages() -> None:
         importlib.import_module(module)
 
 
+refuse_more_workers(sys.argv, os.environ)
+# Nobody else on the machine reads the database's files; a group may.
+os.umask(os.umask(0) | 0o027)
 try:
     settings = services.settings()
 except BadSetting as error:
@@ -85,6 +91,7 @@ app = st.App(
     lifespan=_warm_up,
     middleware=[
         Middleware(SecurityHeaders),
+        Middleware(RequestFilter, settings.domains, settings.cors_origins, settings.metrics_token),
         Middleware(VisitorCookie),
         Middleware(SessionLimits, settings.sessions_per_address),
         Middleware(UploadLimits, _forget_file),
@@ -96,6 +103,7 @@ app = st.App(
         services.metrics(),
         services.administration,
         services.sign_in,
+        services.storing,
     ),
 )
 resume_collector()

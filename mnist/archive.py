@@ -34,6 +34,9 @@ COLUMNS = (
     "model_version",
 )
 MOST_BYTES = 10 * 2**20  # of one picture in an archive
+MOST_TABLE_BYTES = 256 * 2**20  # a million drawings
+MOST_LINE = 4_000  # characters of a line of the table; an export writes about 250
+MOST_REASON = 200  # characters
 TOGETHER = 100  # drawings per transaction; fewer if they are large
 NAMED = 20  # refused drawings whose reasons are listed
 # What zipfile and its decoders raise for members that are damaged, encrypted or compressed in an unsupported way.
@@ -62,7 +65,7 @@ class Imported:
 
 
 def write_archive(drawings: Iterable[Drawing]) -> Iterator[bytes]:
-    """Yield a zip file in pieces: drawings/<id>.png for every drawing, then drawings.csv.
+    """Yield a zip file in pieces: drawings/<id>.png (a photo: .webp) for every drawing, then drawings.csv.
 
     One picture is in memory at a time; the table moves to a temporary file once it exceeds 1 MB.
     """
@@ -93,12 +96,12 @@ def read_archive(file: BinaryIO) -> Iterator[Drawing | str]:
     """
     try:
         archive = zipfile.ZipFile(file)
-        table = archive.open(TABLE)
+        table = archive.open(_checked(archive.getinfo(TABLE), MOST_TABLE_BYTES))
     except _UNREADABLE as error:
         raise BadArchive(f"This is no zip file with a {TABLE} in it. Take one that an export wrote.") from error
     with archive, table:
         try:
-            rows = csv.DictReader(io.TextIOWrapper(table, encoding="utf-8-sig", newline=""))
+            rows = csv.DictReader(_lines(io.TextIOWrapper(table, encoding="utf-8-sig", newline="")))
             if missing := set(COLUMNS) - set(rows.fieldnames or ()):
                 columns = ", ".join(sorted(missing))
                 raise BadArchive(f"{TABLE} lacks the columns {columns}. Take a file that an export wrote.")
@@ -167,7 +170,7 @@ def _row(drawing: Drawing) -> dict[str, str]:
     assert drawing.labelled_at is not None
     return {
         "id": str(drawing.id),
-        "file": f"drawings/{drawing.id}.png",
+        "file": f"drawings/{drawing.id}.{'webp' if drawing.image[8:12] == b'WEBP' else 'png'}",
         "created_at": drawing.created_at.isoformat(),
         "source": drawing.source,
         "person": "" if drawing.session_id is None else hashlib.sha256(drawing.session_id.encode()).hexdigest()[:32],
@@ -180,23 +183,41 @@ def _row(drawing: Drawing) -> dict[str, str]:
     }
 
 
+def _checked(member: zipfile.ZipInfo, most: int) -> zipfile.ZipInfo:
+    """Raise ValueError for a member that unpacks to more than it should; zipfile unpacks no more than is announced."""
+    if member.file_size > most:
+        raise ValueError(f"{member.filename[:100]} has more than {most // 2**20} MB")
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others take memory as the file asks
+        raise ValueError(f"{member.filename[:100]} is compressed in a way that is not read")
+    return member
+
+
+def _lines(table: io.TextIOWrapper) -> Iterator[str]:
+    """The lines; the csv module would take one of a gigabyte into memory before it says that it is too long."""
+    while line := table.readline(MOST_LINE + 1):
+        if len(line) > MOST_LINE:
+            raise BadArchive(
+                f"{TABLE} has a line of more than {MOST_LINE} characters. Take a file that an export wrote."
+            )
+        yield line
+
+
 def _drawing_or_reason(archive: zipfile.ZipFile, row: dict[str, str], number: int) -> Drawing | str:
     try:
         return _drawing(archive, row)
     except _UNREADABLE as error:
-        return f"line {number}: {error}"
+        return f"line {number}: {error}"[:MOST_REASON]
 
 
 def _drawing(archive: zipfile.ZipFile, row: dict[str, str]) -> Drawing:
-    if archive.getinfo(row["file"]).file_size > MOST_BYTES:
-        raise ValueError(f"{row['file']} has more than {MOST_BYTES // 2**20} MB")
+    member = _checked(archive.getinfo(row["file"]), MOST_BYTES)
     try:
         true_label, true_number = parse_label(row["label"] or None)
     except BadLabel as error:
         raise ValueError(str(error)) from None
     return Drawing(
         id=uuid.UUID(row["id"]),
-        image=archive.read(row["file"]),
+        image=archive.read(member),
         source=row["source"][:16],
         session_id=row["person"][:MAX_SESSION] or None,
         created_at=_parse_time(row["created_at"]),

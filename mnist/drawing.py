@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 MAX_NUMBER = 32  # maximum digits of a whole number
+ROW_BYTES = 4096  # of a stored drawing besides its picture, indexes included; an upper estimate
 MAX_SESSION = 64  # maximum characters of a session id
 
 
@@ -72,6 +73,11 @@ class Record:
         return Origin(self.source, self.session_id)
 
     @property
+    def stored_bytes(self) -> int:
+        """What its row takes, about."""
+        return len(self.image) + ROW_BYTES
+
+    @property
     def is_labelled(self) -> bool:
         return self.labelled_at is not None
 
@@ -90,7 +96,7 @@ class Record:
 class Drawing(Record):
     """One stored drawing with its picture. Lists do with the Record: a photo's picture may have 2 MB."""
 
-    image: bytes  # PNG, as it was drawn
+    image: bytes  # PNG, as it was drawn; a photo may be WebP
 
 
 @dataclass(frozen=True, slots=True)

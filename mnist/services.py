@@ -22,6 +22,7 @@ from mnist.store.history import History
 from mnist.store.labels import Labels
 from mnist.store.model_registry import Registry
 from mnist.store.own_labels import OwnLabels
+from mnist.web.rate_limit import Budget
 from mnist.web.sign_in import SignIn
 
 SHIPPED_VERSION = 1
@@ -73,6 +74,12 @@ def administration() -> Administration:
 def sign_in() -> SignIn:
     """Shared by page and API, so that wrong passwords are counted together."""
     return SignIn(settings().admin_password)
+
+
+@functools.cache
+def storing() -> Budget:
+    """What each address may have stored, on the page and through the API together."""
+    return Budget((settings().stored_bytes_per_minute, 60), (settings().stored_bytes_per_day, 24 * 3600))
 
 
 @functools.cache

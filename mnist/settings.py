@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 ROOT = Path(__file__).resolve().parent.parent
 
 MOST = 1_000_000_000  # upper bound for every integer setting, well below what timers and counters accept
+
+PLACEHOLDERS = ("choose-one-before-the-first-start",)  # passwords of .env.example
 
 _DRIVERS = {
     **dict.fromkeys(("postgres", "postgresql"), "postgresql+psycopg2"),
@@ -42,6 +46,10 @@ class Settings:
     api_key: str | None = field(repr=False)  # None: the API is open
     admin_password: str | None = field(repr=False)  # None: administration is disabled
     cors_origins: tuple[str, ...]  # origins whose pages may call the API; ("*",): any
+    domains: tuple[str, ...]  # host names by which browsers may ask, besides addresses and names without a dot; (): any
+    metrics_token: str | None = field(repr=False)  # None: metrics are for private addresses only
+    stored_bytes_per_minute: int  # of new pictures of one client; 0: no limit
+    stored_bytes_per_day: int  # the same
     request_log: bool  # whether API requests are logged on stdout
     retrain_min_feedback: int  # a retraining does nothing with fewer new labels
     retrain_max_labels: int  # maximum number that one retraining reads
@@ -72,7 +80,11 @@ class Settings:
             sessions_per_address=_whole(environment, "SESSIONS_PER_ADDRESS", 200),
             api_key=(environment.get("API_KEY") or "").strip() or None,
             admin_password=(environment.get("ADMIN_PASSWORD") or "").strip() or None,
-            cors_origins=tuple((environment.get("CORS_ORIGINS") or "*").replace(",", " ").split()),
+            cors_origins=_origins(environment),
+            domains=_domains(environment.get("DOMAIN") or ""),
+            metrics_token=(environment.get("METRICS_TOKEN") or "").strip() or None,
+            stored_bytes_per_minute=_whole(environment, "STORED_MB_PER_MINUTE", 20) * 2**20,
+            stored_bytes_per_day=_whole(environment, "STORED_MB_PER_DAY", 200) * 2**20,
             request_log=_switch(environment, "REQUEST_LOG"),
             retrain_min_feedback=_positive(environment, "RETRAIN_MIN_FEEDBACK", 10),
             retrain_max_labels=_positive(environment, "RETRAIN_MAX_LABELS", 50_000),
@@ -85,6 +97,7 @@ class Settings:
 
 def _from_file(path: Path) -> dict[str, str]:
     try:
+        _check_lines(path)
         return {name: value for name, value in dotenv_values(path).items() if value}
     except OSError as error:
         raise BadSetting(
@@ -93,6 +106,25 @@ def _from_file(path: Path) -> dict[str, str]:
         ) from None
     except UnicodeDecodeError:
         raise BadSetting(f"{path} is not text in UTF-8. Write it anew from .env.example.") from None
+
+
+def _check_lines(path: Path) -> None:
+    """Raise BadSetting at a line that sets nothing: `DB_HOST: db` would leave the drawings in another database."""
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8") as file:
+        for binding in parse_stream(file):
+            text = binding.original.string.strip()
+            if text and not text.startswith("#") and (binding.error or binding.value is None):
+                name = text.split()[0].split(":")[0][:40]  # what comes after it may be a password
+                raise BadSetting(
+                    f"{path}, line {binding.original.line + _blank_lines(binding.original.string)}, can't be read: it "
+                    f"begins with {name!r}. Write NAME=value, or # in front of a remark."
+                )
+
+
+def _blank_lines(text: str) -> int:
+    return text[: len(text) - len(text.lstrip())].count("\n")
 
 
 def _user() -> str:
@@ -126,6 +158,11 @@ def _database_url(environment: Mapping[str, str]) -> URL:
             raise _unreadable_url()
         return _beside_app(parsed)
     if host := environment.get("DB_HOST"):
+        if environment.get("DB_PASSWORD") in PLACEHOLDERS:
+            raise BadSetting(
+                "DB_PASSWORD is still the one of .env.example, which everybody knows. Choose one, for example with "
+                "openssl rand -hex 24; in a database that was started with it, change it there as well (ALTER USER)."
+            )
         return URL.create(
             "postgresql+psycopg2",
             username=environment.get("DB_USER") or "postgres",
@@ -149,6 +186,18 @@ def _unreadable_url() -> BadSetting:
         "DATABASE_URL can't be read. Write it as postgresql://user:password@host:5432/name or sqlite:///file.db; in "
         "the password write %40 for @, %3A for :, %2F for / and %25 for %."
     )
+
+
+def _origins(environment: Mapping[str, str]) -> tuple[str, ...]:
+    # Without a key any page could have its visitors' browsers send drawings and labels here.
+    default = "*" if (environment.get("API_KEY") or "").strip() else ""
+    return tuple((environment.get("CORS_ORIGINS") or default).replace(",", " ").split())
+
+
+def _domains(text: str) -> tuple[str, ...]:
+    """The host names in DOMAIN as Caddy reads it: "https://a.example:8443, b.example"; none for ":80" or localhost."""
+    names = [re.sub(r"^\w+://|:\d*$|/.*$", "", each).lower() for each in re.split(r"[,\s]+", text) if each]
+    return () if "" in names or names == ["localhost"] else tuple(names)
 
 
 def _positive(environment: Mapping[str, str], name: str, default: int, *, most: int = MOST) -> int:

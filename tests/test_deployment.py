@@ -1,8 +1,11 @@
 """The files that start the application on a server; tests/container starts them."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 
 from mnist.settings import Settings
@@ -64,3 +67,17 @@ def test_whoever_stops_the_application_waits_for_an_upload_that_is_under_way():
 
 def test_the_proxy_compresses_the_pages_scripts():
     assert "\tencode zstd gzip" in (ROOT / "deploy" / "Caddyfile").read_text().splitlines()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd's tools")
+def test_the_unit_may_do_little():
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", "deploy/digits.service"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60).stdout
+
+    assert float(re.findall(r"exposure level for digits.service: ([\d.]+)", said)[0]) <= 2.5
+
+
+def test_the_proxy_ends_requests_that_do_not_end():
+    caddy = (ROOT / "deploy" / "Caddyfile").read_text()
+
+    assert re.findall(r"\t(read_header|read_body|idle) \d+[sm]\n", caddy) == ["read_header", "read_body", "idle"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from mnist import settings
 from mnist.settings import ROOT, BadSetting, Settings
 
 LEARNING = (
@@ -185,7 +186,7 @@ def test_the_api_is_open_and_quiet_by_default_but_limited():
     settings = Settings.from_environment({"API_KEY": " "})
 
     assert (settings.api_key, settings.rate_limit, settings.request_log) == (None, 600, False)
-    assert settings.cors_origins == ("*",)
+    assert settings.cors_origins == ()
 
 
 def test_a_rate_limit_of_0_means_none():
@@ -211,3 +212,48 @@ def test_an_api_setting_that_can_not_be_used_is_named(name, value):
 
 def test_a_retraining_leaves_one_core_by_default():
     assert Settings.from_environment({}).retrain_threads == 0
+
+
+@pytest.mark.parametrize("line", ["DB_HOST: db", "DB_HOST", "DB_HOST='db", "- DB_HOST=db"])
+def test_a_line_of_the_file_that_sets_nothing_ends_the_start(monkeypatch, tmp_path, line):
+    (tmp_path / ".env").write_text(f"# a remark\nRATE_LIMIT=7\n\n{line}\n")
+    monkeypatch.setattr(settings, "ROOT", tmp_path)
+
+    with pytest.raises(BadSetting, match="line 4"):
+        Settings.from_environment()
+
+
+def test_a_file_of_remarks_and_settings_is_read(monkeypatch, tmp_path):
+    (tmp_path / ".env").write_text("# a remark: one\n\nRATE_LIMIT=7 # seven\nexport API_KEY='a b'\nADMIN_PASSWORD=\n")
+    monkeypatch.setattr(settings, "ROOT", tmp_path)
+    for name in ("RATE_LIMIT", "API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+    assert (Settings.from_environment().rate_limit, Settings.from_environment().api_key) == (7, "a b")
+
+
+def test_the_password_of_the_example_file_ends_the_start():
+    [placeholder] = re.findall(r"^DB_PASSWORD=(.*)$", EXAMPLE, re.MULTILINE)
+
+    with pytest.raises(BadSetting, match="DB_PASSWORD"):
+        Settings.from_environment({"DB_HOST": "db", "DB_PASSWORD": placeholder})
+
+
+@pytest.mark.parametrize(
+    ("domain", "names"),
+    [
+        ("", ()),
+        (":80", ()),
+        ("localhost", ()),
+        ("digits.example.org", ("digits.example.org",)),
+        ("https://A.example:8443, *.b.example", ("a.example", "*.b.example")),
+    ],
+)
+def test_the_domain_is_read_as_the_proxy_reads_it(domain, names):
+    assert Settings.from_environment({"DOMAIN": domain}).domains == names
+
+
+def test_without_a_key_no_other_site_may_use_its_visitors_browsers():
+    assert Settings.from_environment({}).cors_origins == ()
+    assert Settings.from_environment({"API_KEY": "key"}).cors_origins == ("*",)
+    assert Settings.from_environment({"CORS_ORIGINS": "https://a.example"}).cors_origins == ("https://a.example",)

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import tracemalloc
+import uuid
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +12,7 @@ from datetime import timedelta
 import pytest
 
 from mnist import services, transfer
-from mnist.archive import TABLE, BadArchive, read_archive, take_over, write_archive
+from mnist.archive import COLUMNS, TABLE, BadArchive, read_archive, take_over, write_archive
 from mnist.drawing import Drawing, StorageUnavailable
 from mnist.store import timeouts
 from mnist.store.administration import Administration
@@ -276,3 +278,47 @@ def test_an_export_that_breaks_off_leaves_the_earlier_one_as_it_was(tmp_path, mo
     assert earlier.read_bytes() == b"an earlier export"
     assert list(tmp_path.iterdir()) == [earlier]
     assert "database" in capsys.readouterr().err
+
+
+class Peak:
+    """The most memory that Python's objects took while the block ran, in bytes."""
+
+    def __enter__(self) -> "Peak":
+        tracemalloc.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bytes = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("unit", ["a", "0,", '"', "\0"])
+def test_a_small_file_with_an_endless_line_takes_little_memory(unit):
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive, archive.open(TABLE, "w") as table:
+        table.write(f"{','.join(COLUMNS)}\n".encode())
+        for _ in range(60):
+            table.write(unit.encode() * (2**20 // len(unit)))
+
+    with Peak() as peak, pytest.raises(BadArchive, match="line of more than"):
+        list(read_archive(bomb))
+    assert len(bomb.getvalue()) < 500_000
+    assert peak.bytes < 10 * 2**20
+
+
+def test_a_table_that_unpacks_to_hundreds_of_megabytes_is_refused(monkeypatch):
+    monkeypatch.setattr("mnist.archive.MOST_TABLE_BYTES", 1000)
+    archive = archive_of(*(labelled(id=uuid.uuid4()) for _ in range(10)))
+
+    with pytest.raises(BadArchive):
+        list(read_archive(archive))
+
+
+def test_a_compression_whose_memory_the_file_chooses_is_not_read():
+    other = io.BytesIO()
+    with zipfile.ZipFile(archive_of(labelled())) as old, zipfile.ZipFile(other, "w", zipfile.ZIP_LZMA) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+
+    with pytest.raises(BadArchive):
+        list(read_archive(other))

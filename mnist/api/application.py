@@ -19,7 +19,7 @@ import mnist
 from mnist.api.request_log import RequestLog, write_requests
 from mnist.api.routes import router
 from mnist.api.schemas import BatchBody, LabelBody, LabelledPictureBody, PictureBody
-from mnist.api.security import AccessControl
+from mnist.api.security import AccessControl, Storing
 from mnist.api.uploads import Uploads
 from mnist.drawing import AlreadyProcessed, BadLabel, StorageUnavailable, UnknownPrediction
 from mnist.metrics import Metrics
@@ -29,6 +29,7 @@ from mnist.settings import Settings
 from mnist.store.administration import Administration
 from mnist.vision.image_files import BadImage, ImageTooLarge
 from mnist.vision.ink import BlankDrawing
+from mnist.web.rate_limit import Budget
 from mnist.web.sign_in import SignIn
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ def make_api(
     metrics: Metrics,
     administration: Callable[[], Administration],
     sign_in: Callable[[], SignIn],
+    storing: Callable[[], Budget] = Budget,
 ) -> FastAPI:
     """The ASGI application that is mounted under /api.
 
@@ -86,6 +88,7 @@ def make_api(
     api.state.sign_in = sign_in
     api.state.settings = settings
     api.state.access = AccessControl(settings.api_key, settings.rate_limit)
+    api.state.storing = Storing(storing)
     api.state.uploads = Uploads(settings.upload_seconds)
     api.state.workers = anyio.CapacityLimiter(WORKERS)
     api.include_router(router)
@@ -93,7 +96,7 @@ def make_api(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Session-Id"],
+        allow_headers=["*"],  # traces add headers of their own
         expose_headers=["Retry-After"],
     )
     api.add_middleware(RequestLog, metrics=metrics)

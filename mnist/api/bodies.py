@@ -96,7 +96,7 @@ def read_batch(content_type: str | None, body: bytes, *, max_pixels: int) -> lis
             pictures.append(decode_base64(sent if isinstance(sent, str) else sent.image))
         except NotAnImage as bad:
             raise NotAnImage(f"images[{place}]: {bad}") from bad
-    if sum(map(_count_pixels, pictures)) > max_pixels:
+    if sum(map(count_pixels, pictures)) > max_pixels:
         raise ImageTooLarge(
             f"The pictures have more than {max_pixels / 1e6:.0f} million pixels in all. Send fewer, or smaller ones."
         )
@@ -198,7 +198,7 @@ def _content(file: FormFile) -> bytes:
     return stream.read()
 
 
-def _count_pixels(data: bytes) -> int:
+def count_pixels(data: bytes) -> int:
     """Width × height according to the header; 0 if the data is no picture, which decoding will report."""
     try:
         with warnings.catch_warnings():

@@ -14,6 +14,7 @@ from mnist.recognition.recogniser import Recogniser
 from mnist.settings import Settings
 from mnist.store.administration import Administration
 from mnist.web.process import resume_collector
+from mnist.web.rate_limit import Budget
 from mnist.web.sign_in import SignIn
 
 
@@ -23,6 +24,7 @@ def make_routes(
     metrics: Metrics,
     administration: Callable[[], Administration],
     sign_in: Callable[[], SignIn],
+    storing: Callable[[], Budget] = Budget,
 ) -> list[BaseRoute]:
     """All routes except the page's.
 
@@ -32,7 +34,7 @@ def make_routes(
     def make() -> ASGIApp:
         from mnist.api.application import make_api  # here: the page need not wait for FastAPI and pydantic
 
-        return make_api(recogniser, settings, metrics, administration, sign_in)
+        return make_api(recogniser, settings, metrics, administration, sign_in, storing)
 
     return [Mount("/api", MadeAtFirstRequest(make)), *health_routes(recogniser, metrics)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Annotated, Any, TypeVar
@@ -30,7 +30,7 @@ from mnist.api.schemas import (
 from mnist.api.security import Caller, admit, admit_administrator
 from mnist.archive import write_archive
 from mnist.drawing import Origin
-from mnist.recognition.recogniser import Recogniser
+from mnist.recognition.recogniser import Recogniser, Recognition
 from mnist.vision import picture_formats
 from mnist.vision.ink import BlankDrawing
 
@@ -105,10 +105,12 @@ async def predict(request: Request, caller: Admitted) -> Response:
 
         def work(recogniser: Recogniser) -> PredictionAnswer:
             picture = bodies.read_picture(request.headers.get("content-type"), body)
+            _check_budgets(request, caller, [picture])
             try:
                 found = recogniser.recognise(picture, _origin(caller))
             except BlankDrawing:
                 return PredictionAnswer.of_blank(recogniser.model)
+            _count_stored(request, caller, [found])
             return PredictionAnswer.of(found)
 
         answer = await _in_worker(request, work)
@@ -133,14 +135,17 @@ async def predict_batch(request: Request, caller: Admitted) -> Response:
             pictures = bodies.read_batch(
                 request.headers.get("content-type"), body, max_pixels=state.settings.max_batch_pixels
             )
+            _check_budgets(request, caller, pictures)
             read = recogniser.recognise_batch(pictures, _origin(caller))
+            _count_stored(request, caller, read)
             answers = [
                 PredictionAnswer.of_blank(recogniser.model) if found is None else PredictionAnswer.of(found)
                 for found in read
             ]
             return BatchAnswer.model_construct(predictions=answers)
 
-        answer = await _in_worker(request, work)
+        with state.storing.one_batch(caller):
+            answer = await _in_worker(request, work)
     _add_to_log(request, pictures=len(answer.predictions))
     return _json(answer)
 
@@ -183,7 +188,9 @@ async def store_labelled(request: Request, caller: Admitted) -> Response:
 
         def work(recogniser: Recogniser) -> uuid.UUID:
             sent = bodies.read_labelled(request.headers.get("content-type"), body)
+            _check_budgets(request, caller, [sent.picture])
             found = recogniser.recognise_labelled(sent.picture, sent.label, _origin(caller))
+            _count_stored(request, caller, [found])
             return found.drawing.id
 
         drawing_id = await _in_worker(request, work)
@@ -222,6 +229,16 @@ async def export(request: Request, ticket: str = "") -> Response:
         media_type="application/zip",
         headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
     )
+
+
+def _check_budgets(request: Request, caller: Caller, pictures: Sequence[bytes]) -> None:
+    """Raise HTTPException 429 where the caller's pictures, pixels or stored bytes are too many."""
+    request.app.state.access.charge(caller, [bodies.count_pixels(each) for each in pictures])
+    request.app.state.storing.check(caller)
+
+
+def _count_stored(request: Request, caller: Caller, found: Sequence[Recognition | None]) -> None:
+    request.app.state.storing.count(caller, [each.drawing for each in found if each and each.is_stored])
 
 
 async def _in_worker(request: Request, work: Callable[[Recogniser], Answer]) -> Answer:

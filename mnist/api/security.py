@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hmac
 import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
-from mnist.drawing import MAX_SESSION
+from mnist.drawing import MAX_SESSION, Drawing
 from mnist.web.client_address import client_address, network_of
-from mnist.web.rate_limit import MovingWindow
+from mnist.web.rate_limit import Budget, MovingWindow
 from mnist.web.sign_in import SignIn, TooManyAttempts
 from mnist.web.visitor_cookie import owner_of
 
@@ -25,7 +27,9 @@ class Caller:
     """An admitted caller."""
 
     session_id: str  # X-Session-Id if a key is required and it was sent; else the client's network
-    is_one_person: bool = False  # whether it was sent: many people may share a network
+    network: str
+    has_key: bool  # the server has an API_KEY, and the caller sent it
+    is_one_person: bool = False  # whether X-Session-Id was sent: many people may share a network
 
 
 class AccessControl:
@@ -45,7 +49,7 @@ class AccessControl:
         client = network_of(address)  # else one IPv6 customer would count as many people in a retraining
         self._count(client)  # before the key is checked, which limits guessing, too
         if self._key is None:
-            return Caller(client)
+            return Caller(client, client, has_key=False)
         if not any(_same(self._key, key) for key in offered if key):
             raise HTTPException(
                 401,
@@ -54,15 +58,57 @@ class AccessControl:
             )
         if session and not (len(session) <= MAX_SESSION and session.isprintable()):
             raise HTTPException(422, f"X-Session-Id must be at most {MAX_SESSION} printable characters.")
-        return Caller(session, is_one_person=True) if session else Caller(client)
+        return Caller(session or client, client, has_key=True, is_one_person=bool(session))
 
-    def _count(self, client: str) -> None:
-        if self._window is not None and (wait := self._window.hit(client)) > 0:
+    def charge(self, caller: Caller, pixels: Sequence[int]) -> None:
+        """Count the pictures of an admitted request, each as its megapixels or a part of one.
+
+        pixels: of each picture. Raises HTTPException 429 over the rate limit; a request that exceeds it by itself is
+        let through when nothing else was asked.
+        """
+        whole = sum(max(1, math.ceil(each / 1e6)) for each in pixels)
+        if whole > 1 and self._rate_limit > 1:
+            self._count(caller.network, min(whole, self._rate_limit) - 1)  # `admit` counted one
+
+    def _count(self, client: str, weight: int = 1) -> None:
+        if self._window is not None and (wait := self._window.hit(client, weight)) > 0:
             raise HTTPException(
                 429,
-                f"More than {self._rate_limit} requests in a minute. Wait, or send many pictures as one batch.",
+                f"More than {self._rate_limit} pictures or megapixels in a minute. Wait, or send smaller pictures.",
                 {"Retry-After": str(math.ceil(wait))},
             )
+
+
+class Storing:
+    """Limits what callers without a key have stored, and how many batches each has read at once."""
+
+    def __init__(self, budget: Callable[[], Budget]) -> None:
+        self._budget = budget
+        self._batches: set[str] = set()  # networks whose batch is being read
+
+    def check(self, caller: Caller) -> None:
+        """Raise HTTPException 429 where the caller's network has had too much stored."""
+        if not caller.has_key and (wait := self._budget().wait(caller.network)) > 0:
+            raise HTTPException(
+                429,
+                "So many pictures were stored for your address that no more are taken for now.",
+                {"Retry-After": str(math.ceil(wait))},
+            )
+
+    def count(self, caller: Caller, drawings: Iterable[Drawing]) -> None:
+        if not caller.has_key:
+            self._budget().spend(caller.network, sum(each.stored_bytes for each in drawings))
+
+    @contextmanager
+    def one_batch(self, caller: Caller) -> Iterator[None]:
+        """Raise HTTPException 429 while another batch of the caller's network is read."""
+        if caller.network in self._batches:
+            raise HTTPException(429, "Another batch of yours is being read. Wait for it.", {"Retry-After": "2"})
+        self._batches.add(caller.network)
+        try:
+            yield
+        finally:
+            self._batches.discard(caller.network)
 
 
 async def admit(  # async although it awaits nothing: FastAPI would run a plain function in a thread

@@ -44,7 +44,6 @@ def take_mysql_lock(connection: Connection, name: str, *, wait: int = MYSQL_LOCK
 
 
 _RETRAIN_LOCK = 0x72657472  # "retr"
-_RELEASE = {"postgresql": "SELECT pg_advisory_unlock_all()", "mysql": "SELECT RELEASE_ALL_LOCKS()"}
 
 
 class AnotherRun(RuntimeError):
@@ -55,8 +54,9 @@ class AnotherRun(RuntimeError):
 def run_lock(engine: Engine) -> Iterator[None]:
     """Hold this database's retraining lock during the block.
 
-    PostgreSQL: an advisory lock on a connection of its own, which the server releases however that connection ends;
-    behind PgBouncer this needs session pooling. MySQL and MariaDB: a named lock, likewise.
+    PostgreSQL: an advisory lock of a transaction that stays open on a connection of its own, and which the server
+    releases however that connection ends; PgBouncer leaves an open transaction its connection in every mode of pooling.
+    MySQL and MariaDB: a named lock of a connection.
     SQLite: flock on a file beside the database, which the operating system releases when the process ends.
     Raises AnotherRun when the lock is taken, or StorageUnavailable.
     """
@@ -67,9 +67,12 @@ def run_lock(engine: Engine) -> Iterator[None]:
 @contextmanager
 def _lock_on_server(engine: Engine) -> Iterator[None]:
     try:
-        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        is_mysql = engine.dialect.name == "mysql"
+        connection = engine.connect()
+        if is_mysql:
+            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
         connection.detach()  # close() must end the connection, not return it to the pool with the lock
-        is_ours = (_take_in_mysql if engine.dialect.name == "mysql" else _take_in_postgresql)(connection)
+        is_ours = (_take_in_mysql if is_mysql else _take_in_postgresql)(connection)
     except SQLAlchemyError as error:
         raise unavailable(engine, error) from error
     try:
@@ -78,15 +81,20 @@ def _lock_on_server(engine: Engine) -> Iterator[None]:
         yield
     finally:
         with suppress(SQLAlchemyError):  # a broken connection releases the lock anyway, a moment later
-            connection.scalar(text(_RELEASE[engine.dialect.name]))
+            if is_mysql:
+                connection.scalar(text("SELECT RELEASE_ALL_LOCKS()"))
+            else:
+                connection.rollback()
         connection.close()
 
 
 def _take_in_postgresql(connection: Connection) -> bool:
+    """The transaction that this begins holds the lock. Between its statements it holds up no other one's rows."""
     # Keepalives let the server notice a vanished client within a minute; its default takes two hours.
     for name, value in (("idle", 30), ("interval", 10), ("count", 3)):
-        connection.execute(text(f"SET tcp_keepalives_{name} = {value}"))
-    return bool(connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _RETRAIN_LOCK}))
+        connection.execute(text(f"SET LOCAL tcp_keepalives_{name} = {value}"))
+    connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+    return bool(connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _RETRAIN_LOCK}))
 
 
 def _take_in_mysql(connection: Connection) -> bool:

@@ -12,12 +12,13 @@ import streamlit as st
 from mnist import services
 from mnist.drawing import MAX_NUMBER, AlreadyProcessed, Drawing, Origin, StorageUnavailable, Verdict
 from mnist.recognition.recogniser import Recognition
-from mnist.ui import gallery, label_buttons, visitor
+from mnist.ui import admin_session, gallery, label_buttons, visitor
 from mnist.ui.boxes import with_boxes
 from mnist.ui.notices import AWAY
 from mnist.ui.probabilities import as_percent, probability_bars
 from mnist.vision.image_files import BadImage, encode_png
 from mnist.vision.ink import BlankDrawing
+from mnist.web.client_address import network_of
 
 AHEAD_SECONDS = 0.015  # head start of the answer over its buttons; Streamlit sends what a script has made every 5 ms
 
@@ -31,16 +32,22 @@ def read(visit: visitor.Visit, data: bytes, *, source: str) -> None:
     digest = hashlib.sha256(data).hexdigest()
     if visit.read_digest == digest:
         return
+    before = _before(visit) if source == "canvas" else None
+    network = network_of(admin_session.address())
+    visit.is_over_budget = visitor.keeps() and services.storing().wait(network) > 0
     try:
         found = services.recogniser().recognise(
             data,
             Origin(source, visitor.session_id()),
-            grows_from=_before(visit) if source == "canvas" else None,
-            keep=visitor.keeps(),
+            grows_from=before,
+            keep=visitor.keeps() and not visit.is_over_budget,
         )
     except (BlankDrawing, BadImage) as problem:
         visit.forget(problem=str(problem))
     else:
+        if found.is_stored:
+            of_before = before.stored_bytes if before else 0
+            services.storing().spend(network, max(0, found.drawing.stored_bytes - of_before))
         visit.remember(found)
     visit.read_digest = digest
 
@@ -93,6 +100,11 @@ def show(visit: visitor.Visit, start_over: Callable[[], None]) -> None:
     )  # the browser draws in one go what arrives together, and eleven label buttons take it a while
     if not visitor.keeps():
         st.caption("Your drawings are not kept, so there is nothing to correct.")
+    elif visit.is_over_budget:
+        st.caption(
+            "From your network so much was drawn that this is **not kept**, and there is nothing to correct. "
+            "Go on drawing; in a while it is kept again."
+        )
     else:
         if not found.is_stored:
             st.warning(

@@ -62,6 +62,7 @@ class Visit:
     switch_touched: bool = False
     canvas: CanvasState = field(default_factory=CanvasState)
     pictures: int = 0
+    is_over_budget: bool = False  # the visitor's network has had so much stored that the latest picture was not
 
     @property
     def drawing(self) -> Drawing | None:
@@ -104,4 +105,5 @@ def choose_to_keep(kept: bool) -> None:
     # No cookie when the choice came from another tab. Written in every run, because an aborted run sends nothing.
     if now.switch_touched:
         cookie = f"keep={'yes' if kept else 'no'}; Path=/; Max-Age={KEPT_SECONDS}; SameSite=Lax"
-        st.html(f"<script>document.cookie = '{cookie}'</script>", unsafe_allow_javascript=True)
+        secure = "(location.protocol === 'https:' ? '; Secure' : '')"
+        st.html(f"<script>document.cookie = '{cookie}' + {secure}</script>", unsafe_allow_javascript=True)

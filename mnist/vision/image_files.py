@@ -24,6 +24,8 @@ MAX_SCANS = 64  # of a progressive JPEG: encoders write about ten, and each cost
 WORKING_SIDE = 1024  # longer side after decoding: more detail never reaches a 20 × 20 box
 STRIP_ROWS = 64  # rows of the result that are made at a time
 KEPT_BYTES = 100_000  # of a PNG that is kept as it came
+STORED_BYTES = 300_000  # beyond it a PNG is stored as WebP, of the first of these qualities that fits, or smaller
+STORED_QUALITIES = (90, 75, 50, 20)
 # What a PNG may hold to be kept as it came: the picture, and how its colours are meant. No texts, places or times.
 PLAIN_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"sRGB", b"gAMA", b"cHRM", b"pHYs", b"IDAT", b"IEND"))
 
@@ -130,11 +132,30 @@ def encode_png(pixels: np.ndarray) -> bytes:
 def as_stored(data: bytes, pixels: np.ndarray) -> bytes:
     """What is kept of `data`, a picture of which `decode` made `pixels`: a PNG of that size, and nothing else in it.
 
-    A canvas's own PNG is kept byte for byte. Whoever shows what is stored decodes no more than that size.
+    A canvas's own PNG is kept byte for byte; a photo, whose PNG would be large, as WebP. Whoever shows what is stored
+    decodes no more than that size.
     """
     height, width = pixels.shape[:2]
     is_kept = len(data) <= KEPT_BYTES and data[16:24] == struct.pack(">II", width, height) and _is_plain_png(data)
-    return data if is_kept else encode_png(pixels)
+    if is_kept:
+        return data
+    stored = encode_png(pixels)
+    for quality in STORED_QUALITIES:
+        if len(stored) <= STORED_BYTES:
+            return stored
+        stored = _encode_webp(Image.fromarray(pixels), quality)
+    small = Image.fromarray(pixels)
+    while len(stored) > STORED_BYTES:  # noise
+        small = small.reduce(2)
+        stored = _encode_webp(small, STORED_QUALITIES[-1])
+    return stored
+
+
+def _encode_webp(image: Image.Image, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    # exact: the colours of transparent pixels matter to whoever reads the picture again
+    image.save(buffer, format="WEBP", quality=quality, method=2, exact=True)
+    return buffer.getvalue()
 
 
 def _is_plain_png(data: bytes) -> bool:

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import gc
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Callable, Mapping
+from itertools import pairwise
 
 M_MMAP_THRESHOLD = -3  # from glibc's malloc.h
 TIDY_SECONDS = 30
+
+
+def refuse_more_workers(arguments: list[str], environment: Mapping[str, str]) -> None:
+    """End a server of several worker processes: a visitor's session, uploads and limits live in one of them only.
+
+    arguments: the command line, which a worker of uvicorn's has from its parent. Raises SystemExit.
+    """
+    import multiprocessing  # here: app.py imports this file before it pauses the collector
+
+    parent = multiprocessing.parent_process()
+    following = [after for name, after in pairwise(arguments) if name == "--workers"]
+    joined = [each.partition("=")[2] for each in arguments if each.startswith("--workers=")]
+    count = [*following, *joined, environment.get("WEB_CONCURRENCY") or "1"][0]
+    if parent is None or parent.pid is None or not count.isdecimal() or int(count) < 2:
+        return
+    os.kill(parent.pid, signal.SIGTERM)  # or it would start the worker again and again
+    raise SystemExit(
+        f"{count} workers were asked for (--workers or WEB_CONCURRENCY), but one process serves everybody: with more, "
+        "pages lose their sessions. Start it without; for more processors run several servers behind Caddy (REPLICAS)."
+    )
 
 
 def give_memory_back() -> None:
@@ -45,6 +67,8 @@ async def tidy_up(forget_sessions: Callable[[], None]) -> None:
     Without this it stays until another visitor comes: Streamlit forgets an ended session at the next one's end, its
     objects refer to each other, and glibc keeps the memory of small objects.
     """
+    import asyncio  # here: app.py imports this file before it pauses the collector
+
     while True:
         await asyncio.sleep(TIDY_SECONDS)
         forget_sessions()

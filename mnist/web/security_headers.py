@@ -16,7 +16,10 @@ HEADERS = {
 
 
 class SecurityHeaders:
-    """ASGI middleware that adds HEADERS to every response, except those that it already has."""
+    """ASGI middleware that adds HEADERS to every response, except those that it already has.
+
+    Over https it also marks every cookie, Streamlit's own among them, as not to be sent without.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -31,6 +34,16 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                if scope["scheme"] == "https":
+                    _secure_cookies(headers)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def _secure_cookies(headers: MutableHeaders) -> None:
+    cookies = headers.getlist("set-cookie")
+    del headers["set-cookie"]
+    for cookie in cookies:
+        is_secure = "; secure" in cookie.lower()
+        headers.append("set-cookie", cookie if is_secure else f"{cookie}; Secure")

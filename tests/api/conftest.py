@@ -23,6 +23,7 @@ from mnist.store.administration import Administration
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
 from mnist.store.own_labels import OwnLabels
+from mnist.web.rate_limit import Budget
 from mnist.web.sign_in import SignIn
 from tests.support.server import running_app
 
@@ -54,7 +55,9 @@ def serve(classifier: Classifier, kept: Repository, api_engine: Engine) -> Itera
     """Makes a client of an API with the given settings; tests stay under the rate limit unless they set it."""
     opened: list[TestClient] = []
 
-    def make(repository: Repository = kept, *, address: str = "192.0.2.7", **changes: object) -> TestClient:
+    def make(
+        repository: Repository = kept, *, address: str = "192.0.2.7", budget: Budget | None = None, **changes: object
+    ) -> TestClient:
         settings = replace(Settings.from_environment({"RATE_LIMIT": "0"}), **changes)  # type: ignore[arg-type]
         metrics = Metrics()
         recogniser = Recogniser(
@@ -66,7 +69,15 @@ def serve(classifier: Classifier, kept: Repository, api_engine: Engine) -> Itera
             own_labels=OwnLabels(api_engine),
         )
         sign_in = SignIn(settings.admin_password)
-        routes = make_routes(lambda: recogniser, settings, metrics, lambda: Administration(api_engine), lambda: sign_in)
+        storing = budget or Budget()
+        routes = make_routes(
+            lambda: recogniser,
+            settings,
+            metrics,
+            lambda: Administration(api_engine),
+            lambda: sign_in,
+            lambda: storing,
+        )
         application = Starlette(routes=routes)
         client = TestClient(application, client=(address, 50000), raise_server_exceptions=False)
         client.__enter__()

@@ -1,11 +1,13 @@
 """Attacks on the memory and the doors of the real server: what one client's pages may hold, and whose a session is."""
 
 import http.client
+import os
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
 import numpy as np
 import psutil
@@ -15,8 +17,11 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from benchmarks.page_visitor import PageVisitor
+from mnist.vision.image_files import encode_png
 from mnist.web import process
-from tests.resilience.test_processes import SEVEN, Application
+from tests.resilience.test_hostile import post
+from tests.resilience.test_processes import ROOT, SEVEN, Application
+from tests.support.server import free_port
 
 PASSWORD = "open sesame"
 SESSIONS = 12  # that one address may hold here
@@ -166,6 +171,58 @@ def test_the_administrator_goes_on_after_a_pause(application):
         assert again.session == session
 
 
+def test_from_an_address_that_had_too_much_stored_people_go_on_and_nothing_is_kept(tmp_path):
+    url = URL.create("sqlite", database=str(tmp_path / "mnist.db"))
+    application = Application.with_settings(
+        tmp_path / "log", DATABASE_URL=url.render_as_string(), STORED_MB_PER_MINUTE="1", API_KEY="", RATE_LIMIT="0"
+    )
+    noise = encode_png(np.random.default_rng(1).integers(0, 255, (900, 900), np.uint8).astype(np.uint8))
+    try:
+        application.wait()
+        statuses = [post(application, "/api/predict", noise, {"Content-Type": "image/png"})[0] for _ in range(7)]
+        with PageVisitor(application.port) as visitor:  # with a new cookie
+            visitor.open()
+            visitor.draw(SEVEN)
+            said = visitor.texts
+            kept = visitor.drawings
+    finally:
+        application.process.kill()
+        application.process.wait()
+
+    assert (statuses[0], statuses[-1]) == (200, 429)
+    assert 'class="digit' in said
+    assert not kept
+
+
+@pytest.mark.parametrize("how", [["--workers", "2"], ["--workers=2"], []])
+def test_more_than_one_worker_is_refused(tmp_path, how):
+    command = [sys.executable, "-m", "uvicorn", "app:app", "--port", str(free_port()), *how]
+    environment = {**os.environ, "DATABASE_URL": "sqlite://", **({} if how else {"WEB_CONCURRENCY": "2"})}
+
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+
+    assert "2 workers were asked for" in ended.stderr
+
+
+def test_the_files_of_the_database_are_nobody_elses(tmp_path):
+    url = URL.create("sqlite", database=str(tmp_path / "data" / "mnist.db"))
+    application = Application.with_settings(tmp_path / "log", DATABASE_URL=url.render_as_string())
+    try:
+        application.wait()
+    finally:
+        application.process.kill()
+        application.process.wait()
+
+    assert {path.stat().st_mode & 0o007 for path in (tmp_path / "data").iterdir()} == {0}
+
+
+def test_a_page_of_another_site_posts_nothing_here(application):
+    headers = {"Content-Type": "image/png", "Origin": "https://evil.example"}
+
+    assert post(application, "/api/predict", b"x", headers)[0] == 403
+    assert post(application, "/api/predict", b"x", {"Content-Type": "image/png"})[0] == 400
+
+
 def test_a_visitor_cannot_name_another_one_to_streamlit(application):
     """The header by which sessions are told apart is written anew, whatever a client sends."""
     from websockets.sync.client import connect
@@ -183,7 +240,7 @@ def test_a_visitor_cannot_name_another_one_to_streamlit(application):
 
 
 def test_the_settings_of_streamlit_and_the_limits_agree():
-    text = (Path(__file__).resolve().parents[2] / ".streamlit" / "config.toml").read_text()
+    text = (ROOT / ".streamlit" / "config.toml").read_text()
 
     assert "maxWidgetStateSize = 2 " in text
     assert """trustedUserHeaders = '{"X-Visitor": "visitor"}'""" in text

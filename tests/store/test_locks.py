@@ -33,6 +33,19 @@ def test_a_second_run_is_turned_away_until_the_first_is_done(database_url):
         pass
 
 
+def test_the_lock_is_a_transactions_so_that_no_pooler_gives_its_connection_to_others(postgres_url):
+    """PgBouncer in transaction mode takes a connection back as soon as no transaction is open on it."""
+    holder = text(
+        "SELECT state, backend_xmin FROM pg_stat_activity JOIN pg_locks USING (pid) "
+        "WHERE locktype = 'advisory' AND datname = current_database()"
+    )
+    with run_lock(connect(postgres_url)), connect(postgres_url).connect() as other:
+        [(state, holds_up)] = other.execute(holder)
+
+    assert state == "idle in transaction"
+    assert holds_up is None  # a vacuum goes on meanwhile
+
+
 def test_a_run_that_fails_leaves_no_lock(database_url):
     with pytest.raises(ZeroDivisionError), run_lock(connect(database_url)):
         raise ZeroDivisionError

@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.photos import KINDS, likeness, take_photo
 from mnist.vision.candidates import find_line
+from mnist.vision.image_files import STORED_BYTES, as_stored, decode, encode_png
 from mnist.vision.ink import BlankDrawing, find_ink
 from mnist.vision.mnist_frame import frame_ink
 from mnist.vision.photo import SIDE, photo_ink
@@ -213,3 +214,21 @@ def test_ink_that_fills_its_box_is_measured_without_a_warning():
     picture[150:300, 300:330] = 30  # a thick 1 with the corners of a ruler
 
     assert np.count_nonzero(frame_of(picture)) > 50
+
+
+@pytest.mark.parametrize("strokes", [SEVEN, ONE, FOUR])
+def test_what_is_stored_of_a_photo_is_small_and_gives_its_frame(strokes):
+    photo = photograph(draw(strokes), rules=60, shadow=0.3, noise=8)
+
+    stored = as_stored(b"", photo)
+
+    assert len(encode_png(photo)) > STORED_BYTES
+    assert len(stored) <= STORED_BYTES
+    difference = np.abs(frame_of(photo).astype(int) - frame_of(decode(stored)))
+    assert difference.mean() < 1  # of 255
+
+
+def test_even_noise_is_stored_small():
+    noise = np.random.default_rng(1).integers(0, 256, (1024, 1024, 4), np.uint8)
+
+    assert len(as_stored(b"", noise)) <= STORED_BYTES

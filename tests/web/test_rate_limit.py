@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mnist.web.rate_limit import SWEEP_SECONDS, MovingWindow
+from mnist.web.rate_limit import SWEEP_SECONDS, Budget, MovingWindow
 
 
 @pytest.fixture
@@ -70,3 +70,44 @@ def test_many_at_once_do_not_get_through_together():
         waits = list(pool.map(window.hit, ["a"] * 2_000))
 
     assert waits.count(0) == 100
+
+
+def test_a_heavy_event_takes_as_much_room_as_many_and_leaves_when_they_would(monkeypatch):
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    window = MovingWindow((10, 60))
+
+    assert window.hit("a", 6) == 0
+    assert window.hit("a", 4) == 0
+    assert window.hit("a", 1) == pytest.approx(60)
+    now += 61
+    assert window.hit("a", 99) == 0  # as the whole limit
+    assert window.hit("a") > 0
+
+
+def test_a_budget_comes_back_evenly_and_is_each_clients_own(monkeypatch):
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    budget = Budget((100, 60), (1000, 3600))
+
+    budget.spend("a", 160)
+    assert budget.wait("a") == pytest.approx(36)
+    assert budget.wait("b") == 0
+    now += 37
+    assert budget.wait("a") == 0
+    budget.spend("a", 1000)
+    assert budget.wait("a") > 500  # the longer limit
+
+
+def test_a_budget_of_nothing_is_no_limit_and_who_stays_away_is_forgotten(monkeypatch):
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    unlimited, budget = Budget((0, 60)), Budget((100, 60))
+    unlimited.spend("a", 10**12)
+    for number in range(1000):
+        budget.spend(str(number), 10)
+    now += 100
+    budget.spend("a", 10)
+
+    assert unlimited.wait("a") == 0
+    assert len(budget._levels) == 1
