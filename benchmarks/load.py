@@ -32,7 +32,7 @@ from benchmarks.page_visitor import PageVisitor
 from mnist.training.handwriting.pen import Line, render
 from mnist.training.handwriting.strokes import held_out_styles, write
 from mnist.vision.image_files import encode_png
-from tests.support.server import free_port, running_app
+from tests.support.server import NO_LIMITS, free_port, running_app
 
 ROOT = Path(__file__).resolve().parent.parent
 CANVAS_ONLY = """
@@ -275,7 +275,7 @@ def main() -> None:
         url = URL.create("sqlite", database=str(folder / "mnist.db"))
         with canvas_only(folder) as port:
             alone = draw(port, options.people, options.canvas, only_canvas=True)
-        with running_app(url, folder / "app.log", RATE_LIMIT="0") as address:
+        with running_app(url, folder / "app.log", **NO_LIMITS) as address:
             port = int(address.rsplit(":", 1)[1])
             before = draw(port, options.people, options.before, programs=options.programs)
             with Memory(server_of(port)) as memory, Retraining(url) as retraining:

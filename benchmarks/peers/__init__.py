@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.server import NO_LIMITS
 from tests.support.server import free_port as free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -79,7 +80,7 @@ def ours(folder: Path, *start: str) -> Iterator[tuple[int, subprocess.Popen[byte
     port = free_port()
     command = [sys.executable, *(start or ("-m", "streamlit", "run", "app.py"))]
     flag = "--server.port" if "streamlit" in command else "--port"
-    environment = {"DATABASE_URL": f"sqlite:///{folder}/mnist.db", "RATE_LIMIT": "0", "API_KEY": ""}
+    environment = {"DATABASE_URL": f"sqlite:///{folder}/mnist.db", "API_KEY": "", **NO_LIMITS}
     with running([*command, flag, str(port)], port, "/readyz", environment) as server:
         yield port, server
 

@@ -25,7 +25,7 @@ from mnist.store.engine import connect
 from mnist.store.own_labels import OwnLabels
 from mnist.web.rate_limit import Budget
 from mnist.web.sign_in import SignIn
-from tests.support.server import running_app
+from tests.support.server import NO_LIMITS, running_app
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +99,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, URL]
     """`streamlit run app.py` with the shipped network: (address, database)."""
     folder = tmp_path_factory.mktemp("api")
     url = URL.create("sqlite", database=str(folder / "mnist.db"))
-    with running_app(url, folder / "log", RATE_LIMIT="0", UPLOAD_SECONDS="2", API_KEY="", REQUEST_LOG="on") as address:
+    with running_app(url, folder / "log", **NO_LIMITS, UPLOAD_SECONDS="2", API_KEY="", REQUEST_LOG="on") as address:
         yield address, url
 
 

@@ -25,7 +25,7 @@ from mnist.store.engine import connect
 from mnist.store.model_registry import Registry
 from tests.resilience.conftest import rows, wait_until
 from tests.support.pictures import seven
-from tests.support.server import free_port
+from tests.support.server import NO_LIMITS, free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 90
@@ -36,7 +36,7 @@ class Application:
     """One process of it."""
 
     def __init__(self, url: URL, log: Path) -> None:
-        self._start(log, {"DATABASE_URL": url.render_as_string(hide_password=False), "RATE_LIMIT": "0", "API_KEY": ""})
+        self._start(log, {"DATABASE_URL": url.render_as_string(hide_password=False), "API_KEY": "", **NO_LIMITS})
 
     @classmethod
     def with_settings(cls, log: Path, **settings: str) -> "Application":
