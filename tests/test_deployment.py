@@ -31,7 +31,7 @@ def test_the_container_gets_every_setting_of_the_application_and_nothing_else():
 
     assert "env_file" not in COMPOSE["app"]
     assert settings_of_the_application() - {"PENDIGITS_DIR"} <= passed.keys()  # that one is for train.py only
-    alone = {"DB_PASSWORD", "FORWARDED_ALLOW_IPS", "STREAMLIT_SERVER_MAX_UPLOAD_SIZE"}
+    alone = {"DB_PASSWORD", "DOMAIN", "FORWARDED_ALLOW_IPS", "STREAMLIT_SERVER_MAX_UPLOAD_SIZE"}
     assert passed.keys() - settings_of_the_application() == alone
 
 
