@@ -25,7 +25,7 @@ WORKING_SIDE = 1024  # longer side after decoding: more detail never reaches a 2
 STRIP_ROWS = 64  # rows of the result that are made at a time
 KEPT_BYTES = 100_000  # of a PNG that is kept as it came
 STORED_BYTES = 300_000  # beyond it a PNG is stored as WebP, of the first of these qualities that fits, or smaller
-STORED_QUALITIES = (90, 75, 50, 20)
+STORED_QUALITIES = (85, 40)
 # What a PNG may hold to be kept as it came: the picture, and how its colours are meant. No texts, places or times.
 PLAIN_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"sRGB", b"gAMA", b"cHRM", b"pHYs", b"IDAT", b"IEND"))
 
@@ -154,7 +154,7 @@ def as_stored(data: bytes, pixels: np.ndarray) -> bytes:
 def _encode_webp(image: Image.Image, quality: int) -> bytes:
     buffer = io.BytesIO()
     # exact: the colours of transparent pixels matter to whoever reads the picture again
-    image.save(buffer, format="WEBP", quality=quality, method=2, exact=True)
+    image.save(buffer, format="WEBP", quality=quality, method=1, exact=True)
     return buffer.getvalue()
 
 

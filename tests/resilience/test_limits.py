@@ -176,7 +176,7 @@ def test_from_an_address_that_had_too_much_stored_people_go_on_and_nothing_is_ke
     application = Application.with_settings(
         tmp_path / "log", DATABASE_URL=url.render_as_string(), STORED_MB_PER_MINUTE="1", API_KEY="", RATE_LIMIT="0"
     )
-    noise = encode_png(np.random.default_rng(1).integers(0, 255, (900, 900), np.uint8).astype(np.uint8))
+    noise = encode_png(np.random.default_rng(1).integers(0, 255, (500, 500), np.uint8))
     try:
         application.wait()
         statuses = [post(application, "/api/predict", noise, {"Content-Type": "image/png"})[0] for _ in range(7)]
