@@ -17,7 +17,6 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from benchmarks.page_visitor import PageVisitor
-from mnist.vision.image_files import encode_png
 from mnist.web import process
 from tests.resilience.test_hostile import post
 from tests.resilience.test_processes import ROOT, SEVEN, Application
@@ -169,29 +168,6 @@ def test_the_administrator_goes_on_after_a_pause(application):
     with PageVisitor(application.port, cookie=cookie, session=session) as again:
         assert "api/export?ticket=" in again.open("administration").text
         assert again.session == session
-
-
-def test_from_an_address_that_had_too_much_stored_people_go_on_and_nothing_is_kept(tmp_path):
-    url = URL.create("sqlite", database=str(tmp_path / "mnist.db"))
-    application = Application.with_settings(
-        tmp_path / "log", DATABASE_URL=url.render_as_string(), STORED_MB_PER_MINUTE="1", API_KEY="", RATE_LIMIT="0"
-    )
-    noise = encode_png(np.random.default_rng(1).integers(0, 255, (500, 500), np.uint8))
-    try:
-        application.wait()
-        statuses = [post(application, "/api/predict", noise, {"Content-Type": "image/png"})[0] for _ in range(7)]
-        with PageVisitor(application.port) as visitor:  # with a new cookie
-            visitor.open()
-            visitor.draw(SEVEN)
-            said = visitor.texts
-            kept = visitor.drawings
-    finally:
-        application.process.kill()
-        application.process.wait()
-
-    assert (statuses[0], statuses[-1]) == (200, 429)
-    assert 'class="digit' in said
-    assert not kept
 
 
 @pytest.mark.parametrize("how", [["--workers", "2"], ["--workers=2"], []])
