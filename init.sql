@@ -41,11 +41,18 @@ CREATE TABLE IF NOT EXISTS predictions (
     processed_by       INTEGER,                           -- the version, active or rejected, that was trained on it
     set_aside          VARCHAR(16),                       -- why no version learned from it: disputed, duplicate, …
     reviewed           BOOLEAN                  NOT NULL DEFAULT false, -- an administrator decided; retrainings keep that
+    network            VARCHAR(16),                       -- keyed digest of the visitor's network, never the address
     CONSTRAINT predicted_digit_is_a_digit CHECK (predicted_digit BETWEEN 0 AND 9),
     CONSTRAINT true_label_is_a_digit CHECK (true_label BETWEEN 0 AND 9),
     CONSTRAINT confidence_is_a_probability CHECK (confidence BETWEEN 0 AND 1),
     CONSTRAINT a_label_has_its_time CHECK (true_label IS NULL OR labelled_at IS NOT NULL),
     CONSTRAINT only_a_run_sets_aside CHECK (set_aside IS NULL OR feedback_processed)
+);
+
+-- Random values that the database makes for itself; see mnist/store/secret.py.
+CREATE TABLE IF NOT EXISTS secrets (
+    name  VARCHAR(16) NOT NULL PRIMARY KEY,
+    value BYTEA       NOT NULL
 );
 
 -- Covers every filter of the history, so that searching far back reads no pictures.

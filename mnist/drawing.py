@@ -46,6 +46,7 @@ class Origin:
     source: str  # "canvas", "upload", "camera" or "api"
     session_id: str | None = None  # identifies one person's drawings; None: unknown
     is_one_person: bool = True  # False: the session is an address, which many people may share
+    network: str | None = None  # whence it came, for the store to digest; None: an API key vouches for the session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +68,11 @@ class Record:
     labelled_at: datetime | None = None  # None: unlabelled
     feedback_processed: bool = False  # whether a retraining has read the label
     processed_by: int | None = None  # the version, active or rejected, that was trained on it
+    network: str | None = None  # as in Origin; once it is stored, a keyed digest
 
     @property
     def origin(self) -> Origin:
-        return Origin(self.source, self.session_id)
+        return Origin(self.source, self.session_id, network=self.network)
 
     @property
     def stored_bytes(self) -> int:

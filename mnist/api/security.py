@@ -13,7 +13,7 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from mnist.drawing import MAX_SESSION, Drawing
-from mnist.web.client_address import client_address, network_of
+from mnist.web.client_address import client_address, neighbourhood_of, network_of
 from mnist.web.rate_limit import Budget, MovingWindow
 from mnist.web.sign_in import SignIn, TooManyAttempts
 from mnist.web.visitor_cookie import owner_of
@@ -27,9 +27,10 @@ class Caller:
     """An admitted caller."""
 
     session_id: str  # X-Session-Id if a key is required and it was sent; else the client's network
-    network: str
+    network: str  # for the limits
     has_key: bool  # the server has an API_KEY, and the caller sent it
     is_one_person: bool = False  # whether X-Session-Id was sent: many people may share a network
+    neighbourhood: str | None = None  # its /24 or /48; None: the key vouches for the session
 
 
 class AccessControl:
@@ -49,7 +50,7 @@ class AccessControl:
         client = network_of(address)  # else one IPv6 customer would count as many people in a retraining
         self._count(client)  # before the key is checked, which limits guessing, too
         if self._key is None:
-            return Caller(client, client, has_key=False)
+            return Caller(client, client, has_key=False, neighbourhood=neighbourhood_of(address))
         if not any(_same(self._key, key) for key in offered if key):
             raise HTTPException(
                 401,

@@ -48,6 +48,7 @@ def as_recognition(picture: Picture, reading: Reading) -> Recognition:
         image=picture.image,
         source=picture.origin.source,
         session_id=picture.origin.session_id,
+        network=picture.origin.network,
         predicted_digit=prediction.digit if is_one_digit else None,
         predicted_number=reading.number,
         confidence=reading.confidence,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, Table, and_, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, Table, and_, bindparam, case, delete, func, insert, select, update
 
 from mnist.drawing import Accuracy, AlreadyProcessed, Drawing, Record, UnknownPrediction, parse_label, utc_now
+from mnist.store.secret import Secret
 from mnist.store.session import Storage, change
 from mnist.store.tables import PredictionRow
 
@@ -22,11 +24,20 @@ class Repository(Storage):
     Every method raises StorageUnavailable when the database can't be used.
     """
 
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._secret = Secret(engine)
+
+    def on_outage(self, count: Callable[[str], None]) -> None:
+        super().on_outage(count)
+        self._secret.on_outage(count)
+
     def save(self, drawing: Drawing) -> None:
         """Insert a drawing, or update its row after another stroke; one row per drawing, however many strokes.
 
         An existing label is kept; use `correct` to change it.
         """
+        drawing = self._without_address(drawing)
         with self._connection("store") as connection:
             if connection.execute(_UPDATE, {"drawing": drawing.id, **_values(drawing, _UPDATED_COLUMNS)}).rowcount == 0:
                 connection.execute(_INSERT, as_values(drawing))
@@ -34,8 +45,15 @@ class Repository(Storage):
     def add_all(self, drawings: Sequence[Drawing]) -> None:
         """Store new drawings in one transaction: all or none."""
         if drawings:
+            drawings = [self._without_address(each) for each in drawings]
             with self._connection("store") as connection:
                 insert_all(connection, drawings)
+
+    def _without_address(self, drawing: Drawing) -> Drawing:
+        """The drawing with a keyed digest in place of its network."""
+        if drawing.network is None:
+            return drawing
+        return replace(drawing, network=self._secret.digest("network", drawing.network))
 
     def correct(self, drawing_id: uuid.UUID, label: int | str | None, *, source: str | None = None) -> bool:
         """Set a drawing's label; returns whether the network had predicted the same.

@@ -22,7 +22,7 @@ from mnist.store.tables import Base, PredictionRow
 from mnist.store.timeouts import patiently
 
 # One for each file in mnist/store/migrations/versions; mnist/store/tables.py describes the last.
-REVISIONS = ("0001", "0002", "0003", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 
 
 class UnusableSchema(RuntimeError):

@@ -147,6 +147,18 @@ class PredictionRow(Base):
     set_aside: Mapped[str | None] = mapped_column(String(16))
     # An administrator decided whether it may be learned; retrainings keep that.
     reviewed: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # A keyed digest of the visitor's network, never the address; NULL: an API key vouched for the session, an
+    # administrator imported it, or it is older than this column.
+    network: Mapped[str | None] = mapped_column(String(16))
+
+
+class SecretRow(Base):
+    """A random value that this database made for itself, so that nobody outside can foresee what is keyed with it."""
+
+    __tablename__ = "secrets"
+
+    name: Mapped[str] = mapped_column(String(16), primary_key=True)
+    value: Mapped[bytes] = mapped_column(_Bytes)
 
 
 class _OneActive(CheckConstraint):

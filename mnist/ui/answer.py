@@ -38,7 +38,7 @@ def read(visit: visitor.Visit, data: bytes, *, source: str) -> None:
     try:
         found = services.recogniser().recognise(
             data,
-            Origin(source, visitor.session_id()),
+            Origin(source, visitor.session_id(), network=visitor.network()),
             grows_from=before,
             keep=visitor.keeps() and not visit.is_over_budget,
         )

@@ -11,6 +11,7 @@ import streamlit as st
 from mnist.drawing import Drawing
 from mnist.recognition.recogniser import Recognition
 from mnist.ui.session_state import memory
+from mnist.web.client_address import neighbourhood_of
 from mnist.web.visitor_cookie import KEPT_SECONDS, session_of
 
 
@@ -90,6 +91,11 @@ def visit() -> Visit:
 def session_id() -> str:
     """An unguessable id of the visitor; it changes with every visit if the browser accepts no cookies."""
     return session_of(st.context.cookies) or visit().name
+
+
+def network() -> str:
+    """The visitor's network; only a keyed digest of it is ever stored."""
+    return neighbourhood_of(st.context.ip_address or "127.0.0.1")  # None: this very machine
 
 
 def keeps() -> bool:

@@ -36,6 +36,15 @@ def _network(address: str, prefix: int) -> str:
     return str(ipaddress.ip_network((parsed, prefix), strict=False) if parsed.version == 6 else parsed)
 
 
+def neighbourhood_of(address: str) -> str:
+    """The network in which one person may have many addresses: IPv4's /24 or IPv6's /48; another text is unchanged."""
+    try:
+        parsed = ipaddress.ip_address(plain(address))
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((parsed, 48 if parsed.version == 6 else 24), strict=False))
+
+
 def client_address(connection: HTTPConnection) -> str:
     """The address that the server reports, behind a trusted proxy the forwarded one; at most MAX_SESSION characters."""
     return plain(connection.client.host if connection.client else "unknown")[:MAX_SESSION]

@@ -416,7 +416,7 @@ def test_a_table_that_was_lost_comes_back(database_url):
 
     create_tables(engine)
 
-    assert set(inspect(engine).get_table_names()) == {"alembic_version", "models", "predictions"}
+    assert set(inspect(engine).get_table_names()) == {"alembic_version", "models", "predictions", "secrets"}
     engine.dispose()
 
 
