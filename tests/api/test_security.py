@@ -114,6 +114,20 @@ def test_guessing_keys_is_limited_too(serve):
     assert [client.get("/api/model", headers={"X-API-Key": str(n)}).status_code for n in range(3)] == [401, 401, 429]
 
 
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("198.51.100.7", "198.51.100.0/24"),
+        ("::ffff:198.51.100.8", "198.51.100.0/24"),
+        ("2001:db8:1:2::1", "2001:db8:1::/48"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_a_callers_network_is_told_unless_a_key_vouches_for_the_session(address, network):
+    assert AccessControl(None, 0).admit(address, (), None).network == network
+    assert AccessControl("key", 0).admit(address, ("key",), "user 42").network is None
+
+
 def test_an_ipv6_customer_has_one_limit_for_all_his_addresses():
     gate = AccessControl(None, 1)
     gate.admit("2001:db8:1:2::1", (), None)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sqlalchemy import text
+from sqlalchemy import URL, text
 
 from mnist.store.drawings import Repository
 from mnist.store.engine import connect
@@ -12,7 +12,7 @@ from tests.support.lessons import drawings, give
 
 def test_every_process_finds_the_same_secret_and_another_database_has_another(engine, tmp_path):
     first, second = Secret(engine), Secret(engine)
-    elsewhere = connect(engine.url.set(drivername="sqlite", database=str(tmp_path / "other.db"), host=None))
+    elsewhere = connect(URL.create("sqlite", database=str(tmp_path / "other.db")))
 
     assert len(first.key()) == 32
     assert first.key() == second.key() != Secret(elsewhere).key()
