@@ -21,6 +21,7 @@ from mnist.model.paths import align
 from mnist.retraining import quarantine
 from mnist.retraining.replay_data import ReplayData
 from mnist.store.labels import HELD_OUT, REVOKED, ROLLED_BACK, Feedback, Labels, Mark
+from mnist.store.secret import keyed
 from mnist.training.datasets import Labelled
 from mnist.vision.image_files import BadImage, decode
 from mnist.vision.ink import BlankDrawing
@@ -47,6 +48,8 @@ class Example:
     was_set_aside: str | None  # the reason stored before this run
     is_reviewed: bool
     set_aside: str | None  # the reason in this run; None: learned from
+    network: str | None = None  # a keyed digest; None: a key vouches for the session, or none was stored
+    is_correction: bool = False  # the person contradicted what they were told
 
     @property
     def is_settled(self) -> bool:
@@ -74,6 +77,23 @@ class ExampleSet:
     def take(self, rows: Sequence[int]) -> Labelled:
         return self.images.take(torch.tensor(rows, dtype=torch.long))
 
+    def origins(self, rows: Sequence[int]) -> tuple[list[str], list[str | None]]:
+        """People and networks of some rows; a label without a session stands for itself."""
+        chosen = [self.examples[row] for row in rows]
+        return [each.person or str(each.id) for each in chosen], [each.network for each in chosen]
+
+    def ids(self, rows: Sequence[int]) -> list[str]:
+        """Ids of the drawings of some rows, each once, in order."""
+        return list(dict.fromkeys(str(self.examples[row].id) for row in rows))
+
+    def with_blocked(self, marks: Sequence[Mark], blocked: Sequence[int]) -> list[Mark]:
+        """The marks, with the labels of the blocked rows disputed, so that a person looks at them."""
+        found = {mark.id: mark for mark in marks}
+        for example in (self.examples[row] for row in blocked):
+            if not example.is_settled:
+                found[example.id] = Mark(example.id, example.labelled_at, quarantine.DISPUTED, example.is_reviewed)
+        return list(found.values())
+
     def marks(self, served: set[int]) -> tuple[list[Mark], int]:
         """The marks to store, and the number of labels learned that no served version had learned.
 
@@ -95,6 +115,7 @@ class ExampleSet:
         reasons = Counter(each.set_aside for each in labels if each.set_aside is not None)
         return {
             "rows": len(learned),
+            "corrections": sum(each.is_correction for each in learned),
             "new_rows": new,
             "numbers": sum(len(each.truth or "") > 1 for each in learned),
             "people": len({each.person for each in learned}),
@@ -110,11 +131,12 @@ class ExampleSet:
 
 
 def load_examples(
-    stored: Labels, base: DigitNetwork, replay_data: ReplayData, caps: quarantine.Caps, *, most_rows: int
+    stored: Labels, base: DigitNetwork, replay_data: ReplayData, caps: quarantine.Caps, key: bytes, *, most_rows: int
 ) -> ExampleSet:
     """Read the stored labels and decide which ones to learn from, hold out or set aside.
 
-    most_rows: how many labels are read at most. Memory: about 10 kB per digit, beside a few MB of pictures.
+    key: the database's secret. most_rows: how many labels are read at most. Memory: about 10 kB per digit, beside a few
+    MB of pictures.
     """
     examples: list[Example] = []
     frames: list[np.ndarray] = []
@@ -136,8 +158,10 @@ def load_examples(
         torch.cat([replay_data.mnist.labels[:KNOWN], replay_data.strokes.labels]),
     )
     people = [examples[row].person for row in open_rows]
+    networks = [examples[row].network for row in open_rows]
+    are_parts = [len(examples[row].truth or "") > 1 for row in open_rows]
     verdicts = quarantine.filter_labels(
-        images.take(torch.tensor(open_rows, dtype=torch.long)), people, base, known, caps
+        images.take(torch.tensor(open_rows, dtype=torch.long)), people, base, known, caps, networks, are_parts
     )
     wrong: dict[uuid.UUID, str] = {}  # a number is learned as a whole or not at all
     for row, verdict in zip(open_rows, verdicts, strict=True):
@@ -146,18 +170,23 @@ def load_examples(
             wrong[example.id] = quarantine.DISPUTED if wrong.get(example.id) == quarantine.DISPUTED else verdict
     for row in open_rows:
         example = examples[row]
-        examples[row] = replace(example, set_aside=wrong.get(example.id, HELD_OUT if is_held_out(example) else None))
+        examples[row] = replace(
+            example, set_aside=wrong.get(example.id, HELD_OUT if is_held_out(example, key) else None)
+        )
     return ExampleSet(examples, images)
 
 
-def is_held_out(example: Example) -> bool:
-    """Whether an example belongs to the hold-out set; a hash of the session decides, so its members never change."""
-    return hash_of("hold-out", example.person or str(example.id)) % HELD_OUT_SHARE == 0
+def is_held_out(example: Example, key: bytes) -> bool:
+    """Whether an example belongs to the hold-out set; a keyed hash of the session decides.
+
+    So its members never change, and nobody can choose a session that is one. key: the database's secret.
+    """
+    return drawn_by_lot(key, "hold-out", example.person or str(example.id), HELD_OUT_SHARE)
 
 
-def hash_of(*words: str) -> int:
-    """A number below 2**64 that is the same in every process, unlike Python's hash()."""
-    return int.from_bytes(hashlib.sha256("\0".join(words).encode()).digest()[:8])
+def drawn_by_lot(key: bytes, purpose: str, person: str, one_in: int) -> bool:
+    """Whether a person is drawn for a purpose, as one in so many are; the same in every process."""
+    return int.from_bytes(keyed(key, purpose, person)[:8]) % one_in == 0
 
 
 def _digits_of(feedback: Feedback, reader: Classifier) -> tuple[list[np.ndarray], list[int | None], str | None]:
@@ -195,6 +224,8 @@ def _example(feedback: Feedback, place: int, label: int | None, problem: str | N
         id=feedback.id,
         place=place,
         person=feedback.session_id or "",  # labels without a session count as one person's, which they could be
+        network=feedback.network,
+        is_correction=feedback.is_correction,
         label=label,
         truth=as_text(feedback.true_label, feedback.true_number),
         labelled_at=feedback.labelled_at,

@@ -10,19 +10,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mnist.drawing import plural
 from mnist.model.calibration import Calibration, non_digit_score
 from mnist.model.network import DigitNetwork
+from mnist.retraining import exam
 from mnist.retraining.replay_data import ReplayData
 from mnist.training.datasets import Labelled
 from mnist.training.evaluation import accuracy, by_class, calibration_error, is_right, logits_of
 
 MNIST_MAY_LOSE = 0.001  # accuracy on MNIST's validation images
 CLASS_MAY_LOSE = 0.005  # the same for the images of one digit
+STROKES_MAY_LOSE = 0.006  # accuracy on the validation drawings, which depend on nobody's labels; one of 1,500 is 0.0007
 CALIBRATION_MAY_LOSE = 0.003  # calibration error; two samples of the validation drawings differ by about as much
 REFUSALS_MAY_RISE = 0.002  # share of digits called "not a digit"
 CATCH_MAY_FALL = 0.015  # share of non-digits called "not a digit"; one of 500 drawings is 0.002
-ENOUGH = 100  # held-out labels from which the paired test decides; with fewer, not one more of them may be misread
+ENOUGH = 100  # weight of held-out labels from which the paired test decides; with less, not one more may be misread
 WORSE = 0.2  # p-value up to which the candidate counts as worse; high, because keeping the old version is harmless
+MUCH_WORSE = 0.1  # the same where the network that wins most is left out, which makes the others look worse
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,8 +77,8 @@ def evaluate(
     )
 
 
-def failures(base: Evaluation, active: Evaluation, candidate: Evaluation) -> list[str]:
-    """The reasons why the candidate may not be served; none if it may.
+def failures(base: Evaluation, active: Evaluation, candidate: Evaluation, held_out: exam.Change) -> list[str]:
+    """The reasons why the candidate may not be served; none if it may. held_out: from the active to the candidate.
 
     The candidate is compared with the active version, so that nobody is served worse than before, and with the base
     that all versions start from, so that small losses can't add up over the years.
@@ -87,13 +91,14 @@ def failures(base: Evaluation, active: Evaluation, candidate: Evaluation) -> lis
         before = max(base.classes[digit], active.classes[digit])
         if after < before - CLASS_MAY_LOSE:
             found.append(f"MNIST's {digit}s fall from {before:.2%} to {after:.2%}")
-    lost = int((active.held_out_right & ~candidate.held_out_right).sum())
-    won = int((~active.held_out_right & candidate.held_out_right).sum())
-    if len(candidate.held_out_right) >= ENOUGH:
-        if (chance := chance_of(lost, won)) <= WORSE:
-            found.append(f"held-out feedback gets worse: {lost} lost, {won} won (p = {chance:.2f})")
-    elif lost > won:
-        found.append(f"held-out feedback gets worse: {lost} lost, {won} won")
+    best = max(base.strokes, active.strokes)
+    if candidate.strokes < best - STROKES_MAY_LOSE:
+        found.append(f"drawn digits fall from {best:.2%} to {candidate.strokes:.2%}")
+    if says_worse(held_out):
+        lost, won = round(held_out.lost), round(held_out.won)
+        chance = f" (p = {chance_of(lost, won):.2f})" if held_out.of >= ENOUGH else ""
+        blockers = plural(held_out.blocked_by, "session")
+        found.append(f"held-out feedback gets worse: {lost} lost, {won} won{chance}, by {blockers}")
     calibration_before = min(base.calibration_error, active.calibration_error)
     if candidate.calibration_error > calibration_before + CALIBRATION_MAY_LOSE:
         found.append(f"calibration error rises from {calibration_before:.2%} to {candidate.calibration_error:.2%}")
@@ -104,6 +109,15 @@ def failures(base: Evaluation, active: Evaluation, candidate: Evaluation) -> lis
     if candidate.caught < caught_before - CATCH_MAY_FALL:
         found.append(f"non-digits caught fall from {caught_before:.1%} to {candidate.caught:.1%}")
     return found
+
+
+def says_worse(held_out: exam.Change) -> bool:
+    """Whether the held-out labels speak against a candidate."""
+    if chance_of(round(held_out.others_lost), round(held_out.others_won)) <= MUCH_WORSE:
+        return True  # one network alone would get it through
+    if held_out.of >= ENOUGH:
+        return chance_of(round(held_out.lost), round(held_out.won)) <= WORSE
+    return held_out.lost > held_out.won + 0.01  # sums of thirds and tenths
 
 
 def chance_of(lost: int, won: int) -> float:

@@ -19,6 +19,7 @@ class Outcome:
     outcome: OutcomeName
     version: int | None = None
     rows: int = 0  # labels learned from
+    corrections: int = 0  # of the rows, those by which a person contradicted what they were told
     new_rows: int = 0  # of them, those that no served version had learned from
     numbers: int = 0  # of the rows, those of whole numbers
     people: int = 0  # who gave the rows
@@ -27,6 +28,9 @@ class Outcome:
     before: Mapping[str, Any] = field(default_factory=dict)  # metrics of the active version
     after: Mapping[str, Any] = field(default_factory=dict)  # metrics of the candidate
     why: Sequence[str] = ()  # reasons of a rejection, or why there was nothing to do
+    blocked_by: int = 0  # sessions whose held-out labels stopped the candidate; these labels wait for a review
+    now_read: Sequence[str] = ()  # ids of held-out drawings that the candidate reads and the active version did not
+    no_longer_read: Sequence[str] = ()  # and the other way round; some of each
     seconds: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
@@ -35,9 +39,10 @@ class Outcome:
     @property
     def summary(self) -> str:
         """One line for a person."""
-        learned = plural(self.rows, "correction")
+        learned = f"{plural(self.rows, 'label')}, {self.corrections} of them "
+        learned += "a correction" if self.corrections == 1 else "corrections"
         learned += f" ({self.numbers} of whole numbers)" if self.numbers else ""
-        learned += f" from {plural(self.people, 'person', 'people')}"
+        learned += f", from {plural(self.people, 'person', 'people')}"
         learned += f", {sum(self.set_aside.values())} set aside"
         if self.outcome == "nothing_to_do":
             return f"nothing to do: {'; '.join(self.why)}"

@@ -14,18 +14,20 @@ from mnist.drawing import plural
 from mnist.model.calibration import Calibration
 from mnist.model.network import DigitNetwork
 from mnist.model.weights_file import UnusableWeights, read_weights, write_weights
-from mnist.retraining import gate, quarantine
-from mnist.retraining.examples import ExampleSet, hash_of, load_examples
-from mnist.retraining.fine_tuning import FineTuningHyperparameters, choose_alpha, tune
+from mnist.retraining import exam, gate, quarantine
+from mnist.retraining.examples import ExampleSet, drawn_by_lot, load_examples
+from mnist.retraining.fine_tuning import FineTuningHyperparameters, choose_alpha, sampling_weights, tune
 from mnist.retraining.outcome import Outcome
 from mnist.retraining.replay_data import ReplayData
 from mnist.store.labels import Labels, Mark
 from mnist.store.locks import run_lock
 from mnist.store.model_registry import Registry, Version
+from mnist.store.secret import Secret
 
 log = logging.getLogger(__name__)
 # One in this many of the sessions that are not held out validates alpha instead of being tuned on; others in every run.
 VALIDATION_SHARE = 8
+SHOWN = 24  # held-out drawings of each kind that the page shows
 ENOUGH_FOR_VALIDATION = 40  # labels; with fewer, all are tuned on
 
 
@@ -81,7 +83,8 @@ def retrain(
         replay_data = load_replay_data()
         base = Candidate(*read_weights(registry.weights(lineup.base.version)), alpha=0.0)
         tell.stage("reading feedback")
-        example_set = load_examples(labels, base.network, replay_data, limits.caps, most_rows=limits.most_rows)
+        key = Secret(engine).key()
+        example_set = load_examples(labels, base.network, replay_data, limits.caps, key, most_rows=limits.most_rows)
         marks, new = example_set.marks(_served(lineup.versions))
         counts = example_set.counts(new)
         if (new == 0 or not example_set.learned) and not lineup.is_new_base:
@@ -90,7 +93,7 @@ def retrain(
                 "nothing_to_do", **counts, why=[f"none of {plural(waiting, 'new label')} is to be learned from"]
             )
         tell.stage("learning")
-        candidate = _make_candidate(base, example_set, replay_data, hp, lineup.versions[0].version, tell)
+        candidate = _make_candidate(base, example_set, replay_data, hp, lineup.versions[0].version, key, tell)
         tell.stage("examining")
         comparison = _compare(registry, lineup, base, candidate, example_set, replay_data)
         outcome = Outcome(
@@ -99,8 +102,12 @@ def retrain(
             before=comparison.active.as_metrics(),
             after=comparison.candidate.as_metrics(),
             why=comparison.failures,
+            blocked_by=comparison.blocked_by,
+            now_read=example_set.ids(comparison.now_read)[:SHOWN],
+            no_longer_read=example_set.ids(comparison.no_longer_read)[:SHOWN],
             seconds=round(time.perf_counter() - started, 1),
         )
+        marks = example_set.with_blocked(marks, comparison.blocked)
         tell.stage("storing")
         return replace(
             outcome, version=_store(registry, lineup, candidate, comparison, outcome, example_set.digest(), marks)
@@ -136,8 +143,12 @@ class _Comparison:
     base: gate.Evaluation
     active: gate.Evaluation
     candidate: gate.Evaluation
-    gained: int  # believed labels that the candidate reads right beyond those that the active version does
+    gained: float  # believed labels that the candidate reads right beyond those that the active version does
     failures: Sequence[str]  # why it may not be served; empty: it may
+    blocked: Sequence[int]  # rows of the held-out examples for which it may not be
+    blocked_by: int  # people who gave those
+    now_read: Sequence[int]  # rows of the held-out examples that it reads and the active version did not
+    no_longer_read: Sequence[int]  # and the other way round
 
 
 def _compare(
@@ -148,7 +159,8 @@ def _compare(
     example_set: ExampleSet,
     replay_data: ReplayData,
 ) -> _Comparison:
-    hold_out = example_set.take(example_set.held_out)
+    rows = example_set.held_out
+    hold_out = example_set.take(rows)
 
     def evaluate(each: Candidate) -> gate.Evaluation:
         return gate.evaluate(each.network, each.calibration, replay_data, hold_out)
@@ -157,11 +169,25 @@ def _compare(
     active = _read_active(registry, lineup.active, base)
     of_active = of_base if lineup.active.version == lineup.base.version else evaluate(active)
     of_candidate = evaluate(candidate)
-    failures = gate.failures(of_base, of_active, of_candidate)
+    before, after = of_active.held_out_right, of_candidate.held_out_right
+    change = exam.compare(before, after, *example_set.origins(rows))
+    failures = gate.failures(of_base, of_active, of_candidate, change)
     gained = _gain(active.network, candidate.network, example_set)
     if gained <= 0 and not lineup.is_new_base:
         failures.append("it reads no more of the feedback than the active version")
-    return _Comparison(of_base, of_active, of_candidate, gained, failures)
+    lost = [row for row, is_lost in zip(rows, before & ~after, strict=True) if is_lost]
+    blocked = lost if gate.says_worse(change) else []
+    return _Comparison(
+        of_base,
+        of_active,
+        of_candidate,
+        gained,
+        failures,
+        blocked,
+        change.blocked_by if blocked else 0,
+        [row for row, is_won in zip(rows, ~before & after, strict=True) if is_won],
+        lost,
+    )
 
 
 def _store(
@@ -204,7 +230,8 @@ def rehearse(
     base = registry.base() if registry.knows(shipped.weights) else None  # a real run would begin by adding them
     network, _ = read_weights(shipped.weights if base is None else registry.weights(base.version))
     tell.stage("reading feedback")
-    example_set = load_examples(Labels(engine), network, replay_data, limits.caps, most_rows=limits.most_rows)
+    key = Secret(engine).key()
+    example_set = load_examples(Labels(engine), network, replay_data, limits.caps, key, most_rows=limits.most_rows)
     _, new = example_set.marks(_served(registry.versions()))
     return Outcome("dry_run", **example_set.counts(new)), example_set
 
@@ -229,24 +256,27 @@ def _make_candidate(
     replay_data: ReplayData,
     hp: FineTuningHyperparameters | None,
     run: int,
+    key: bytes,
     tell: Tell,
 ) -> Candidate:
     rows = example_set.learned
-    # The hashed word is an earlier release's name of the validation set; another one would select other people.
-    validation = [
-        row for row in rows if hash_of(f"practice {run}", example_set.examples[row].person) % VALIDATION_SHARE == 0
-    ]
+    lot = f"validation {run}"
+    validation = [row for row in rows if drawn_by_lot(key, lot, example_set.examples[row].person, VALIDATION_SHARE)]
     if len(rows) < ENOUGH_FOR_VALIDATION or len(validation) == len(rows):
         validation = []
     kept = set(validation)
-    feedback = example_set.take([row for row in rows if row not in kept])
+    tuned_on = [row for row in rows if row not in kept]
+    feedback = example_set.take(tuned_on)
     hp = hp or FineTuningHyperparameters()
     tuned = base.network
     if len(feedback):
-        tuned = tune(base.network, feedback, replay_data, hp, seed=run, progress=tell.step)
+        is_contradiction = ~gate.read_right(base.network, feedback)
+        weights = sampling_weights(is_contradiction, *example_set.origins(tuned_on))
+        tuned = tune(base.network, feedback, replay_data, hp, seed=run, progress=tell.step, weights=weights)
     tell.stage("choosing the mix")
+    judges = exam.weights(*example_set.origins(validation))
     return Candidate(
-        *choose_alpha(base.network, tuned, base.calibration, example_set.take(validation), replay_data, hp)
+        *choose_alpha(base.network, tuned, base.calibration, example_set.take(validation), replay_data, hp, judges)
     )
 
 
@@ -261,8 +291,9 @@ def _read_active(registry: Registry, active: Version, base: Candidate) -> Candid
         return base
 
 
-def _gain(active: DigitNetwork, candidate: DigitNetwork, example_set: ExampleSet) -> int:
-    """How many more of the believed labels the candidate reads right."""
-    believed = example_set.take(example_set.learned + example_set.held_out)
-    before, after = (int(gate.read_right(network, believed).sum()) for network in (active, candidate))
-    return after - before
+def _gain(active: DigitNetwork, candidate: DigitNetwork, example_set: ExampleSet) -> float:
+    """How many more of the believed labels the candidate reads right, as the exam weighs them."""
+    rows = example_set.learned + example_set.held_out
+    before, after = (gate.read_right(network, example_set.take(rows)) for network in (active, candidate))
+    change = exam.compare(before, after, *example_set.origins(rows))
+    return round(change.won - change.lost, 2)

@@ -9,10 +9,11 @@ from datetime import datetime
 from itertools import groupby, islice
 from typing import Any
 
-from sqlalchemy import and_, func, select, tuple_, update
+from sqlalchemy import and_, func, not_, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from mnist.store.drawings import in_portions
+from mnist.drawing import Drawing
+from mnist.store.drawings import IS_RIGHT, as_drawing, in_portions
 from mnist.store.session import Storage, by_id
 from mnist.store.tables import ModelRow, PredictionRow
 
@@ -28,6 +29,7 @@ class Feedback:
 
     id: uuid.UUID
     session_id: str | None
+    network: str | None  # a keyed digest; None: a session that a key vouches for, or none was stored
     source: str
     image: bytes = field(repr=False)  # PNG, as it was drawn
     true_label: int | None  # None: a whole number, or "not a digit"
@@ -37,6 +39,15 @@ class Feedback:
     processed_by: int | None
     set_aside: str | None
     reviewed: bool
+    predicted_digit: int | None
+    predicted_number: str | None
+    verdict: str  # "": it was imported, and nobody knows what was read
+
+    @property
+    def is_correction(self) -> bool:
+        """Whether the person contradicted what they were told, instead of confirming it."""
+        told, said = (self.predicted_digit, self.predicted_number), (self.true_label, self.true_number)
+        return self.verdict != "" and told != said
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +143,22 @@ class Labels(Storage):
             row = session.execute(counted).one_or_none()
             return None if row is None else Contribution(row[0] or 0, row[1])
 
+    def corrections_learned(self, session_id: str, version: int, *, limit: int) -> list[Drawing]:
+        """This session's drawings that the version learned from and that had been misread, newest first."""
+        learned = (
+            select(PredictionRow)
+            .where(
+                PredictionRow.session_id == session_id,
+                PredictionRow.processed_by == version,
+                PredictionRow.set_aside.is_(None),
+                not_(IS_RIGHT),
+            )
+            .order_by(PredictionRow.created_at.desc(), PredictionRow.id.desc())
+            .limit(limit)
+        )
+        with self._session() as session:
+            return [as_drawing(row) for row in session.scalars(learned)]
+
 
 def write_marks(session: Session, marks: Iterable[Mark], version: int | None) -> None:
     """Write what a run did with each label, in the caller's transaction; version: the candidate made of them, if any.
@@ -170,6 +197,7 @@ _KEYS: Any = select(
 _FEEDBACK: Any = select(  # in the order of the fields of Feedback
     PredictionRow.id,
     PredictionRow.session_id,
+    PredictionRow.network,
     PredictionRow.source,
     PredictionRow.image,
     PredictionRow.true_label,
@@ -179,4 +207,7 @@ _FEEDBACK: Any = select(  # in the order of the fields of Feedback
     PredictionRow.processed_by,
     PredictionRow.set_aside,
     PredictionRow.reviewed,
+    PredictionRow.predicted_digit,
+    PredictionRow.predicted_number,
+    PredictionRow.verdict,
 )

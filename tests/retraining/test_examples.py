@@ -6,18 +6,35 @@ from dataclasses import replace
 
 import pytest
 
-from mnist.retraining.examples import Example, ExampleSet, hash_of, is_held_out
+from mnist.retraining.examples import Example, ExampleSet, is_held_out
 from mnist.retraining.quarantine import Caps
 from mnist.retraining.run import Shipped, rehearse, retrain
+from mnist.store.secret import Secret
 from tests.support import lessons
 from tests.support.lessons import Silent, drawings, give, sevens, visitors
 
-OF_THE_EXAM = next(name for name in map(str, range(99)) if hash_of("hold-out", name) % 5 == 0)
+KEY = bytes(32)
+
+
+def label_of(person: str, **more) -> Example:
+    return Example(uuid.uuid4(), 0, person, 7, "7", lessons.NOON, None, False, None, False, None, **more)
+
+
+def of_the_exam(engine) -> str:
+    """A session that is held out in this database."""
+    key = Secret(engine).key()
+    return next(name for name in map(str, range(99)) if is_held_out(label_of(name), key))
 
 
 @pytest.fixture
 def database_url(sqlite_url):
     return sqlite_url
+
+
+@pytest.fixture(autouse=True)
+def the_same_lots(request):
+    if "engine" in request.fixturenames:
+        lessons.draw_the_same_lots(request.getfixturevalue("engine"))
 
 
 def claimed(engine, limits=lessons.LIMITS) -> ExampleSet:
@@ -52,7 +69,24 @@ def test_of_labels_without_a_name_each_is_drawn_for_the_exam_by_itself():
         Example(uuid.UUID(int=n), 0, "", 7, "7", lessons.NOON, None, False, None, False, None) for n in range(200)
     ]
 
-    assert 20 <= sum(map(is_held_out, nameless)) <= 60
+    assert 20 <= sum(is_held_out(each, KEY) for each in nameless) <= 60
+
+
+def test_nobody_outside_can_foresee_who_sits_in_the_exam():
+    sessions = [label_of(str(number)) for number in range(100)]
+    mine, theirs = ([is_held_out(each, key) for each in sessions] for key in (KEY, bytes([1] * 32)))
+
+    assert mine == [is_held_out(each, KEY) for each in sessions]
+    assert 20 <= sum(a != b for a, b in zip(mine, theirs, strict=True)) <= 45
+
+
+def test_labels_that_block_a_candidate_wait_for_a_review_unless_a_person_decided():
+    open_, decided = label_of("a"), replace(label_of("b"), is_reviewed=True)
+    examples = ExampleSet([open_, decided], lessons.frames([], 0))
+
+    [mark] = examples.with_blocked([], [0, 1])
+
+    assert (mark.id, mark.set_aside) == (open_.id, "disputed")
 
 
 def test_what_is_held_out_or_practised_on_is_never_tuned_on(engine, repository, monkeypatch):
@@ -87,8 +121,9 @@ def test_what_is_held_out_or_practised_on_is_never_tuned_on(engine, repository, 
 
 def test_wrong_labels_do_not_sit_in_the_exam(engine, repository):
     wrong = drawings(10, 41, 0)
-    give(repository, wrong, lessons.wrong_labels(wrong), [OF_THE_EXAM] * 10)
-    give(repository, drawings(5, 45, 1), [1] * 5, [OF_THE_EXAM] * 5)
+    sitter = of_the_exam(engine)
+    give(repository, wrong, lessons.wrong_labels(wrong), [sitter] * 10)
+    give(repository, drawings(5, 45, 1), [1] * 5, [sitter] * 5)
 
     examples = claimed(engine)
 

@@ -13,6 +13,7 @@ from mnist.retraining.fine_tuning import (
     choose_alpha,
     interpolate,
     recalibrate,
+    sampling_weights,
     tune,
 )
 from mnist.retraining.gate import read_right
@@ -79,7 +80,7 @@ def test_the_seed_decides_the_weights(tuned):
 def test_few_labels_are_not_repeated_without_end_and_many_are_all_seen():
     steps = []
     hp = FineTuningHyperparameters(
-        batch=16, feedback_share=0.375, rounds=2, fewest_steps=3, most_steps=5, alphas=(1.0,)
+        batch=16, feedback_share=0.375, least_share=0.375, rounds=2, fewest_steps=3, most_steps=5, alphas=(1.0,)
     )
     for count in (1, 12, 40):
         done = []
@@ -94,6 +95,27 @@ def test_few_labels_are_not_repeated_without_end_and_many_are_all_seen():
         steps.append(done[-1])
 
     assert steps == [3, 4, 7]
+
+
+def test_a_few_contradictions_are_seen_as_often_as_all_that_confirms():
+    contradicts = torch.tensor([True] * 10 + [False] * 90)
+    each_their_own = [str(number) for number in range(100)]
+
+    weights = sampling_weights(contradicts, each_their_own, [None] * 100)
+
+    assert weights[:10].sum().item() == pytest.approx(weights[10:].sum().item())
+    assert sampling_weights(contradicts[:50], each_their_own[:50], [None] * 50).max() == pytest.approx(4)
+    assert sampling_weights(contradicts[:10], each_their_own[:10], [None] * 10).tolist() == [1] * 10
+
+
+def test_one_network_among_several_teaches_no_more_than_a_quarter():
+    contradicts = torch.tensor([True] * 60 + [False] * 40)
+    people = [f"invented {number}" for number in range(60)] + [f"visitor {number}" for number in range(40)]
+
+    weights = sampling_weights(contradicts, people, ["theirs"] * 60 + [f"net {number % 10}" for number in range(40)])
+
+    assert weights[:60].sum() / weights.sum() == pytest.approx(0.25, abs=0.01)
+    assert sampling_weights(contradicts, people, ["a school"] * 100).tolist() == [1] * 100
 
 
 def test_interpolation_goes_from_one_end_to_the_other(tuned):
@@ -151,7 +173,8 @@ def test_a_mix_that_expects_to_misread_more_of_what_it_knew_is_not_chosen(monkey
         )[2]
 
     assert chosen() == 1.0
-    monkeypatch.setattr("mnist.retraining.fine_tuning.EXPECTED_TOLERANCE", 0.0005)
+    for name in ("EXPECTED_TOLERANCE", "MOST_EXPECTED_TOLERANCE"):
+        monkeypatch.setattr(f"mnist.retraining.fine_tuning.{name}", 0.0005)
     assert chosen() == 0.0
 
 

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from mnist.model.calibration import Calibration
-from mnist.retraining.gate import Evaluation, chance_of, compared, evaluate, failures
+from mnist.retraining import gate
+from mnist.retraining.exam import Change
+from mnist.retraining.gate import Evaluation, chance_of, compared, evaluate
 from mnist.retraining.replay_data import ReplayData
 from mnist.training.datasets import Labelled
 from tests.support import lessons
@@ -20,6 +22,13 @@ BASE = Evaluation(
     caught=0.9,
     held_out_right=torch.tensor([True] * 90 + [False] * 10),
 )
+
+
+def failures(base: Evaluation, active: Evaluation, candidate: Evaluation) -> list[str]:
+    """Every held-out label weighs the same."""
+    before, after = active.held_out_right, candidate.held_out_right
+    lost, won = (float(each.sum()) for each in (before & ~after, ~before & after))
+    return gate.failures(base, active, candidate, Change(lost, won, len(after), round(lost), lost, won))
 
 
 def with_held_out(lost: int, won: int, of: int = 100) -> Evaluation:
@@ -46,6 +55,7 @@ def test_a_better_one_may_be_served():
         ({"mnist": 0.9958}, "MNIST falls"),
         ({"classes": (0.997,) * 7 + (0.9915,) + (0.997,) * 2}, "7s fall"),
         ({"calibration_error": 0.0075}, "calibration"),
+        ({"strokes": 0.973}, "drawn digits fall"),
         ({"refused": 0.0055}, "refused"),
         ({"caught": 0.88}, "non-digits"),
     ],
@@ -62,6 +72,7 @@ def test_a_loss_beyond_its_tolerance_is_named(change, name):
         {"mnist": 0.9961},
         {"classes": (0.9925,) * 10},
         {"calibration_error": 0.0065},
+        {"strokes": 0.975},
         {"refused": 0.0045},
         {"caught": 0.89},
     ],
@@ -101,6 +112,17 @@ def test_held_out_feedback_is_compared_with_the_version_that_serves():
 )
 def test_with_enough_held_out_feedback_the_paired_test_decides(lost, won, may):
     assert (failures(BASE, BASE, with_held_out(lost, won)) == []) == may
+
+
+def test_a_rejection_names_how_many_sessions_blocked_it():
+    [said] = gate.failures(BASE, BASE, BASE, Change(9, 2, 100, blocked_by=4))
+
+    assert said == "held-out feedback gets worse: 9 lost, 2 won (p = 0.03), by 4 sessions"
+
+
+def test_what_only_one_network_likes_is_not_served():
+    assert gate.failures(BASE, BASE, BASE, Change(5, 30, 100, others_lost=5, others_won=0))
+    assert gate.failures(BASE, BASE, BASE, Change(5, 30, 100, others_lost=5, others_won=4)) == []
 
 
 @pytest.mark.parametrize(("lost", "won", "may"), [(0, 0, True), (1, 0, False), (1, 1, True), (0, 1, True)])

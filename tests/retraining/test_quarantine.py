@@ -302,3 +302,47 @@ def test_a_mob_does_not_shout_down_what_the_network_is_sure_of(made_up, monkeypa
     found = made_up(told([label for each in members for label in each]), [str(row // 3) for row in range(36)])
 
     assert found == ["disputed", "disputed", None] * 12
+
+
+@pytest.mark.parametrize(("slips", "verdict"), [(0, None), (2, "disputed")], ids=["careful", "careless"])
+def test_who_rarely_contradicts_what_is_plain_is_believed_where_nothing_known_is_alike(
+    made_up, monkeypatch, slips, verdict
+):
+    monkeypatch.setattr("mnist.retraining.quarantine.features_of", apart)
+    beliefs = [(3, 0.04), *[(4 + each, 0.001) for each in range(slips)], *[(0, 0.99)] * 5]
+
+    found = made_up(told(beliefs), ["one"] * len(beliefs))
+
+    assert found == [verdict] + ["disputed"] * slips + [None] * 5
+
+
+def test_a_careless_network_counts_against_a_new_session_of_it(made_up, monkeypatch):
+    monkeypatch.setattr("mnist.retraining.quarantine.features_of", apart)
+    mine = [(3, 0.04), *[(0, 0.99)] * 5]
+    theirs, honest = [(each % 9, 0.001) for each in range(40)], [(1, 0.99)] * 30
+    people = ["me"] * 6 + [str(each) for each in range(70)]
+
+    def fate(network: str) -> str | None:
+        networks = [network] * 6 + ["theirs"] * 40 + people[-30:]
+        return filter_labels(told(mine + theirs + honest), people, None, told([(9, 0.99)] * 10), CAPS, networks)[0]
+
+    assert fate("theirs") == "disputed"
+    assert fate("mine") is None
+
+
+@pytest.mark.parametrize(
+    ("people", "networks", "verdict"),
+    [
+        ("abcdefg", "1234567", "disputed"),
+        ("aabbccd", "1234567", "disputed"),
+        ("aaaaaaa", "1234567", None),
+        ("abcdefg", "1111111", None),
+    ],
+    ids=["seven people", "two each", "one person", "one network"],
+)
+def test_no_person_and_no_network_votes_a_label_down_alone(made_up, people, networks, verdict):
+    given, known = told([(0, 0.96), *[(3, 0.9)] * 7]), told([(9, 0.99)] * 10)
+
+    found = filter_labels(given, ["me", *people], None, known, CAPS, ["mine", *networks])
+
+    assert found[0] == verdict

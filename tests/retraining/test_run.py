@@ -16,7 +16,7 @@ from sqlalchemy import text, update
 
 from mnist.model.network import DigitNetwork
 from mnist.model.weights_file import read_weights, write_weights
-from mnist.retraining.fine_tuning import tune
+from mnist.retraining.fine_tuning import interpolate, tune
 from mnist.retraining.gate import read_right
 from mnist.retraining.run import Shipped, rehearse, retrain
 from mnist.store.administration import Administration
@@ -36,6 +36,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 class House:
     def __init__(self, url):
         self.engine = connect(url)
+        lessons.draw_the_same_lots(self.engine)
         self.registry, self.repository = Registry(self.engine), Repository(self.engine)
         self.labels = Labels(self.engine)
         self.shipped = Shipped(lessons.shipped(), {})
@@ -90,7 +91,8 @@ def test_corrections_by_many_people_become_the_version_that_serves(house):
     assert 0 < outcome.held_out < 60
     learned = [row for row in house.standing() if row == (True, 2, None)]
     assert len(learned) == outcome.rows == 60 - outcome.held_out - sum(outcome.set_aside.values())
-    assert f"v2: {outcome.rows} corrections from {outcome.people} people" in outcome.summary
+    assert outcome.corrections == outcome.rows  # they were told that each is a 1
+    assert f"v2: {outcome.rows} labels, {outcome.rows} of them corrections, from {outcome.people}" in outcome.summary
     assert outcome.summary.endswith("promoted.")
     metrics = house.registry.active().metrics
     assert (metrics["rows"], metrics["compared_with"], metrics["after"]) == (outcome.rows, 1, outcome.after)
@@ -153,6 +155,23 @@ def test_a_rejected_candidates_labels_are_learned_by_the_next_version(sqlite_hou
     assert (outcome.outcome, outcome.version) == ("promoted", 3), outcome.why
     assert outcome.rows > 30
     assert {by for _, by, why in sqlite_house.standing() if why is None} == {3}
+
+
+def test_labels_that_block_a_candidate_go_to_the_review_queue(sqlite_house, monkeypatch):
+    forgetful = interpolate(lessons.base(), lessons.base(), 0.0)
+    with torch.no_grad():
+        forgetful.layers.head.bias.copy_(torch.eye(11)[7] * 50)  # says 7 to everything
+    monkeypatch.setattr("mnist.retraining.run.tune", lambda *_, **__: forgetful)
+    held_out = give(sqlite_house.repository, drawings(8, 44, 0), [0] * 8, ["visitor 7"] * 8)
+    give(sqlite_house.repository, sevens(20), [7] * 20, [f"visitor {number % 5}" for number in range(20)])
+
+    outcome = sqlite_house.run()
+
+    assert (outcome.outcome, outcome.blocked_by) == ("rejected", 1)
+    assert any("held-out feedback gets worse" in why and why.endswith("by 1 session") for why in outcome.why)
+    waiting = {str(drawing.id) for drawing in Administration(sqlite_house.engine).to_review(limit=50)}
+    assert len(outcome.no_longer_read) >= 5
+    assert set(outcome.no_longer_read) <= waiting & {str(each) for each in held_out}
 
 
 def test_a_label_that_comes_during_the_run_waits_for_the_next(sqlite_house):
@@ -237,7 +256,7 @@ def test_a_whole_number_is_learned_digit_by_digit_and_marked_once(sqlite_house):
     assert outcome.outcome == "promoted", outcome.why
     assert outcome.rows == outcome.numbers == 40 - outcome.held_out - sum(outcome.set_aside.values())
     assert outcome.rows > 20
-    assert f"{outcome.rows} corrections ({outcome.rows} of whole numbers) from" in outcome.summary
+    assert f"of them corrections ({outcome.rows} of whole numbers), from" in outcome.summary
     assert sqlite_house.standing().count((True, outcome.version, None)) == outcome.rows
     assert sqlite_house.labels.waiting() == 0
     assert sqlite_house.reads(sevens(60, seed=6), 7) > 0.6

@@ -167,6 +167,26 @@ def test_a_person_can_see_which_version_learned_from_them(registry, labels, repo
     assert labels.contribution("a visitor") is None
 
 
+def test_a_person_can_see_which_of_their_corrections_a_version_learned(registry, labels, repository):
+    registry.seed(b"shipped", {})
+    corrected = labelled(repository, predicted_digit=4, true_label=9)
+    confirmed = labelled(repository, predicted_digit=9, true_label=9)
+    theirs = labelled(repository, predicted_digit=4, true_label=9, session_id="someone else")
+    doubted = labelled(repository, predicted_digit=4, true_label=9)
+
+    version = registry.promote(
+        b"t",
+        {},
+        parent=1,
+        replaces=1,
+        marks=[mark(corrected), mark(confirmed), mark(theirs), mark(doubted, "disputed")],
+    )
+
+    assert [each.id for each in labels.corrections_learned("a visitor", version, limit=24)] == [corrected.id]
+    assert labels.corrections_learned("a visitor", version, limit=0) == []
+    assert labels.corrections_learned("a visitor", 1, limit=24) == []
+
+
 def test_what_was_learned_by_a_rejected_candidate_only_is_nobodys_contribution(registry, labels, repository):
     registry.seed(b"shipped", {})
     drawing = labelled(repository)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import cv2
 import numpy as np
 import torch
+from sqlalchemy import Engine, insert
 
 from mnist.drawing import Drawing, parse_label
 from mnist.model.calibration import Calibration
@@ -21,6 +22,9 @@ from mnist.retraining.quarantine import Caps
 from mnist.retraining.replay_data import ReplayData
 from mnist.retraining.run import Limits
 from mnist.store.drawings import Repository
+from mnist.store.schema import create_tables
+from mnist.store.secret import BYTES, NAME
+from mnist.store.tables import SecretRow
 from mnist.training.augmentation import Augmentation
 from mnist.training.datasets import Labelled
 from mnist.training.evaluation import logits_of
@@ -37,6 +41,7 @@ RECIPE = FineTuningHyperparameters(
     peak_rate=4e-3,
     batch=96,
     feedback_share=0.2,
+    least_share=0.2,
     fewest_steps=80,
     most_steps=80,
     augmentation_strength=0.3,
@@ -114,6 +119,13 @@ def widen(monkeypatch) -> None:
         monkeypatch.setattr(gate, name, 0.5)
     for name in ("MNIST_TOLERANCE", "EXPECTED_TOLERANCE", "CLASS_TOLERANCE", "STROKES_TOLERANCE"):
         monkeypatch.setattr(fine_tuning, name, 0.15)
+
+
+def draw_the_same_lots(engine: Engine) -> None:
+    """Give a database a secret with which, of the first twelve `visitors`, one is held out."""
+    create_tables(engine)
+    with engine.begin() as connection:
+        connection.execute(insert(SecretRow).values(name=NAME, value=bytes([17] * BYTES)))
 
 
 def give(
