@@ -22,6 +22,7 @@ PROMOTED = Version(
     "active",
     {
         "rows": 412,
+        "corrections": 30,
         "people": 38,
         "set_aside": {"disputed": 20, "blank": 1},
         "after": {"mnist_validation": 0.9968, "user_drawn": 0.987},
@@ -47,7 +48,8 @@ def test_every_version_says_what_came_of_it_and_why():
 
     assert [row["state"] for row in rows] == ["rejected", "active", "replaced"]
     assert [row["why"] for row in rows] == ["MNIST falls", "passed every test", "came with the application"]
-    assert (rows[1]["corrections"], rows[1]["people"], rows[1]["set aside"]) == (412, 38, 21)
+    assert (rows[1]["labels"], rows[1]["people"], rows[1]["set aside"]) == (412, 38, 21)
+    assert [row["corrections"] for row in rows] == [None, 30, None]  # older versions did not count them
 
 
 def test_the_network_of_a_new_release_waits_for_the_next_retraining():
@@ -63,8 +65,8 @@ def test_the_network_of_a_new_release_waits_for_the_next_retraining():
 def test_what_became_of_the_feedback_is_told():
     assert feedback(SHIPPED) is None
     assert feedback(PROMOTED) == (
-        "Of 433 labels it learned 412 (95 %); 0 from people it never learns from were held out to test it; "
-        "21 were set aside: 1 blank, 20 disputed."
+        "Of 433 labels it learned 412 (95 %), 30 of them corrections; 0 from people it never learns from were held out "
+        "to test it; 21 were set aside: 1 blank, 20 disputed."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from mnist import __version__, services
 from mnist.drawing import StorageUnavailable
 from mnist.store.administration import MANY
 from mnist.store.model_registry import NoSuchVersion, Version
-from mnist.ui import admin_session, label_buttons
+from mnist.ui import admin_session, gallery, label_buttons, visitor
 from mnist.ui.charts import versions_chart
 from mnist.ui.local_time import zone
 from mnist.ui.notices import show_outage
@@ -47,13 +48,14 @@ def show() -> None:
     _show_figures(active)
     if line := feedback(active):
         st.caption(line)
+    _show_exam(active)
     if admin_session.is_signed_in():
         st.header("Retraining", anchor=False, divider="gray")
         _show_retraining()
         _offer_to_roll_back(versions)
     st.header("Versions", anchor=False, divider="gray")
     if len(versions) == 1:
-        st.caption("Only the network that came with the application, so far. Retraining on corrections adds versions.")
+        st.caption("Only the network that came with the application, so far. Retraining on labels adds versions.")
     else:
         st.altair_chart(versions_chart(figures(versions)))
     st.dataframe(
@@ -79,6 +81,29 @@ def _show_figures(active: Version) -> None:
                 st.metric(name, counted(measured[key], 1, digits=2), help=words, border=True)
 
 
+def _show_exam(version: Version) -> None:
+    """Show held-out drawings that this version reads and the one before did not, and those that it no longer reads.
+
+    Everybody sees their own among them; the administrator sees all.
+    """
+    for words, key in (("now reads", "now_read"), ("no longer reads", "no_longer_read")):
+        ids = [uuid.UUID(each) for each in version.metrics.get(key, [])]
+        if not ids:
+            continue
+        is_administrator = admin_session.is_signed_in()
+        try:
+            own = ids if is_administrator else services.history().labelled_by(visitor.session_id())
+            drawings = services.history().some([each for each in ids if each in own], most=len(ids))
+        except StorageUnavailable:
+            return
+        whose = "" if is_administrator else f"; {len(drawings)} of them yours"
+        st.caption(f"Of the drawings held out to test it, it {words} {len(ids)}{whose}.")
+        if drawings and is_administrator:
+            gallery.show_with_buttons(drawings, gallery.opener(), key=key)
+        elif drawings:
+            gallery.show(drawings)
+
+
 def feedback(version: Version) -> str | None:
     """How many labels this version's retraining learned, held out and set aside, in one line; None if it read none."""
     learned, held_out = version.metrics.get("rows", 0), version.metrics.get("held_out", 0)
@@ -86,6 +111,8 @@ def feedback(version: Version) -> str | None:
     if (total := learned + held_out + sum(set_aside.values())) == 0:
         return None
     line = f"Of {total:,} labels it learned {learned:,} ({counted(learned, total, digits=0)})"
+    if (corrections := version.metrics.get("corrections")) is not None:
+        line += f", {corrections:,} of them {'a correction' if corrections == 1 else 'corrections'}"
     line += f"; {held_out:,} from people it never learns from were held out to test it"
     line += f"; {sum(set_aside.values()):,} were set aside"
     reasons = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in sorted(set_aside.items())]
@@ -117,7 +144,8 @@ def table(versions: Sequence[Version]) -> list[dict[str, Any]]:
             if version.parent or version.version <= active
             else "waiting for the next retraining",
             "made": version.created_at,
-            "corrections": version.metrics.get("rows"),
+            "labels": version.metrics.get("rows"),
+            "corrections": version.metrics.get("corrections"),
             "people": version.metrics.get("people"),
             "set aside": sum(version.metrics.get("set_aside", {}).values()) or None,
             "why": "; ".join(version.metrics.get("why", []))
@@ -152,7 +180,7 @@ def _show_retraining() -> None:
             type="primary",
             icon=":material/school:",
             disabled=is_running,
-            help="Learns from the corrections as retrain.py does, behind the same gate.",
+            help="Learns from the labels as retrain.py does, behind the same gate.",
             on_click=services.background().start,
             key="retrain",
         )

@@ -80,11 +80,17 @@ def _show_latest() -> None:
 
 
 def _show_contribution() -> None:
-    """Tell the visitor which version learned from their labels."""
+    """Tell the visitor which version learned from their labels, and show which corrections it learned."""
+    session_id = visitor.session_id()
     try:
-        contribution = services.labels().contribution(visitor.session_id())
+        contribution = services.labels().contribution(session_id)
+        if contribution is None:
+            return
+        corrections = services.labels().corrections_learned(session_id, contribution.version, limit=LATEST)
     except StorageUnavailable:
         return
-    if contribution is not None:
-        labels = "One of your labels" if contribution.labels == 1 else f"{contribution.labels} of your labels"
-        st.caption(f":material/school: {labels} helped to train version {contribution.version} of the network.")
+    labels = "One of your labels" if contribution.labels == 1 else f"{contribution.labels} of your labels"
+    these = f" It learned {'this correction' if len(corrections) == 1 else 'these corrections'}:" if corrections else ""
+    st.caption(f":material/school: {labels} helped to train version {contribution.version} of the network.{these}")
+    if corrections:
+        gallery.show(corrections)
