@@ -1,9 +1,11 @@
 """Measures what retraining does for the people who correct it, with simulated visitors, honest and not.
 
-python -m benchmarks.retrain [gain] [everyday] [noise] [poison] [sevens] [edges] [twenty] [many] [--runs N] [--rows N]
+python -m benchmarks.retrain [gain] [everyday] [noise] [poison] [sevens] [edges] [twenty] [many] [people] [attacks]
+                           [--runs N] [--rows N]
 
 Visitors write digits in styles that no network was trained on (`held_out` in digit_styles.py), in the half of them that
-the base misreads most, and correct what is misread. Everything runs on SQLite files; MNIST comes from MNIST_DIR.
+the base misreads most, and correct what is misread; in `people` and `attacks` they are real people's digits
+(benchmarks/retrain_people.py). Everything runs on SQLite files; MNIST comes from MNIST_DIR.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ import cv2
 import numpy as np
 import torch
 
+from benchmarks import retrain_people
 from benchmarks.machine import machine
 from benchmarks.results import Ratio, ratio, record
 from benchmarks.simulated_users import (
@@ -59,12 +62,15 @@ ROOT = Path(__file__).resolve().parent.parent
 class Setting:
     """What the measurements share; made when the first one asks for it."""
 
-    def __init__(self, base: Path, mnist: Path, folder: Path, runs: int = 20, rows: int = 100_000) -> None:
+    def __init__(
+        self, base: Path, mnist: Path, folder: Path, runs: int = 20, rows: int = 100_000, only_judges: bool = False
+    ) -> None:
         self.weights = base.read_bytes()
         self.base, _ = read_weights(self.weights)
         self.folder = folder
         self.runs = runs  # in a row
         self.rows = rows  # when there are many
+        self.only_judges = only_judges  # `people` and `attacks` do not learn
         self._mnist = mnist
 
     def house(self) -> House:
@@ -80,6 +86,11 @@ class Setting:
     def corrections(self) -> list[Picture]:
         """Drawings that the base misreads."""
         return misread(self.base, pictures(11, self.styles), 500)
+
+    @cached_property
+    def others_drawn(self) -> list[Picture]:
+        """A thousand drawings, by still others."""
+        return take(pictures(14, self.styles), 1_000)
 
     @cached_property
     def others(self) -> Labelled:
@@ -401,6 +412,8 @@ PARTS = {
     "edges": edges,
     "twenty": twenty,
     "many": many,
+    "people": retrain_people.people,
+    "attacks": retrain_people.attacks,
 }
 
 
@@ -411,13 +424,19 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=20, help="of `twenty` (default %(default)s)")
     parser.add_argument("--rows", type=int, default=100_000, help="of `many` (default %(default)s)")
+    parser.add_argument("--judge", action="store_true", help="`people`, `attacks`: judge the labels, learn nothing")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         setting = Setting(
-            options.base, Settings.from_environment().mnist_dir, Path(folder), runs=options.runs, rows=options.rows
+            options.base,
+            Settings.from_environment().mnist_dir,
+            Path(folder),
+            runs=options.runs,
+            rows=options.rows,
+            only_judges=options.judge,
         )
         for name in options.parts or PARTS:
             print(f"{name}: {PARTS[name].__doc__}", flush=True)

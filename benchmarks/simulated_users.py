@@ -102,16 +102,20 @@ def sessions(count: int, visitors: int = VISITORS, prefix: str = "visitor") -> l
     return [f"{prefix} {number % visitors}" for number in range(count)]
 
 
-def labelled(picture: Picture, label: int, session: str, when: datetime) -> Drawing:
+def labelled(
+    picture: Picture, label: int, session: str, when: datetime, network: str | None = None, told: int | None = None
+) -> Drawing:
+    """told: what the network read; None: nothing."""
     return Drawing(
         image=picture.png,
         source="canvas",
-        predicted_digit=None,
+        predicted_digit=told,
         confidence=0.5,
         probabilities=(0.1,) * 10,
         verdict="unsure",
         model_version=1,
         session_id=session,
+        network=network,
         created_at=when,
         true_label=label,
         labelled_at=when,
@@ -139,12 +143,22 @@ class House:
         self._materials = materials
         self._minute = 0
 
-    def label(self, drawn: Sequence[Picture], labels: Sequence[int], people: Sequence[str]) -> list[uuid.UUID]:
+    def label(
+        self,
+        drawn: Sequence[Picture],
+        labels: Sequence[int],
+        people: Sequence[str],
+        networks: Sequence[str | None] | None = None,
+        told: Sequence[int | None] | None = None,
+    ) -> list[uuid.UUID]:
         """Store what `people` said of what was drawn, a minute after the other."""
         rows = []
-        for picture, label, session in zip(drawn, labels, people, strict=True):
+        none = [None] * len(drawn)
+        for picture, label, session, network, read in zip(
+            drawn, labels, people, networks or none, told or none, strict=True
+        ):
             self._minute += 1
-            rows.append(labelled(picture, label, session, NOON + timedelta(minutes=self._minute)))
+            rows.append(labelled(picture, label, session, NOON + timedelta(minutes=self._minute), network, read))
         self.repository.add_all(rows)
         return [row.id for row in rows]
 
