@@ -257,9 +257,7 @@ def _max_body(request: Request) -> int:
 
 
 def _origin(caller: Caller) -> Origin:
-    return Origin(
-        SOURCE, caller.session_id, is_one_person=caller.is_one_person, network=caller.neighbourhood
-    )
+    return Origin(SOURCE, caller.session_id, is_one_person=caller.is_one_person, network=caller.neighbourhood)
 
 
 def _as_id(text: str) -> uuid.UUID:

@@ -45,7 +45,9 @@ def read(visit: visitor.Visit, data: bytes) -> bool:
     if visit.read_digest == digest:
         return visit.sheet is not None
     try:
-        found = recognise_sheet(services.recogniser(), data, Origin("upload", visitor.session_id(), network=visitor.network()))
+        found = recognise_sheet(
+            services.recogniser(), data, Origin("upload", visitor.session_id(), network=visitor.network())
+        )
     except TooFewMarks as problem:
         visit.forget(problem=str(problem))
         visit.read_digest = digest
