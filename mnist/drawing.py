@@ -75,11 +75,6 @@ class Record:
         return Origin(self.source, self.session_id, network=self.network)
 
     @property
-    def stored_bytes(self) -> int:
-        """What its row takes, about."""
-        return len(self.image) + ROW_BYTES
-
-    @property
     def is_labelled(self) -> bool:
         return self.labelled_at is not None
 
@@ -99,6 +94,11 @@ class Drawing(Record):
     """One stored drawing with its picture. Lists do with the Record: a photo's picture may have 2 MB."""
 
     image: bytes  # PNG, as it was drawn; a photo may be WebP
+
+    @property
+    def stored_bytes(self) -> int:
+        """What its row takes, about."""
+        return len(self.image) + ROW_BYTES
 
 
 @dataclass(frozen=True, slots=True)

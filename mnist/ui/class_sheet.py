@@ -16,6 +16,7 @@ from mnist.vision.class_sheet import TooFewMarks, as_pdf
 from mnist.vision.image_files import BadImage
 from mnist.vision.thumbnail import thumbnail
 
+SHOWN_BYTES = 3_000
 SHOWN = 56  # pixels, the longer side of a digit in the list: a hundred are 100 kB
 
 
@@ -119,5 +120,5 @@ def _row(digit: int, found: Sequence[Drawing]) -> str:
 def _cell(drawing: Drawing) -> str:
     read = gallery.guess_of(drawing)
     state = "right" if drawing.guess == drawing.truth else "wrong"
-    picture = gallery.data_url(thumbnail(drawing.image, SHOWN))
+    picture = gallery.data_url(thumbnail(drawing.image, SHOWN, SHOWN_BYTES))
     return f'<img class="{state}" src="{picture}" alt="A {drawing.truth}, read as {read}" title="read as {read}">'
