@@ -23,14 +23,18 @@ from typing import Any
 import streamlit as st
 import streamlit.logger
 from starlette.middleware import Middleware
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
 from streamlit.runtime import get_instance
 
 from mnist import services
 from mnist.api import make_routes
 from mnist.model.weights_file import UnusableWeights
 from mnist.settings import BadSetting
+from mnist.ui import pad_files
 from mnist.web import logs
 from mnist.web.compressed_files import CompressedFiles
+from mnist.web.first_page import FirstPage
 from mnist.web.page_limits import SessionLimits, UploadLimits
 from mnist.web.request_filter import RequestFilter
 from mnist.web.security_headers import SecurityHeaders
@@ -95,15 +99,25 @@ app = st.App(
         Middleware(VisitorCookie),
         Middleware(SessionLimits, settings.sessions_per_address),
         Middleware(UploadLimits, _forget_file),
+        Middleware(
+            FirstPage,
+            icons=pad_files.FOLDER / "icons.woff2",
+            title="Draw a digit",
+            scripts=(pad_files.KEYS,),
+            early=(pad_files.PAD, pad_files.CANVAS),
+        ),
         Middleware(CompressedFiles),
     ],
-    routes=make_routes(
-        services.recogniser,
-        settings,
-        services.metrics(),
-        services.administration,
-        services.sign_in,
-        services.storing,
-    ),
+    routes=[
+        Mount("/pad", StaticFiles(directory=pad_files.FOLDER)),
+        *make_routes(
+            services.recogniser,
+            settings,
+            services.metrics(),
+            services.administration,
+            services.sign_in,
+            services.storing,
+        ),
+    ],
 )
 resume_collector()

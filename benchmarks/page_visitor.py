@@ -16,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.BidiComponent_pb2 import BidiComponent
 from streamlit.proto.Common_pb2 import StringArray
 from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -26,7 +27,7 @@ from websockets.typing import Origin, Subprotocol
 from mnist.training.handwriting.pen import SUBPIXEL, Line
 from mnist.vision.image_files import encode_png
 
-SIDE, BRUSH = 300, 18  # px, as mnist/ui/draw.py has them
+SIDE, BRUSH = 300, 18  # px, as the pad has them on a laptop
 PATIENCE = 60  # seconds until an answer is given up
 MOST_BYTES = 2**25  # of one message
 
@@ -81,7 +82,7 @@ class PageVisitor:
         self._placed: dict[tuple[int, ...], _Placed] = {}
         self._states: dict[str, WidgetState] = {}  # what the browser sends again with every run
         self._lines: list[Line] = []
-        self._canvas_start: Any = None
+        self._number = 0  # of the drawing on the pad
         self.session = self._page_name = self._query = self._script_run = ""
         self._fragments: tuple[str, ...] = ()
         self._connected = ExitStack()
@@ -107,12 +108,10 @@ class PageVisitor:
         """Go to one of the application's pages, by its path; `widgets` are states to send with it."""
         self._page_name, self._query = page, query
         self._states.clear()
-        self._lines, self._canvas_start = [], None
+        self._lines, self._number = [], self._number + 1
         for widget in widgets:
             self._states[widget.id] = widget
-        run = self._run(None)
-        self._canvas_start = self._start_of_canvas()
-        return run
+        return self._run(None)
 
     def draw(self, *lines: Line) -> Run:
         """Add strokes to the canvas; points in its pixels. Returns the run that answers."""
@@ -120,10 +119,15 @@ class PageVisitor:
         return self._send_canvas()
 
     def press(self, label: str) -> Run:
-        """Press what has this text. Returns the run that answers; a canvas that it cleared is settled."""
+        """Press what has this text, Clear on the pad too. Returns the run that answers."""
+        if label == "Clear":
+            self._lines, self._number = [], self._number + 1
+            return self._send_canvas()
         pressed = next(filter(None, (_pressed(each, label) for each in self._elements)))
         run = self._run(pressed.id, trigger=pressed)
-        self._settle_canvas()
+        canvas = self._canvas()
+        if canvas is not None and json.loads(canvas.json).get("finished") == self._number:
+            self._lines, self._number = [], self._number + 1  # the browser takes it off, and sends nothing
         return run
 
     @property
@@ -196,35 +200,19 @@ class PageVisitor:
             if ends_run(answer):
                 return Run(tuple(messages), time.perf_counter() - started, size)
 
-    def _canvas(self) -> tuple[str, Any] | None:
-        """The canvas's id, and what it is told to show at first."""
-        for each in self._elements:
-            if each.HasField("bidi_component"):
-                told = json.loads(each.bidi_component.json)
-                start = told["initialDrawing"]  # JSON by mnist/ui/canvas.py, an object by the package itself
-                return each.bidi_component.id, json.loads(start) if isinstance(start, str) else start
-        return None
-
-    def _start_of_canvas(self) -> Any:
-        canvas = self._canvas()
-        return canvas and canvas[1]
+    def _canvas(self) -> BidiComponent | None:
+        return next((each.bidi_component for each in self._elements if each.HasField("bidi_component")), None)
 
     def _send_canvas(self) -> Run:
         canvas = self._canvas()
         assert canvas is not None, "there is no canvas on this page"
-        value = {"drawing": {"raw": _as_fabric(self._lines), "data": _as_data_url(self._lines)}}
-        self._states[canvas[0]] = WidgetState(id=canvas[0], json_value=json.dumps(value))
-        return self._run(canvas[0])
-
-    def _settle_canvas(self) -> None:
-        """A canvas that is told to show another start does so, and then sends what it shows."""
-        start = self._start_of_canvas()
-        if start == self._canvas_start or start is None:
-            return
-        self._canvas_start = start
-        self._lines = self._lines[: len(start["objects"])]
-        self._send_canvas()
-        self._settle_canvas()
+        picture = _as_data_url(self._lines) if self._lines else None
+        if "finished" in json.loads(canvas.json):
+            drawing = {"number": self._number, "strokes": len(self._lines), "picture": picture}
+        else:  # the package's own canvas
+            drawing = {"raw": _as_fabric(self._lines), "data": picture}
+        self._states[canvas.id] = WidgetState(id=canvas.id, json_value=json.dumps({"drawing": drawing}))
+        return self._run(canvas.id)
 
 
 def ends_run(message: ForwardMsg) -> bool:

@@ -101,9 +101,7 @@ def main() -> None:
         browser = chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         version = browser.version
         pages = {
-            "ours": open_page(
-                browser, ports[0], "canvas.upper-canvas", ".answer .digit", ".st-key-tools button >> nth=1"
-            ),
+            "ours": open_page(browser, ports[0], "canvas.upper-canvas", ".answer .digit", ".tools .clear"),
             "floor": open_page(browser, ports[1], "canvas.upper-canvas", ".sum", ".stButton button"),
             "Gradio": open_page(
                 browser,
@@ -128,8 +126,8 @@ def main() -> None:
         f"n = {strokes} strokes each",
         {f"{name}, release → answer": spread(found, "ms", 0) for name, found in times.items()},
         {
-            "the page / the floor": ratio(times["ours"], times["floor"], "<= 1.15"),
-            "the page / Gradio": ratio(times["ours"], times["Gradio"], "<= 0.6"),
+            "the page / the floor": ratio(times["ours"], times["floor"], "<= 0.45"),
+            "the page / Gradio": ratio(times["ours"], times["Gradio"], "<= 0.1"),
         },
     )
 

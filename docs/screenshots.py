@@ -96,7 +96,7 @@ def take_administration(context: BrowserContext, address: str) -> None:
     page.keyboard.press("Enter")
     page.get_by_text("Disputed labels").wait_for()
     for title, name in (("History", "history"), ("Insight", "insight"), ("Administration", "administration")):
-        page.get_by_test_id("stTopNavLink").filter(has_text=title).click()
+        page.locator(".st-key-pages a").filter(has_text=title).click()
         page.wait_for_timeout(5000)
         page.screenshot(path=IMAGES / f"{name}.png")
         print(f"docs/images/{name}.png")

@@ -79,6 +79,25 @@ def show_empty(visit: visitor.Visit, invitation: str) -> None:
 def _invite(visit: visitor.Visit, invitation: str) -> None:
     lines = f"<b>{visit.thanks}</b><br>{invitation}" if visit.thanks else invitation
     st.html(f'<div class="answer empty" role="status" aria-live="polite"><div>{lines}</div></div>')
+    if visit.thanks and visit.labelled is not None:
+        _offer_change(visit, visit.labelled)
+
+
+def _offer_change(visit: visitor.Visit, labelled: Drawing) -> None:
+    """Let the visitor mend a wrong tap for as long as the thanks are shown."""
+    if not visit.is_changing:
+        st.button("Change it", icon=":material/edit:", on_click=_begin_change, args=(visit,))
+        return
+
+    def show_list_again() -> None:
+        visit.canvas.is_finished = True
+
+    label_buttons.ask("What is it, then?", _label, visit, labelled, show_list_again)
+    _ask_for_number(visit, labelled, show_list_again)
+
+
+def _begin_change(visit: visitor.Visit) -> None:
+    visit.is_changing = True
 
 
 def show(visit: visitor.Visit, start_over: Callable[[], None]) -> None:
@@ -185,7 +204,7 @@ def _show_labels(visit: visitor.Visit, found: Recognition, start_over: Callable[
         has_non_digit=None not in likely,
     )
     if found.prediction.verdict != Verdict.DIGIT:
-        _ask_for_number(visit, found, start_over)
+        _ask_for_number(visit, found.drawing, start_over)
 
 
 def _likely(found: Recognition) -> tuple[int | str | None, ...]:
@@ -198,12 +217,12 @@ def _likely(found: Recognition) -> tuple[int | str | None, ...]:
     return (None,) if found.prediction.verdict == Verdict.NOT_A_DIGIT else found.prediction.candidates
 
 
-def _ask_for_number(visit: visitor.Visit, found: Recognition, start_over: Callable[[], None]) -> None:
+def _ask_for_number(visit: visitor.Visit, drawing: Drawing, start_over: Callable[[], None]) -> None:
     with st.form("number", border=False):
         left, right = st.columns([2, 1], vertical_alignment="bottom")
         typed = left.text_input("Or is it a number of several digits?", max_chars=MAX_NUMBER, placeholder="2026")
         if right.form_submit_button("Store it", width="stretch"):
-            label_buttons.take_number(typed, _label, visit, found.drawing, start_over)
+            label_buttons.take_number(typed, _label, visit, drawing, start_over)
 
 
 def _with_article(label: int | str | None) -> str:
@@ -220,11 +239,11 @@ def _label(visit: visitor.Visit, drawing: Drawing, start_over: Callable[[], None
         visit.unsent = [*others, visitor.Unsent(drawing, label)]
     except AlreadyProcessed as late:
         start_over()
-        visit.thanks = str(late)
+        visit.thank(str(late), None)
     else:
         visit.unsent = others
         start_over()
-        visit.thanks = f"Thank you! Stored as {label_buttons.worded(label)}."
+        visit.thank(f"Thank you! Stored as {label_buttons.worded(label)}.", drawing)
 
 
 def _show_unsent(visit: visitor.Visit, start_over: Callable[[], None] | None) -> None:
@@ -263,6 +282,6 @@ def _send_again(visit: visitor.Visit, start_over: Callable[[], None] | None) -> 
     if start_over is not None and is_of_it:
         start_over()
     if visit.recognition is None:
-        visit.thanks = thanks
+        visit.thank(thanks, None)
     if start_over is None or not is_of_it:
         st.toast(thanks)

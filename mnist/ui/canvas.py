@@ -1,44 +1,51 @@
-"""The drawing canvas, without its package's toolbar and without importing pandas.
-
-The toolbar is invisible until a mouse is near, but fingers hit it all the same, in the upper right of the canvas, where
-a 0 or a 5 begins; it can empty the canvas or stop it from drawing. The page's own Undo and Clear replace it.
-"""
+"""The drawing pad of mnist/ui/pad/pad.js: what is on it, and which of its drawings is finished."""
 
 from __future__ import annotations
 
-import json
-import logging
-from typing import Any
+import base64
+import binascii
+from dataclasses import dataclass
 
 import streamlit as st
-import streamlit_drawable_canvas
-from streamlit_drawable_canvas import CanvasResult, st_canvas
 
-__all__ = ["BRUSH", "SIDE", "CanvasResult", "st_canvas"]
+from mnist.ui import pad_files
 
-SIDE = 300  # px; wider canvases scroll on phones
-BRUSH = 18  # px; relative to the digit's height about as thick as MNIST's strokes
-
-# The package has no option that hides the toolbar, and the page's CSS does not reach into the component. So it is
-# registered a second time, as the package does it, with one more CSS rule and an accessible name. Streamlit warns about
-# the second registration, which is intended here: its logger is off meanwhile.
-_registry = logging.getLogger("streamlit.components.v2.component_registry")
-_registry.disabled = True
-_component = st.components.v2.component(
-    "streamlit-drawable-canvas.streamlit_drawable_canvas",
-    js="index-*.js",
-    css="index-*.css",
-    html="<style>.dc-toolbar { display: none !important; }</style>"
-    '<div class="canvas-root" role="img" aria-label="Drawing area. With a keyboard: Upload, above."></div>',
-    isolate_styles=True,
-)
-_registry.disabled = False
+# A line that fetches the script once: Streamlit sends what stands here again with every stroke.
+_LOADER = f"""const pad = await import(new URL("{pad_files.PAD}", document.baseURI));
+export default pad.default;
+"""
+_pad = st.components.v2.component("pad", js=_LOADER)
 
 
-def _show(*, data: dict[str, Any], **options: Any) -> Any:
-    # For a dictionary nested in the data, Streamlit imports pandas and pyarrow to check for data frames: 0.4 s of the
-    # first page and 80 MiB for good. The canvas (Fabric's loadFromJSON) accepts the same drawing as a JSON string.
-    return _component(data={**data, "initialDrawing": json.dumps(data["initialDrawing"])}, **options)
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What is on the pad.
+
+    number: of the drawing, given by the browser; None while nothing was drawn.
+    picture: PNG, or None when the pad is empty.
+    """
+
+    number: int | None
+    strokes: int
+    picture: bytes | None
 
 
-streamlit_drawable_canvas.out = _show
+def show(finished: int | None, seen: int | None) -> Drawn:
+    """Show the pad.
+
+    finished: number of a drawing that comes off the pad. seen: how many strokes it had, because later ones begin the
+    next drawing; None: all of them come off.
+    """
+    state = _pad(
+        data={"finished": finished, "seen": seen},
+        key="canvas",
+        default={"drawing": None},
+        on_drawing_change=lambda: None,
+        height="content",
+    )
+    drawing = state.get("drawing") or {}
+    try:
+        picture = base64.b64decode(drawing["picture"].partition(",")[2]) if drawing.get("picture") else None
+    except (binascii.Error, AttributeError):  # not from this page
+        picture = None
+    return Drawn(drawing.get("number"), drawing.get("strokes", 0) if picture else 0, picture)

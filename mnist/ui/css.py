@@ -51,13 +51,21 @@ h1 { font-size: 1.7rem !important; line-height: 1.35 !important; padding: 0 0 .2
 .bars .best { font-weight: 600; }
 .bars .best i { opacity: 1; }
 
-/* Ten digits in two rows of five, each large enough for a thumb. */
-.st-key-labels [role="radiogroup"] { display: grid; grid-template-columns: repeat(5, 1fr); gap: .5rem;
+/* Ten digits and "not a digit" in two rows, each large enough for a thumb. */
+.st-key-labels [role="radiogroup"] { display: grid; grid-template-columns: repeat(6, 1fr); gap: .4rem;
   width: 100%; max-width: 23rem; }
 .st-key-labels, .st-key-labels .stButtonGroup { width: 100% !important; }
 .st-key-labels button { width: 100%; min-height: 2.75rem; padding: .2rem; justify-content: center; }
-.st-key-labels button:nth-child(11) { grid-column: 1 / -1; }
+.st-key-labels button:nth-child(11) { grid-column: span 2; }
 .st-key-labels button p { font-size: 1.1rem; font-variant-numeric: tabular-nums; }
+.st-key-labels button:nth-child(11) p { font-size: .95rem; }
+
+/* The four or five pages, on a phone too; Streamlit's own navigation hides behind a » there. */
+.st-key-pages { position: fixed; z-index: 999991; top: .35rem; left: max(1rem, env(safe-area-inset-left));
+  width: auto !important; gap: .25rem !important; flex-wrap: nowrap !important; max-width: 100vw; overflow-x: auto; }
+.st-key-pages a { min-height: 2.5rem; padding: .2rem .6rem; }
+.st-key-pages .stElementContainer { width: auto !important; flex: none !important; }
+.stAppHeader { background: light-dark(#fbfaf7, #12151c); height: 3rem; min-height: 0; }
 
 /* Streamlit writes white on the primary colour, which is pale in the dark theme. */
 button[kind^="primary"], button[kind^="primary"]:hover, .draw-your-own {
@@ -79,10 +87,9 @@ h2 { font-size: 1.5rem !important; line-height: 1.6 !important; }
 }
 
 /* Streamlit marks keyboard focus with a paler background only. */
-.latest a:focus-visible, [data-testid="stTopNavLink"]:focus-visible, [data-testid="stSidebarNavLink"]:focus-visible,
+.latest a:focus-visible, .st-key-pages a:focus-visible,
 .stCheckbox label:has(input:focus-visible) { outline: 3px solid light-dark(#2456d6, #7aa2ff); outline-offset: 2px;
   border-radius: .4rem; }
-[data-testid="stExpandSidebarButton"] { min-width: 2.75rem; min-height: 2.75rem; }
 
 /* Streamlit gives the reason for a refused file in a tooltip, which a touch screen never shows. */
 .stFileChip[aria-invalid="true"] { height: auto; max-width: none; flex-wrap: wrap; }
@@ -104,19 +111,30 @@ h2 { font-size: 1.5rem !important; line-height: 1.6 !important; }
 .latest .open { opacity: .7; }
 
 @media (max-width: 640px) {
-  .stMainBlockContainer { padding-top: 3.6rem; }
-  .answer { min-height: 5rem; }
-  .st-key-canvas { margin-inline: auto; }
-  .st-key-tools { justify-content: center; }
-  .stMainBlockContainer .stVerticalBlock { gap: .7rem; }
-  .answer .digit { font-size: 5rem; }
+  .stMainBlockContainer { padding-top: 2.5rem; }
+  .stHorizontalBlock:has(.st-key-canvas) { row-gap: .5rem !important; }
+  .st-key-pages { left: .4rem; }
+  .st-key-pages a { padding: .2rem .45rem; gap: .25rem; }
+  .answer { min-height: 4rem; }
+  .stMainBlockContainer .stVerticalBlock { gap: .5rem; }
+  .answer .digit { font-size: 4rem; }
   .st-key-your_picture img { max-height: 11rem; object-fit: contain; }
+  /* The pad takes what canvas, answer, "Yes" and ten keys leave of the screen. */
+  .stMainBlockContainer:has(.st-key-canvas) h1 { position: absolute; clip-path: inset(50%); }
+  .st-key-canvas { --pad-width: 100%; --pad-height: clamp(180px, 100dvh - 404px, 100vw - 2rem); }
 }
+@media (max-width: 400px) { .st-key-pages a > :has([data-testid="stIconMaterial"]):not(:has(p)) { display: none; } }
 @media (max-width: 340px) { .stMainBlockContainer { padding-inline: .6rem; } }
-/* A phone in landscape: people turn it for a larger canvas. */
-@media (max-height: 480px) {
-  .stMainBlockContainer { padding-top: 3.2rem; }
-  .stMainBlockContainer:has(.st-key-canvas) h1 { display: none; }
+/* A phone on its side: canvas and answer beside each other. */
+@media (max-height: 480px) and (min-width: 480px) {
+  .stMainBlockContainer { padding-top: 3rem; }
+  .stMainBlockContainer:has(.st-key-canvas) h1 { position: absolute; clip-path: inset(50%); }
+  .stMainBlockContainer .stVerticalBlock { gap: .4rem; }
+  .stMainBlockContainer .stHorizontalBlock:has(.st-key-canvas) { flex-wrap: nowrap; }
+  .stMainBlockContainer .stHorizontalBlock:has(.st-key-canvas) > .stColumn { min-width: 0; }
+  .st-key-canvas { --pad-width: 100%; --pad-height: clamp(150px, 100dvh - 140px, 300px); }
+  .answer { min-height: 3.4rem; }
+  .answer .digit { font-size: 3.4rem; }
 }
 @media (forced-colors: active) {
   .bars i { forced-color-adjust: none; background: Highlight; opacity: 1; }
@@ -125,11 +143,31 @@ h2 { font-size: 1.5rem !important; line-height: 1.6 !important; }
 }
 </style>
 """
+# For a projector: the address with ?large. Sizes follow the screen, so that the whole is seen at once.
+LARGE = """
+<style>
+.stMainBlockContainer { max-width: none; padding: 3.4rem 2vw 0; }
+h1, .st-key-keeps { display: none; }
+.stHorizontalBlock:has(.st-key-canvas) > .stColumn:first-child { flex: none; width: auto; }
+.stHorizontalBlock:has(.st-key-canvas) > .stColumn:last-child { flex: 1; }
+.st-key-canvas { --pad-height: calc(100dvh - 11.4rem); --pad-width: min(58vw, 1.15 * (100dvh - 11.4rem)); }
+.answer { min-height: 20vh; gap: 2vw; }
+.answer .digit { font-size: 22vh; }
+.answer .sure { font-size: 3.6vh; }
+.answer .sure small, .answer.empty, .seen { font-size: 2.2vh; }
+.bars { font-size: 2.6vh; line-height: 3.7vh; margin-top: 1vh !important; }
+.bars i { height: 2.8vh; width: calc(var(--share) * (100% - 14vh)); }
+.st-key-labels [role="radiogroup"] { max-width: none; }
+.stColumn button p, .stColumn label p { font-size: 2.2vh !important; }
+</style>
+"""
 INK = {"light": "#1d2433", "dark": "#e9ecf3"}  # textColor in .streamlit/config.toml
 
 
 def apply() -> None:
     st.html(CSS)
+    if "large" in st.query_params:
+        st.html(LARGE)
 
 
 def ink() -> str:

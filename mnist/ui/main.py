@@ -51,7 +51,10 @@ if services.sign_in().is_on:
             url_path="administration",
         )
     )
-chosen = st.navigation(pages, position="top")
+chosen = st.navigation(pages, position="hidden")
+with st.container(horizontal=True, key="pages"):
+    for page in pages:
+        st.page_link(page)
 gallery.open_chosen(history_page)
 if chosen != draw_page:
     st.set_page_config(page_title=f"{chosen.title} · Draw a digit")

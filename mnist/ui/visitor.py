@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from typing import Any
 
 import streamlit as st
 
@@ -25,14 +24,13 @@ class Unsent:
 
 @dataclass(slots=True)
 class CanvasState:
-    """What the page told the canvas to show, and what it still waits for; strokes are the canvas's own JSON objects."""
+    """What the page knows of the pad; each drawing on it has a number, which the browser gives."""
 
-    start: list[dict[str, Any]] = field(default_factory=list)  # strokes that it was last told to show
-    edit: int | None = None  # how often it was told so; None: not yet in this session
-    stale: str | None = None  # digest of the old picture that it goes on sending until it has drawn `start`
-    left: list[dict[str, Any]] = field(default_factory=list)  # strokes that were on it when it was last told so
+    number: int | None = None  # of the drawing that was there last; None: not yet in this session
+    finished: int | None = None  # number of the drawing that was labelled or left
+    seen: int | None = None  # how many strokes that one had; None: all that are there
     was_away: bool = False  # another way in, or another page, was open
-    is_finished: bool = False  # the drawing was labelled or wiped
+    is_finished: bool = False  # the list of the latest drawings is to be shown again
 
 
 @dataclass(slots=True)
@@ -45,6 +43,8 @@ class Visit:
     read_digest: SHA-256 of the picture that was read last, in hexadecimal.
     problem: why the latest picture has no answer.
     thanks: the words that confirm a stored correction.
+    labelled: the drawing that the thanks are for; "Change it" labels it again.
+    is_changing: whether that was pressed.
     unsent: oldest first.
     keeps_drawings: what the visitor chose in this visit; None: nothing yet, so the cookie decides.
     switch_touched: whether they moved the switch themselves; then a cookie stores their choice.
@@ -58,6 +58,8 @@ class Visit:
     read_digest: str | None = None
     problem: str | None = None
     thanks: str | None = None
+    labelled: Drawing | None = None
+    is_changing: bool = False
     unsent: list[Unsent] = field(default_factory=list)
     keeps_drawings: bool | None = None
     switch_touched: bool = False
@@ -71,8 +73,12 @@ class Visit:
         return self.recognition.drawing if self.recognition else self.taken_up
 
     def remember(self, found: Recognition) -> None:
-        self.recognition, self.taken_up, self.problem, self.thanks = found, None, None, None
-        self.sheet = None
+        self.recognition, self.taken_up, self.problem, self.sheet = found, None, None, None
+        self.thank(None, None)
+
+    def thank(self, words: str | None, labelled: Drawing | None) -> None:
+        """Confirm, or take back, that a correction is stored."""
+        self.thanks, self.labelled, self.is_changing = words, labelled, False
 
     def forget(self, problem: str | None = None) -> None:
         """Take the answer off the page. problem: why there is none."""

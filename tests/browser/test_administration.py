@@ -81,7 +81,7 @@ def administrator(visit, house) -> Visitor:
 
 
 def go(visitor: Visitor, page: str) -> None:
-    visitor.page.get_by_test_id("stTopNavLink").filter(has_text=page).click()
+    visitor.page.locator(".st-key-pages a").filter(has_text=page).click()
     expect(visitor.page.get_by_role("heading", level=1)).to_have_text(
         {"History": re.compile("rawings"), "Draw": "Draw a digit"}.get(page, page)
     )
@@ -128,8 +128,8 @@ def test_signing_out_and_a_new_visit_close_it_again(administrator, house):
 def test_without_a_password_on_the_server_there_is_no_administration(visit, shared_app):
     visitor = visit(shared_app[0])
 
-    expect(visitor.page.get_by_test_id("stTopNavLink").filter(has_text="Model")).to_be_visible()
-    expect(visitor.page.get_by_test_id("stTopNavLink").filter(has_text="Administration")).to_have_count(0)
+    expect(visitor.page.locator(".st-key-pages a").filter(has_text="Model")).to_be_visible()
+    expect(visitor.page.locator(".st-key-pages a").filter(has_text="Administration")).to_have_count(0)
 
 
 def test_the_administrator_sees_labels_reads_again_and_deletes_anybodys_drawing(administrator, house):

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from itertools import pairwise
 
-from playwright.sync_api import BrowserContext, CDPSession, Error, Locator, Page, expect
+from playwright.sync_api import BrowserContext, CDPSession, Locator, Page, expect
 
 from tests.support.strokes import Stroke
 
@@ -24,14 +24,6 @@ FLAGS = [
 ]
 
 
-# When the canvas gets two new starts within milliseconds, Streamlit cleans up after the first, which removes the canvas
-# while it loads; the second start makes another one with the newer strokes. Nothing is missing on the page.
-REPLACED_WHILE_LOADING = "Cannot read properties of undefined (reading 'clearRect')"
-
-
-CANVAS = "/bidi-components/streamlit-drawable-canvas."
-
-
 def patience() -> float:
     """By how much to wait longer than on an idle machine: how many processes want each core, 1 to 8."""
     return min(8.0, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
@@ -43,14 +35,10 @@ class Visitor:
     def __init__(self, context: BrowserContext, address: str) -> None:
         self.page: Page = context.new_page()
         self.problems: list[str] = []
-        self.page.on("pageerror", self._note)
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.set_default_timeout(30_000 * patience())
         self.page.goto(address)
         self.canvas.wait_for(timeout=60_000 * patience())
-
-    def _note(self, error: Error) -> None:
-        if REPLACED_WHILE_LOADING not in str(error) or CANVAS not in (error.stack or ""):
-            self.problems.append(str(error))
 
     @property
     def canvas(self) -> Locator:
@@ -65,7 +53,7 @@ class Visitor:
         return self.page.locator(".st-key-labels button")
 
     def button(self, name: str) -> Locator:
-        return self.page.locator(".stButton button, .stFormSubmitButton button").filter(has_text=name)
+        return self.page.locator(".stButton button, .stFormSubmitButton button, .tools button").filter(has_text=name)
 
     def choose(self, way_in: str) -> None:
         self.page.locator(".st-key-way_in button").filter(has_text=way_in).click()
@@ -100,11 +88,11 @@ class Visitor:
 
     def wait_until_empty(self) -> None:
         expect(self.answer).to_have_count(0)
-        expect(self.page.locator(".st-key-tools button").first).to_be_disabled()
+        expect(self.button("Undo")).to_be_disabled()
 
     def settle(self) -> None:
-        """Wait until the last stroke is answered: the canvas sends it 200 ms after the pointer is up."""
-        self.page.wait_for_timeout(450)
+        """Wait until the last stroke is answered; the browser needs a moment to send it."""
+        self.page.wait_for_timeout(250)
         expect(self.page.locator('[data-test-script-state="running"]')).to_have_count(0)
 
 

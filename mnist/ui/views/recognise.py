@@ -54,7 +54,7 @@ def start_over(visit: visitor.Visit) -> None:
     """Take the picture and its answer off the page, so that another way in begins empty."""
     draw.leave(visit)
     upload.put_away(visit)
-    visit.thanks = None
+    visit.thank(None, None)
 
 
 def _show_latest() -> None:

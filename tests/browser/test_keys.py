@@ -1,0 +1,67 @@
+"""Labelling with the keyboard, and mending a wrong label."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.rows import how_many, stored
+from tests.support.strokes import ONE, SEVEN
+
+
+@pytest.mark.parametrize(("key", "label"), [("3", 3), ("n", None), ("y", 7)])
+def test_a_key_labels_the_drawing(visit, shared_app, key, label):
+    address, url = shared_app
+    visitor = visit(address)
+    visitor.draw(SEVEN)
+    visitor.settle()
+    expect(visitor.answer).to_have_text("7")
+
+    visitor.page.keyboard.press(key)
+
+    expect(visitor.page.get_by_text("Thank you!", exact=False)).to_be_visible()
+    assert (stored(url)[0].is_labelled, stored(url)[0].true_label) == (True, label)
+
+
+def test_focus_returns_to_the_pad_from_a_button_that_goes(visitor):
+    visitor.draw(SEVEN)
+    visitor.settle()
+    visitor.button("Yes, it’s a 7").focus()
+    visitor.page.keyboard.press("Enter")
+    expect(visitor.page.get_by_text("Thank you! Stored as 7.")).to_be_visible()
+
+    expect(visitor.page.locator(".pad")).to_be_focused()
+    visitor.page.keyboard.press("Tab")
+    expect(visitor.button("Undo")).to_be_focused()
+
+
+def test_a_wrong_label_is_mended_where_the_thanks_are(visit, shared_app):
+    address, url = shared_app
+    visitor = visit(address)
+    visitor.draw(SEVEN)
+    visitor.settle()
+    before = how_many(url)
+    visitor.page.keyboard.press("1")
+    expect(visitor.page.get_by_text("Thank you! Stored as 1.")).to_be_visible()
+
+    visitor.button("Change it").click()
+    visitor.labels.filter(has_text="7").click()
+
+    expect(visitor.page.get_by_text("Thank you! Stored as 7.")).to_be_visible()
+    expect(visitor.button("Change it")).to_be_visible()
+    assert (how_many(url), stored(url)[0].true_label) == (before, 7)
+    visitor.draw(ONE)
+    expect(visitor.answer).to_have_text("1")
+    expect(visitor.button("Change it")).to_have_count(0)
+
+
+def test_typing_a_number_labels_nothing(visitor):
+    visitor.draw([[(0, 0), (100, 100)], [(0, 100), (100, 0)], [(50, -10), (50, 110)]])
+    visitor.settle()
+    field = visitor.page.get_by_label("Or is it a number of several digits?")
+    field.focus()
+    visitor.page.keyboard.type("2026n")
+    visitor.page.keyboard.press("Backspace")
+
+    expect(field).to_have_value("2026")
+    expect(visitor.answer).to_be_visible()

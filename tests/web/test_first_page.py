@@ -1,0 +1,65 @@
+"""The page before its scripts have run, and the small font of icons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import streamlit
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from mnist.web.first_page import FONT, ROOT, FirstPage
+
+STREAMLITS = (Path(streamlit.__file__).parent / "static" / "index.html").read_text()
+ICONS = "/static/media/MaterialSymbols-Rounded.abc.woff2"
+
+
+@pytest.fixture
+def client(tmp_path) -> TestClient:
+    (tmp_path / "icons.woff2").write_bytes(b"icons")
+    routes = [
+        Route("/", lambda _: HTMLResponse(STREAMLITS, headers={"ETag": "old"})),
+        Route("/docs", lambda _: HTMLResponse("<p>another page</p>", headers={"ETag": "kept"})),
+        Route(ICONS, lambda _: Response(b"the whole font")),
+        Route("/static/media/Other.woff2", lambda _: Response(b"another font")),
+    ]
+    first_page = Middleware(
+        FirstPage, icons=tmp_path / "icons.woff2", title="Draw", scripts=("pad/keys.js?1",), early=("pad/pad.js?2",)
+    )
+    return TestClient(Starlette(routes=routes, middleware=[first_page]))
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_the_page_shows_something_before_its_scripts_run(client, encoding):
+    answer = client.get("/", headers={"Accept-Encoding": encoding})
+
+    assert ROOT in STREAMLITS
+    assert '<div class="skeleton">' in answer.text
+    assert "<title>Draw</title>" in answer.text
+    assert answer.headers.get("content-encoding", "identity") == encoding
+    assert "etag" not in answer.headers
+
+
+def test_the_page_asks_early_for_scripts_and_for_no_font(client):
+    page = client.get("/").text
+
+    assert FONT.search(STREAMLITS)
+    assert 'as="font"' not in page
+    assert '<link rel="modulepreload" crossorigin href="./pad/pad.js?2">' in page
+    assert '<script type="module" crossorigin src="./pad/keys.js?1"></script>' in page
+
+
+def test_the_whole_font_of_icons_gives_way_to_the_small_one(client):
+    assert client.get(ICONS).content == b"icons"
+    assert client.get("/static/media/Other.woff2").content == b"another font"
+
+
+def test_other_pages_stay_as_they_are(client):
+    answer = client.get("/docs")
+
+    assert (answer.text, answer.headers["etag"]) == ("<p>another page</p>", "kept")
+    assert client.get("/missing").status_code == 404
