@@ -102,6 +102,7 @@ app = st.App(
         Middleware(
             FirstPage,
             icons=pad_files.FOLDER / "icons.woff2",
+            no_letters=pad_files.FOLDER / "empty.woff2",
             title="Draw a digit",
             scripts=(pad_files.KEYS,),
             early=(pad_files.PAD, pad_files.CANVAS),

@@ -13,6 +13,9 @@ import streamlit
 ROOT = Path(__file__).parent.parent
 STATIC = Path(streamlit.__file__).parent / "static" / "static"
 FONT = ROOT / "mnist" / "ui" / "pad" / "icons.woff2"
+EMPTY = FONT.with_name(
+    "empty.woff2"
+)  # a font without letters, in place of the text font that Streamlit asks for at first
 NAMES = FONT.with_suffix(".txt")  # its first line is the whole font's file, the others are the icons
 # Of Streamlit's own widgets, beyond those that its scripts name as :material/…:
 WIDGETS = re.findall(
@@ -57,6 +60,12 @@ def main() -> None:
     maker.subset(font)
     font.flavor = "woff2"
     font.save(FONT)
+    nothing = TTFont(whole_font())
+    maker = subset.Subsetter(subset.Options(flavor="woff2", name_IDs=[0, 13, 14]))
+    maker.populate(glyphs=[".notdef"])
+    maker.subset(nothing)
+    nothing.flavor = "woff2"
+    nothing.save(EMPTY)
     NAMES.write_text("\n".join([whole_font().name, *names, ""]))
     print(f"{len(names)} icons, {FONT.stat().st_size / 1000:.0f} kB")
 

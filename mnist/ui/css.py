@@ -132,7 +132,7 @@ h2 { font-size: 1.5rem !important; line-height: 1.6 !important; }
   .stMainBlockContainer .stVerticalBlock { gap: .4rem; }
   .stMainBlockContainer .stHorizontalBlock:has(.st-key-canvas) { flex-wrap: nowrap; }
   .stMainBlockContainer .stHorizontalBlock:has(.st-key-canvas) > .stColumn { min-width: 0; }
-  .st-key-canvas { --pad-width: 100%; --pad-height: clamp(150px, 100dvh - 140px, 300px); }
+  .st-key-canvas { --pad-width: 100%; --pad-height: clamp(150px, 100dvh - 150px, 300px); }
   .answer { min-height: 3.4rem; }
   .answer .digit { font-size: 3.4rem; }
 }

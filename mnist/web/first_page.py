@@ -12,9 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 ICONS = re.compile(r"/static/media/MaterialSymbols-Rounded\.[\w-]+\.woff2$")
+TEXT = re.compile(r"/static/media/SourceSansVF-\w+\.ttf\.[\w-]+\.woff2$")
 ROOT = '<div id="root"></div>'
 FONT = re.compile(r'<link\s+rel="preload"[^>]*as="font"[^>]*/>\s*')
 SKELETON = """<div id="root"><style>
@@ -32,14 +34,22 @@ class FirstPage:
     """ASGI middleware that sends Streamlit's page with a skeleton in it, and a small font of icons."""
 
     def __init__(
-        self, app: ASGIApp, *, icons: Path, title: str, scripts: tuple[str, ...], early: tuple[str, ...]
+        self,
+        app: ASGIApp,
+        *,
+        icons: Path,
+        no_letters: Path,
+        title: str,
+        scripts: tuple[str, ...],
+        early: tuple[str, ...],
     ) -> None:
-        """icons: WOFF2 file in place of the whole font. title: of the page until it has run.
+        """icons: WOFF2 file in place of the whole font of icons. title: of the page until it has run.
 
+        no_letters: WOFF2 file in place of Streamlit's text font, which it asks for before it knows the page's own.
         scripts: addresses of modules that the page runs; early: of modules to load beside Streamlit's own.
         """
         self._app = app
-        self._icons = icons.read_bytes()
+        self._icons, self._no_letters = icons.read_bytes(), no_letters.read_bytes()
         self._title = title
         self._head = "".join(f'<link rel="modulepreload" crossorigin href="./{each}">' for each in early)
         self._head += "".join(f'<script type="module" crossorigin src="./{each}"></script>' for each in scripts)
@@ -47,11 +57,10 @@ class FirstPage:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET":
             await self._app(scope, receive, send)
-        elif ICONS.search(scope["path"]):
-            headers = [(b"content-type", b"font/woff2"), (b"cache-control", b"public, max-age=86400")]
-            headers.append((b"content-length", str(len(self._icons)).encode()))
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": self._icons})
+        elif ICONS.search(scope["path"]) or TEXT.search(scope["path"]):
+            font = self._icons if ICONS.search(scope["path"]) else self._no_letters
+            headers = {"Cache-Control": "public, max-age=86400"}
+            await Response(font, headers=headers, media_type="font/woff2")(scope, receive, send)
         else:
             takes_gzip = "gzip" in Headers(scope=scope).get("accept-encoding", "")
             await self._app(scope, receive, _Page(send, self._changed, takes_gzip).send)

@@ -16,6 +16,7 @@ def test_a_key_labels_the_drawing(visit, shared_app, key, label):
     visitor.draw(SEVEN)
     visitor.settle()
     expect(visitor.answer).to_have_text("7")
+    expect(visitor.labels.last).to_be_visible()
 
     visitor.page.keyboard.press(key)
 
@@ -40,6 +41,7 @@ def test_a_wrong_label_is_mended_where_the_thanks_are(visit, shared_app):
     visitor = visit(address)
     visitor.draw(SEVEN)
     visitor.settle()
+    expect(visitor.labels.last).to_be_visible()
     before = how_many(url)
     visitor.page.keyboard.press("1")
     expect(visitor.page.get_by_text("Thank you! Stored as 1.")).to_be_visible()

@@ -16,19 +16,26 @@ from mnist.web.first_page import FONT, ROOT, FirstPage
 
 STREAMLITS = (Path(streamlit.__file__).parent / "static" / "index.html").read_text()
 ICONS = "/static/media/MaterialSymbols-Rounded.abc.woff2"
+TEXT = "/static/media/SourceSansVF-Upright.ttf.B-x_1.woff2"
 
 
 @pytest.fixture
 def client(tmp_path) -> TestClient:
     (tmp_path / "icons.woff2").write_bytes(b"icons")
+    (tmp_path / "empty.woff2").write_bytes(b"no letters")
     routes = [
         Route("/", lambda _: HTMLResponse(STREAMLITS, headers={"ETag": "old"})),
         Route("/docs", lambda _: HTMLResponse("<p>another page</p>", headers={"ETag": "kept"})),
-        Route(ICONS, lambda _: Response(b"the whole font")),
+        *(Route(path, lambda _: Response(b"the whole font")) for path in (ICONS, TEXT)),
         Route("/static/media/Other.woff2", lambda _: Response(b"another font")),
     ]
     first_page = Middleware(
-        FirstPage, icons=tmp_path / "icons.woff2", title="Draw", scripts=("pad/keys.js?1",), early=("pad/pad.js?2",)
+        FirstPage,
+        icons=tmp_path / "icons.woff2",
+        no_letters=tmp_path / "empty.woff2",
+        title="Draw",
+        scripts=("pad/keys.js?1",),
+        early=("pad/pad.js?2",),
     )
     return TestClient(Starlette(routes=routes, middleware=[first_page]))
 
@@ -53,8 +60,9 @@ def test_the_page_asks_early_for_scripts_and_for_no_font(client):
     assert '<script type="module" crossorigin src="./pad/keys.js?1"></script>' in page
 
 
-def test_the_whole_font_of_icons_gives_way_to_the_small_one(client):
+def test_the_whole_fonts_give_way_to_small_ones(client):
     assert client.get(ICONS).content == b"icons"
+    assert client.get(TEXT).content == b"no letters"
     assert client.get("/static/media/Other.woff2").content == b"another font"
 
 
