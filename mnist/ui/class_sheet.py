@@ -103,7 +103,7 @@ def _store(visit: visitor.Visit, wanted: Sequence[Drawing], start_over: Callable
         visit.problem = "The database can’t be reached. **Nothing is stored yet**; the sheet waits here."
         return
     start_over()
-    visit.thanks = f"Thank you! {plural(len(wanted), 'digit')} of the sheet stored."
+    visit.thank(f"Thank you! {plural(len(wanted), 'digit')} of the sheet stored.", None)
 
 
 def _named(found: Sequence[Drawing], place: int) -> str:
