@@ -115,13 +115,13 @@ h2 { font-size: 1.5rem !important; line-height: 1.6 !important; }
   .stHorizontalBlock:has(.st-key-canvas) { row-gap: .5rem !important; }
   .st-key-pages { left: .4rem; }
   .st-key-pages a { padding: .2rem .45rem; gap: .25rem; }
-  .answer { min-height: 4rem; }
+  .answer { min-height: 4.6rem; }
   .stMainBlockContainer .stVerticalBlock { gap: .5rem; }
   .answer .digit { font-size: 4rem; }
   .st-key-your_picture img { max-height: 11rem; object-fit: contain; }
   /* The pad takes what canvas, answer, "Yes" and ten keys leave of the screen. */
   .stMainBlockContainer:has(.st-key-canvas) h1 { position: absolute; clip-path: inset(50%); }
-  .st-key-canvas { --pad-width: 100%; --pad-height: clamp(180px, 100dvh - 404px, 100vw - 2rem); }
+  .st-key-canvas { --pad-width: 100%; --pad-height: clamp(180px, 100dvh - 412px, 100vw - 2rem); }
 }
 @media (max-width: 400px) { .st-key-pages a > :has([data-testid="stIconMaterial"]):not(:has(p)) { display: none; } }
 @media (max-width: 340px) { .stMainBlockContainer { padding-inline: .6rem; } }

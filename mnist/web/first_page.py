@@ -26,7 +26,7 @@ SKELETON = """<div id="root"><style>
 .skeleton div { box-sizing: border-box; max-width: 44rem; margin: 0 auto; padding: 2rem 1rem; }
 .skeleton i { display: block; max-width: 300px; height: 300px; margin-bottom: 1rem; background: #000; }
 @media (max-width: 640px) { .skeleton div { padding-top: 6rem; }
-  .skeleton i { max-width: none; height: clamp(180px, 100vh - 404px, 100vw - 2rem); } }
+  .skeleton i { max-width: none; height: clamp(180px, 100vh - 412px, 100vw - 2rem); } }
 </style><div class="skeleton"><b>Draw a digit</b><div><i></i>Loading the drawing pad …</div></div></div>"""
 
 
