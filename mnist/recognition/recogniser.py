@@ -114,9 +114,7 @@ class Recogniser:
             grown = replace(found.drawing, id=grows_from.id, created_at=grows_from.created_at)
             return replace(found, drawing=grown, is_stored=self._try_to(self._repository.save, grown))
 
-    def recognise_batch(
-        self, pictures: Sequence[bytes], origin: Origin, *, keep: bool = True
-    ) -> list[Recognition | None]:
+    def recognise_batch(self, pictures: Sequence[bytes], origin: Origin, keep: bool = True) -> list[Recognition | None]:
         """Read many pictures, on all cores, and store them in one transaction; None where a picture is blank.
 
         keep: whether to store them.

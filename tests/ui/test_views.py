@@ -112,7 +112,8 @@ def test_a_drawing_whose_label_waits_stays_as_it_was(monkeypatch, waits):
     visit = Visit(recognition=SimpleNamespace(drawing=before), unsent=[Unsent(before, 7)] if waits else [])
     monkeypatch.setattr("mnist.ui.visitor.session_id", lambda: "me")
     monkeypatch.setattr("mnist.ui.visitor.keeps", lambda: True)
-    recogniser = SimpleNamespace(recognise=lambda *_, **how: asked.update(how))
+    found = SimpleNamespace(drawing=before, is_stored=False)
+    recogniser = SimpleNamespace(recognise=lambda *_, **how: asked.update(how) or found)
     monkeypatch.setattr("mnist.services.recogniser", lambda: recogniser)
 
     answer.read(visit, b"one more stroke", source="canvas")

@@ -237,5 +237,5 @@ def _delete_all(book: Book, visit: visitor.Visit, session_id: str) -> None:
     book.deleted = "One drawing is deleted." if count == 1 else f"{count} drawings are deleted."
     visit.forget()
     visit.unsent = []  # otherwise a waiting correction would bring its drawing back
-    visit.thanks = None
+    visit.thank(None, None)
     _first_page(book)
