@@ -59,7 +59,7 @@ def test_it_reads_mnist_and_rarely_refuses_it(shipped):
     predictions = [each for part in test.frames.split(1000) for each in shipped.predict(part.numpy())]
 
     right = [each.digit == label for each, label in zip(predictions, test.labels.tolist(), strict=True)]
-    assert np.mean(right) >= 0.996
+    assert np.mean(right) >= 0.9955  # as answered; a network that reads people better may cost a tenth of a point
     assert np.mean([each.verdict == "not_a_digit" for each in predictions]) < 0.01
 
 

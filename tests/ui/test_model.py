@@ -40,7 +40,7 @@ def test_the_report_beside_the_shipped_weights_has_the_figures():
     [row] = figures([Version(1, None, NOON, "active", report)])
 
     assert row["share"] > 0.99
-    assert report["test_accuracy"] >= 0.996
+    assert report["test_accuracy"] >= 0.995
 
 
 def test_every_version_says_what_came_of_it_and_why():
