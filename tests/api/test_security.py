@@ -124,8 +124,8 @@ def test_guessing_keys_is_limited_too(serve):
     ],
 )
 def test_a_callers_network_is_told_unless_a_key_vouches_for_the_session(address, network):
-    assert AccessControl(None, 0).admit(address, (), None).network == network
-    assert AccessControl("key", 0).admit(address, ("key",), "user 42").network is None
+    assert AccessControl(None, 0).admit(address, (), None).neighbourhood == network
+    assert AccessControl("key", 0).admit(address, ("key",), "user 42").neighbourhood is None
 
 
 def test_an_ipv6_customer_has_one_limit_for_all_his_addresses():

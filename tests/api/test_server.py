@@ -243,7 +243,7 @@ def test_under_uvicorn_too_it_answers_without_delay_and_many_may_connect(tmp_pat
                 time.sleep(0.2)
         assert usual_time(f"127.0.0.1:{port}") < 0.03
         page = urllib.request.urlopen(f"http://127.0.0.1:{port}/").read()
-        assert b"<title>Streamlit</title>" in page
+        assert b"<title>Draw a digit</title>" in page
         lines = log_after_forging(f"127.0.0.1:{port}", tmp_path / "log")
         assert all(map(RECORD.match, lines)), lines
         for what in ("Version 1 answers", "Application startup complete", 'GET / HTTP/1.1" 200', "forged"):
