@@ -120,7 +120,7 @@ def test_the_labels_stay_where_they_are_while_the_answer_changes(visit, shared_a
     for drawing in (STAR, SEVEN):
         visitor.draw(drawing)
         visitor.settle()
-        places.append(visitor.labels.last.bounding_box())
+        places.append([visitor.labels.nth(digit).bounding_box() for digit in range(10)])
         visitor.button("Clear").click()
         expect(visitor.answer).to_have_count(0)
 
