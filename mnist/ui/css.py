@@ -111,6 +111,8 @@ h2 { font-size: 1.5rem !important; line-height: 1.6 !important; }
 .latest .open { opacity: .7; }
 
 @media (max-width: 640px) {
+  /* As high as an answer with its labels: what is below must not move under the second tap of a double tap. */
+  .st-key-reply { min-height: 16.2rem; }
   .stMainBlockContainer { padding-top: 2.5rem; }
   .stHorizontalBlock:has(.st-key-canvas) { row-gap: .5rem !important; }
   .st-key-pages { left: .4rem; }

@@ -31,7 +31,7 @@ def show() -> None:
         elif visit.drawing is not None:  # wiped with Clear
             visit.forget()
             st.rerun(scope="app")  # so that it appears among the latest ones
-    with right:
+    with right.container(key="reply"):
         if is_empty or drawn.picture is None:
             answer.show_empty(
                 visit, "Draw a digit from 0 to 9 with the mouse, a pen or a finger. Several side by side make a number."

@@ -220,6 +220,7 @@ def test_a_double_tap_on_a_label_says_it_once_and_opens_nothing(visit, shared_ap
     visitor = on_a_phone(visit, address)
     for label in ("3", "7"):  # the second time there is a list below to be hit
         visitor.draw_with_finger(SEVEN)
+        expect(visitor.answer).to_be_visible()
         visitor.settle()
         box = visitor.labels.filter(has_text=label).bounding_box()
         assert box is not None
