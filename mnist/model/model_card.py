@@ -33,7 +33,7 @@ def read_report(path: Path, version: int) -> ModelCard:
     return ModelCard(
         version=version,
         trained_at=trained_at if trained_at.tzinfo else trained_at.replace(tzinfo=UTC),
-        trained_from=f"MNIST and digits drawn by the program itself, from scratch: {report.get('command', 'train.py')}",
+        trained_from=f"{_sources(report)}, from scratch: {report.get('command', 'train.py')}",
         metrics=report,
     )
 
@@ -42,3 +42,11 @@ def report_of(weights: Path) -> Mapping[str, Any]:
     """The metrics of shipped weights as the table of versions holds them. weights: the path of the weights file."""
     card = read_report(weights.with_suffix(".json"), version=0)
     return {**card.metrics, "trained_from": card.trained_from}
+
+
+def _sources(report: Mapping[str, Any]) -> str:
+    """What a network of our own training learned from, and whom to thank for it."""
+    drawn = "digits drawn by the program itself"
+    learned = report.get("learned_from")
+    people = str(learned.get("people", "nothing")) if isinstance(learned, dict) else "nothing"
+    return f"MNIST and {drawn}" if people.startswith("nothing") else f"MNIST, {drawn}, and {people}"

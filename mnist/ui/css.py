@@ -119,6 +119,7 @@ h2 { font-size: 1.5rem !important; line-height: 1.6 !important; }
   .st-key-pages a { padding: .2rem .45rem; gap: .25rem; }
   .answer { min-height: 4.6rem; }
   .stMainBlockContainer .stVerticalBlock { gap: .5rem; }
+  .stHeading > div { margin-bottom: -.4rem !important; }  /* Streamlit's -1rem is for a gap of 1rem */
   .answer .digit { font-size: 4rem; }
   .st-key-your_picture img { max-height: 11rem; object-fit: contain; }
   /* The pad takes what canvas, answer, "Yes" and ten keys leave of the screen. */

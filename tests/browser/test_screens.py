@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.support.strokes import ONE, SEVEN
-from tests.support.visitor import Visitor
+from tests.support.visitor import Visitor, on_a_phone
 
 PARTS = ("canvas.upper-canvas", ".answer .digit", "[class*=st-key-label_likely] button", ".tools")
 
@@ -85,3 +85,14 @@ def test_a_projector_is_filled(visit, shared_app):
     digit = visitor.answer.bounding_box()
     assert digit is not None
     assert digit["height"] >= 200
+
+
+def test_the_title_is_whole_on_a_phone(visit, shared_app):
+    visitor = on_a_phone(visit, shared_app[0])
+    visitor.choose("Upload")
+    expect(visitor.page.locator('input[type="file"]')).to_have_count(1)
+
+    below = visitor.page.locator(".st-key-way_in").bounding_box()
+
+    assert below is not None
+    assert _bottom(visitor.page.locator("h1")) <= below["y"]

@@ -19,6 +19,16 @@ def test_the_report_beside_the_weights_tells_when_and_from_what(tmp_path):
     assert card.metrics["test_accuracy"] == 0.9962
 
 
+@pytest.mark.parametrize(
+    ("people", "told"), [("strokes of 30 writers, CC BY 4.0", True), ("nothing: trained …", False)]
+)
+def test_whoever_wrote_what_it_learned_from_is_named(tmp_path, people, told):
+    report = {"trained_at": "2026-11-20T23:12:00+00:00", "learned_from": {"people": people}}
+    (tmp_path / "digits.json").write_text(json.dumps(report))
+
+    assert ("CC BY 4.0" in read_report(tmp_path / "digits.json", 1).trained_from) == told
+
+
 @pytest.mark.parametrize("content", [None, "", "{}", "[]", '{"trained_at": "yesterday"}', '{"trained_at": 7}'])
 def test_without_a_report_the_version_is_still_known(tmp_path, content):
     if content is not None:
