@@ -29,7 +29,7 @@ def offer() -> None:
         )
         st.download_button(
             "The sheet to print (PDF)",
-            as_pdf,
+            as_pdf(),
             file_name="class-sheet.pdf",
             mime="application/pdf",
             icon=":material/download:",
