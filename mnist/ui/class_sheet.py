@@ -10,11 +10,12 @@ import streamlit as st
 from mnist import services
 from mnist.drawing import Drawing, Origin, StorageUnavailable, plural
 from mnist.recognition.class_sheet import recognise_sheet
-from mnist.ui import gallery, visitor
+from mnist.ui import admin_session, gallery, visitor
 from mnist.ui.notices import AWAY
 from mnist.vision.class_sheet import TooFewMarks, as_pdf
 from mnist.vision.image_files import BadImage
 from mnist.vision.thumbnail import thumbnail
+from mnist.web.client_address import network_of
 
 SHOWN_BYTES = 3_000
 SHOWN = 56  # pixels, the longer side of a digit in the list: a hundred are 100 kB
@@ -97,11 +98,16 @@ def show(visit: visitor.Visit, start_over: Callable[[], None]) -> None:
 
 
 def _store(visit: visitor.Visit, wanted: Sequence[Drawing], start_over: Callable[[], None]) -> None:
+    network = network_of(admin_session.address())
+    if services.storing().wait(network) > 0:
+        visit.problem = "From your network so much was stored that no more is taken for now. The sheet waits here."
+        return
     try:
         services.recogniser().store_labelled(wanted)
     except StorageUnavailable:
         visit.problem = "The database can’t be reached. **Nothing is stored yet**; the sheet waits here."
         return
+    services.storing().spend(network, sum(drawing.stored_bytes for drawing in wanted))
     start_over()
     visit.thank(f"Thank you! {plural(len(wanted), 'digit')} of the sheet stored.", None)
 
