@@ -22,6 +22,7 @@ from playwright.sync_api import expect
 from sqlalchemy import URL, create_engine, text
 
 from tests.container.pictures import drawn
+from tests.support.closed_addresses import CLOSED
 from tests.support.server import ROOT, free_port, running_app
 from tests.support.strokes import DIGITS
 
@@ -174,21 +175,7 @@ def test_scripts_are_compressed(proxy):
     assert answer.headers["content-encoding"] == "gzip"
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/metrics",
-        "/metrics/",
-        "//metrics",
-        "/%6detrics",
-        "/METRICS",
-        "/_stcore/metrics",
-        "/_stcore/script-health-check",
-        "/_stcore/agent/openapi.json",
-        "/page/_stcore/metrics",
-        "/_stcore/stream/../metrics",
-    ],
-)
+@pytest.mark.parametrize("path", CLOSED)
 def test_what_is_nobodys_business_is_closed(proxy, path):
     assert proxy.raw_status(path) == 404
 

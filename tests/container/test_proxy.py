@@ -18,6 +18,7 @@ from playwright.sync_api import expect
 
 from tests.container.conftest import API_KEY, Server, docker, eventually, headers
 from tests.container.pictures import drawn
+from tests.support.closed_addresses import CLOSED
 from tests.support.strokes import DIGITS
 
 PUBLIC = "https://localhost"
@@ -55,21 +56,7 @@ def rows_of(server: Server, session: str) -> int:
     return int(server.query(f"SELECT count(*) FROM predictions WHERE session_id = '{session}'"))
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/metrics",
-        "/metrics/",
-        "//metrics",
-        "/%6detrics",
-        "/METRICS",
-        "/_stcore/metrics",
-        "/_stcore/script-health-check",
-        "/_stcore/agent/openapi.json",
-        "/page/_stcore/metrics",
-        "/_stcore/stream/../metrics",
-    ],
-)
+@pytest.mark.parametrize("path", CLOSED)
 def test_what_is_nobodys_business_is_closed(public, path):
     # Written to the socket as it is: a client would tidy the path up.
     import socket
