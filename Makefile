@@ -53,6 +53,7 @@ bench: $(BIN)/.ready-dev browser  ## measure the program beside its alternatives
 
 screenshots: $(BIN)/.ready-dev browser  ## make the README's pictures anew from the real application
 	@$(BIN)/python docs/screenshots.py
+	@$(BIN)/python docs/animation.py
 
 restore:  ## make docker-compose's database what it was: make restore FILE=../digits-backups/digits-….dump
 	@deploy/restore.sh "$(FILE)"
