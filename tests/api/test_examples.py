@@ -57,6 +57,37 @@ def test_the_python_example_works_as_pasted(server):
     assert (batch, version) == ("[7, 7, 7]", "1")
 
 
+def client(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "examples/client.py", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+def test_the_client_reads_pictures_and_says_where_each_digit_stands(server):
+    done = client("--url", server[0], "--boxes", "--label", "7", "docs/images/seven.png", "docs/images/seven.png")
+
+    assert done.returncode == 0, done.stderr
+    first, box, second, _ = done.stdout.splitlines()
+    assert first == second
+    assert re.fullmatch(r"docs/images/seven.png: digit +7 +9\d\.\d%|docs/images/seven.png: digit +7 +100\.0%", first)
+    assert re.fullmatch(r" +left 0\.\d+, top 0\.\d+, width 0\.\d+, height 0\.\d+ of the picture", box)
+
+
+def test_the_client_says_what_is_wrong(server, tmp_path):
+    (tmp_path / "no-picture.png").write_text("no picture")
+
+    refused = client("--url", server[0], str(tmp_path / "no-picture.png"))
+    nobody = client("--url", "http://127.0.0.1:9", "docs/images/seven.png")
+
+    assert (refused.returncode, nobody.returncode) == (1, 1)
+    assert "PNG" in refused.stderr
+    assert "127.0.0.1" in nobody.stderr
+    assert "Traceback" not in refused.stderr + nobody.stderr
+
+
+def test_the_component_is_as_short_as_it_says():
+    assert len((ROOT / "examples" / "digit-canvas.js").read_text().splitlines()) < 100
+
+
 def test_the_web_page_is_as_short_as_it_says():
     [page] = examples("html")
 

@@ -5,13 +5,23 @@ import threading
 import urllib.request
 from pathlib import Path
 
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.support.pictures import seven
-from tests.support.strokes import DIGITS
+from tests.support.strokes import DIGITS, Stroke
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SEVEN = DIGITS[7][0]
+
+
+def draw(page: Page, strokes: list[Stroke]) -> None:
+    """Strokes in pixels of the page."""
+    for first, *others in strokes:
+        page.mouse.move(*first)
+        page.mouse.down()
+        for x, y in others:
+            page.mouse.move(x, y, steps=4)
+        page.mouse.up()
 
 
 def test_the_example_page_works_as_pasted(browser, shared_app, tmp_path):
@@ -24,15 +34,30 @@ def test_the_example_page_works_as_pasted(browser, shared_app, tmp_path):
     box = page.locator("#canvas").bounding_box()
     assert box is not None
 
-    for stroke in SEVEN:
-        points = [(box["x"] + 40 + 2 * x, box["y"] + 40 + 2 * y) for x, y in stroke]
-        page.mouse.move(*points[0])
-        page.mouse.down()
-        for x, y in points[1:]:
-            page.mouse.move(x, y, steps=4)
-        page.mouse.up()
+    draw(page, [[(box["x"] + 40 + 2 * x, box["y"] + 40 + 2 * y) for x, y in stroke] for stroke in SEVEN])
 
     expect(page.locator("#answer")).to_have_text(re.compile(r"^7 \(digit, 0\.9|^7 \(digit, 1\.0"))
+    context.close()
+
+
+def test_the_component_reads_what_is_drawn_and_takes_a_label(browser, shared_app, tmp_path):
+    source = (ROOT / "examples" / "digit-canvas.js").as_uri()
+    element = f'<digit-canvas server="{shared_app[0]}" size="280"></digit-canvas>'
+    (tmp_path / "page.html").write_text(f'<!DOCTYPE html><script src="{source}" defer></script>{element}')
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"file://{tmp_path}/page.html")
+    page.evaluate("addEventListener('digit', event => { window.said = event.detail })")
+    box = page.locator("digit-canvas canvas").bounding_box()
+    assert box is not None
+
+    draw(page, [[(box["x"] + 40 + 2 * x, box["y"] + 40 + 2 * y) for x, y in stroke] for stroke in SEVEN])
+    output = page.locator("digit-canvas output")
+    expect(output).to_have_text(re.compile(r"^7 \(\d+ % sure\)$"))
+    assert page.evaluate("window.said.digit") == 7
+    page.get_by_role("button", name="It is a 7").click()
+
+    expect(output).to_have_text("Thank you! Stored as 7.")
     context.close()
 
 
