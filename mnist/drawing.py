@@ -139,3 +139,7 @@ def as_text(digit: int | None, number: str | None) -> str | None:
 
 class StorageUnavailable(RuntimeError):
     """The database can't be reached or failed; nothing was stored, and a later attempt may succeed."""
+
+
+class DatabaseFull(StorageUnavailable):
+    """The database has as many bytes as it may have; labels of what it holds are stored, and nothing new."""

@@ -163,6 +163,17 @@ class Metrics:
         self._version.set(version)
         self._trained_at.set(trained_at.timestamp() if trained_at else float("nan"))
 
+    def show_room(self, size: Callable[[], int | None], most: int) -> None:
+        """Export how large the database is and may be. size: bytes, None: unknown; most: bytes, 0: no limit."""
+        Gauge(
+            "mnist_database_bytes", "Size of the database; NaN while it can't be asked.", registry=self.registry
+        ).set_function(lambda: math.nan if (bytes_ := size()) is None else bytes_)
+        Gauge(
+            "mnist_database_limit_bytes",
+            "Size beyond which nothing new is kept (DATABASE_MAX_MB); 0: no limit.",
+            registry=self.registry,
+        ).set(most)
+
     def latency(self, share: float) -> float | None:
         """Quantile of this process's recognition times, in seconds; None before the first recognition.
 

@@ -22,6 +22,7 @@ from mnist.store.history import History
 from mnist.store.labels import Labels
 from mnist.store.model_registry import Registry
 from mnist.store.own_labels import OwnLabels
+from mnist.store.room import Room
 from mnist.web.rate_limit import Budget
 from mnist.web.sign_in import SignIn
 
@@ -52,7 +53,12 @@ def registry() -> Registry:
 
 @functools.cache
 def repository() -> Repository:
-    return Repository(engine())
+    return Repository(engine(), room())
+
+
+@functools.cache
+def room() -> Room:
+    return Room(engine(), settings().database_bytes)
 
 
 @functools.cache
@@ -67,7 +73,7 @@ def history() -> History:
 
 @functools.cache
 def administration() -> Administration:
-    return Administration(engine())
+    return Administration(engine(), room())
 
 
 @functools.cache

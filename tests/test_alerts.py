@@ -57,10 +57,16 @@ def test_an_application_whose_address_vanishes_is_reported_away(tmp_path):
             "ServerErrors", 'mnist_http_request_duration_seconds_count{status="500"}', "_x10 1x20", {},
             "The API answered with an internal error; the application's log has the traceback.", id="first error"
         ),
+        pytest.param(
+            "DatabaseNearlyFull", "mnist_database_bytes", "943718400x20", {},
+            "The database has 900MiB, nine tenths of DATABASE_MAX_MB; beyond it nothing new is kept.", id="full"
+        ),
     ],
 )  # fmt: skip
 def test_an_alert_fires(tmp_path, alert, series, values, labels, summary):
     up = [] if "up{" in series else [{"series": 'up{job="mnist"}', "values": "1x60"}]
+    if alert == "DatabaseNearlyFull":
+        up.append({"series": "mnist_database_limit_bytes", "values": "1048576000x20"})
     expected = [{"exp_labels": labels, "exp_annotations": {"summary": summary}}]
     told = check(tmp_path, alert, [{"series": series, "values": values}, *up], expected)
     assert told.returncode == 0, told.stdout + told.stderr

@@ -78,6 +78,7 @@ class Recogniser:
         self._hands = None if own_labels is None else Hands(own_labels, self._frame, classifier.look)
         repository.on_outage(self._metrics.count_database_error)
         self._metrics.show_accuracy(lambda: repository.accuracy(latest=ACCURACY_WINDOW))
+        self._metrics.show_room(lambda: repository.room.size, repository.room.most)
 
     @property
     def repository(self) -> Repository:

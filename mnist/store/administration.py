@@ -6,11 +6,12 @@ import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import case, delete, func, select, update
+from sqlalchemy import Engine, case, delete, func, select, update
 
 from mnist.drawing import Drawing, UnknownPrediction, parse_label, utc_now
 from mnist.store.drawings import as_drawing, in_portions, insert_all
 from mnist.store.labels import REVOKED
+from mnist.store.room import Room
 from mnist.store.session import Storage, by_id, change
 from mnist.store.tables import TO_REVIEW, PredictionRow
 
@@ -23,6 +24,11 @@ class Administration(Storage):
 
     Every method raises StorageUnavailable when the database can't be used.
     """
+
+    def __init__(self, engine: Engine, room: Room | None = None) -> None:
+        """room: how large the database may get; None: as large as it likes."""
+        super().__init__(engine)
+        self._room = room or Room(engine)
 
     def relabel(self, drawing_id: uuid.UUID, label: int | str | None) -> None:
         """Set a drawing's label, overriding everybody else's; the next retraining learns it even if it learned another.
@@ -103,7 +109,11 @@ class Administration(Storage):
             return by_id(ids, map(as_drawing, rows))
 
     def add_new(self, drawings: Sequence[Drawing]) -> int:
-        """Store the drawings whose id is not in the table yet, in one transaction; returns how many were new."""
+        """Store the drawings whose id is not in the table yet, in one transaction; returns how many were new.
+
+        Raises DatabaseFull.
+        """
+        self._room.check()
         with self._session() as session:
             ids = [drawing.id for drawing in drawings]
             known = set(session.scalars(select(PredictionRow.id).where(PredictionRow.id.in_(ids))))

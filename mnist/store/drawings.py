@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import Connection, Engine, Table, and_, bindparam, case, delete, func, insert, select, update
 
 from mnist.drawing import Accuracy, AlreadyProcessed, Drawing, Record, UnknownPrediction, parse_label, utc_now
+from mnist.store.room import Room
 from mnist.store.secret import Secret
 from mnist.store.session import Storage, change
 from mnist.store.tables import PredictionRow
@@ -24,8 +25,10 @@ class Repository(Storage):
     Every method raises StorageUnavailable when the database can't be used.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, room: Room | None = None) -> None:
+        """room: how large the database may get; None: as large as it likes."""
         super().__init__(engine)
+        self.room = room or Room(engine)
         self._secret = Secret(engine)
 
     def on_outage(self, count: Callable[[str], None]) -> None:
@@ -35,16 +38,18 @@ class Repository(Storage):
     def save(self, drawing: Drawing) -> None:
         """Insert a drawing, or update its row after another stroke; one row per drawing, however many strokes.
 
-        An existing label is kept; use `correct` to change it.
+        An existing label is kept; use `correct` to change it. Raises DatabaseFull.
         """
+        self.room.check()
         drawing = self._without_address(drawing)
         with self._connection("store") as connection:
             if connection.execute(_UPDATE, {"drawing": drawing.id, **_values(drawing, _UPDATED_COLUMNS)}).rowcount == 0:
                 connection.execute(_INSERT, as_values(drawing))
 
     def add_all(self, drawings: Sequence[Drawing]) -> None:
-        """Store new drawings in one transaction: all or none."""
+        """Store new drawings in one transaction: all or none. Raises DatabaseFull."""
         if drawings:
+            self.room.check()
             drawings = [self._without_address(each) for each in drawings]
             with self._connection("store") as connection:
                 insert_all(connection, drawings)

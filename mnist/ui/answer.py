@@ -34,13 +34,13 @@ def read(visit: visitor.Visit, data: bytes, *, source: str) -> None:
         return
     before = _before(visit) if source == "canvas" else None
     network = network_of(admin_session.address())
-    visit.is_over_budget = visitor.keeps() and services.storing().wait(network) > 0
+    visit.not_kept = _why_not_kept(network) if visitor.keeps() else ""
     try:
         found = services.recogniser().recognise(
             data,
             Origin(source, visitor.session_id(), network=visitor.network()),
             grows_from=before,
-            keep=visitor.keeps() and not visit.is_over_budget,
+            keep=visitor.keeps() and not visit.not_kept,
         )
     except (BlankDrawing, BadImage) as problem:
         visit.forget(problem=str(problem))
@@ -50,6 +50,21 @@ def read(visit: visitor.Visit, data: bytes, *, source: str) -> None:
             services.storing().spend(network, max(0, found.drawing.stored_bytes - of_before))
         visit.remember(found)
     visit.read_digest = digest
+
+
+def _why_not_kept(network: str) -> str:
+    """What to tell the visitor; empty where the drawing can be stored."""
+    if services.room().is_full:
+        return (
+            "There is no room left here, so this is **not kept**, and there is nothing to correct. Go on drawing: "
+            "it is read all the same."
+        )
+    if services.storing().wait(network) > 0:
+        return (
+            "From your network so much was drawn that this is **not kept**, and there is nothing to correct. "
+            "Go on drawing; in a while it is kept again."
+        )
+    return ""
 
 
 def take_up(visit: visitor.Visit, picture: bytes | None) -> None:
@@ -119,11 +134,8 @@ def show(visit: visitor.Visit, start_over: Callable[[], None]) -> None:
     )  # the browser draws in one go what arrives together, and eleven label buttons take it a while
     if not visitor.keeps():
         st.caption("Your drawings are not kept, so there is nothing to correct.")
-    elif visit.is_over_budget:
-        st.caption(
-            "From your network so much was drawn that this is **not kept**, and there is nothing to correct. "
-            "Go on drawing; in a while it is kept again."
-        )
+    elif visit.not_kept:
+        st.caption(visit.not_kept)
     else:
         if not found.is_stored:
             st.warning(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from mnist import services
-from mnist.drawing import Drawing, Origin, StorageUnavailable, plural
+from mnist.drawing import DatabaseFull, Drawing, Origin, StorageUnavailable, plural
 from mnist.recognition.class_sheet import recognise_sheet
 from mnist.ui import admin_session, gallery, visitor
 from mnist.ui.notices import AWAY
@@ -104,6 +104,9 @@ def _store(visit: visitor.Visit, wanted: Sequence[Drawing], start_over: Callable
         return
     try:
         services.recogniser().store_labelled(wanted)
+    except DatabaseFull:
+        visit.problem = "There is no room left here. **Nothing is stored**; the sheet waits here."
+        return
     except StorageUnavailable:
         visit.problem = "The database can’t be reached. **Nothing is stored yet**; the sheet waits here."
         return

@@ -65,7 +65,7 @@ class Visit:
     switch_touched: bool = False
     canvas: CanvasState = field(default_factory=CanvasState)
     pictures: int = 0
-    is_over_budget: bool = False  # the visitor's network has had so much stored that the latest picture was not
+    not_kept: str = ""  # why the latest picture was not stored, though the visitor lets us
 
     @property
     def drawing(self) -> Drawing | None:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import threading
 
 import numpy as np
@@ -11,6 +12,8 @@ from starlette.testclient import TestClient
 
 from mnist.api.security import AccessControl
 from mnist.recognition.recogniser import Recogniser
+from mnist.store.drawings import Repository
+from mnist.store.room import Room
 from mnist.web.rate_limit import Budget
 from tests.support.pictures import seven
 
@@ -107,3 +110,19 @@ def test_who_has_the_key_stores_what_the_rate_limit_lets_through(serve):
     statuses = {client.post("/api/predict", content=noise(), headers={**PNG, "X-API-Key": "key"}) for _ in range(5)}
 
     assert {each.status_code for each in statuses} == {200}
+
+
+def test_a_full_database_answers_and_keeps_nothing(serve, api_engine, kept):
+    client = serve(Repository(api_engine, Room(api_engine, 1)))
+
+    read = client.post("/api/predict", content=seven(), headers=PNG)
+    several = client.post("/api/predict/batch", json=batch(2))
+    labelled = client.post("/api/feedback", files={"file": seven()}, data={"label": "7"})
+
+    assert (read.status_code, read.json()["stored"]) == (200, False)
+    assert [each["stored"] for each in several.json()["predictions"]] == [False, False]
+    assert (labelled.status_code, "DATABASE_MAX_MB" in labelled.json()["error"]) == (503, True)
+    assert kept.recent(limit=9) == []
+    metrics = client.get("/metrics").text
+    assert "mnist_database_limit_bytes 1.0" in metrics
+    assert re.search(r"^mnist_database_bytes [\d.]+(e\+\d+)?$", metrics, re.MULTILINE)

@@ -49,6 +49,7 @@ def show() -> None:
         st.button(
             "Sign out", icon=":material/logout:", on_click=admin_session.end, args=(admin_session.admin_session(),)
         )
+    _warn_of_full_database()
     _show_review(desk)
     _show_transfer(desk, services.recogniser())
 
@@ -66,6 +67,20 @@ def _ask_for_password() -> None:
         st.error("That is not the password.", icon=":material/lock:")
     except TooManyAttempts as error:
         st.error(str(error), icon=":material/lock_clock:")
+
+
+def _warn_of_full_database() -> None:
+    room = services.room()
+    if not room.is_nearly_full:
+        return
+    has = f"The database has {(room.size or 0) / 2**20:,.0f} MB of the {room.most / 2**20:,.0f} that it may have"
+    if room.is_full:
+        st.error(
+            f"{has}: **new drawings are read and not kept**. Delete some under History, or raise DATABASE_MAX_MB.",
+            icon=":material/error:",
+        )
+    else:
+        st.warning(f"{has} (DATABASE_MAX_MB). Beyond it new drawings are read and not kept.", icon=":material/warning:")
 
 
 # --- review
