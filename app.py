@@ -56,6 +56,7 @@ async def _warm_up(_app: st.App) -> AsyncIterator[dict[str, Any]]:
     tidying = asyncio.create_task(tidy_up(_forget_sessions))
     yield {}
     tidying.cancel()
+    logs.tell_repeats()
 
 
 def _forget_sessions() -> None:

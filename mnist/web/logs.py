@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import json
 import logging
 import re
 import sys
+import threading
+import time
 import traceback
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TextIO
 
 MOST = 500  # characters of a line
+MOST_ALIKE, ALIKE_SECONDS = 20, 60.0  # records of one line of a program that are written, and in which time
 MOST_OF_TRACE = 100  # lines; those in its middle are left out
 REQUESTS = "mnist.requests"  # the logger of mnist/api/request_log.py, whose messages are JSON already
 
@@ -30,7 +36,7 @@ def configure(*, as_json: bool = False) -> None:
     for handler in root.handlers[:]:
         if isinstance(handler.formatter, Lines):
             root.removeHandler(handler)
-    handler = logging.StreamHandler()
+    handler = Console()
     handler.setFormatter(Lines(as_json=as_json))
     root.addHandler(handler)
     root.setLevel(logging.INFO)
@@ -44,6 +50,13 @@ def configure(*, as_json: bool = False) -> None:
         requests.propagate = False
 
 
+def tell_repeats() -> None:
+    """Have what was left out of the log told now: a server that is told to stop ends without closing its handlers."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, Console):
+            handler.tell_repeats()
+
+
 def hand_over(logger: logging.Logger) -> None:
     """Have the root's handler write what this logger gets, instead of one that a library gave it."""
     for handler in filter(_is_console, logger.handlers[:]):
@@ -53,6 +66,59 @@ def hand_over(logger: logging.Logger) -> None:
 
 def _is_console(handler: logging.Handler) -> bool:
     return type(handler) is logging.StreamHandler  # files are StreamHandlers as well, of a class of their own
+
+
+class Console(logging.StreamHandler[TextIO]):
+    """Writes to stderr. Of the records that one line of a program makes it writes MOST_ALIKE in ALIKE_SECONDS.
+
+    How many more there were follows when the time is over. Alike is what comes from the same line, not what reads the
+    same: a client may choose a part of the words. An access log of uvicorn's, for who wants one, stays whole.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._since = time.monotonic()
+        self._count: Counter[tuple[str, int, str, int]] = Counter()  # records since then, by where they came from
+        self._latest: dict[tuple[str, int, str, int], str] = {}  # of those that were left out
+        self._timer: threading.Timer | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name == "uvicorn.access":
+            super().emit(record)
+            return
+        if time.monotonic() - self._since >= ALIKE_SECONDS:
+            self.tell_repeats()
+        place = record.name, record.levelno, record.pathname, record.lineno
+        self._count[place] += 1
+        if self._count[place] <= MOST_ALIKE:
+            super().emit(record)
+            return
+        self._latest[place] = str(record.msg)[:MOST] if isinstance(record.msg, str) else type(record.msg).__name__
+        if self._timer is None:
+            self._timer = threading.Timer(ALIKE_SECONDS, self.tell_repeats)
+            self._timer.daemon = True
+            with contextlib.suppress(RuntimeError):  # no threads at the interpreter's end; `close` tells
+                self._timer.start()
+
+    def tell_repeats(self) -> None:
+        """Write how many records were left out, and begin to count anew."""
+        self.acquire()  # the timer's thread comes by no other lock
+        try:
+            for place, words in self._latest.items():
+                name, level, path, line = place
+                values = f"{self._count[place] - MOST_ALIKE:,}", words
+                super().emit(logging.LogRecord(name, level, path, line, "… repeated %s times: %s", values, None))
+            if self._timer is not None:
+                self._timer.cancel()
+            self._count.clear()
+            self._latest.clear()
+            self._since, self._timer = time.monotonic(), None
+        finally:
+            self.release()
+
+    def close(self) -> None:
+        self.tell_repeats()
+        super().close()
 
 
 class Lines(logging.Formatter):

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -179,6 +180,57 @@ def test_a_library_with_a_handler_of_its_own_writes_once_and_as_all_others(capsy
     assert HEAD.match(first)
     assert first.endswith(r" WARNING a_library: here\nforged")
     assert second.endswith(" INFO mnist.x: I am here")
+
+
+@pytest.fixture
+def clock(monkeypatch) -> SimpleNamespace:
+    """The time that the log goes by; its timers do nothing by themselves."""
+    timer = SimpleNamespace(start=lambda: None, cancel=lambda: None)
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(logs, "time", clock)
+    monkeypatch.setattr(logs, "threading", SimpleNamespace(Timer=lambda seconds, call: timer))
+    return clock
+
+
+@pytest.mark.usefixtures("as_it_was")
+def test_of_a_flood_of_the_same_kind_the_first_lines_are_written_and_how_many_more_there_were(capsys, clock):
+    logs.configure()
+    for number in range(832):
+        logging.getLogger("mnist.x").warning("There is no fragment %s.", f"\x1b[31m{number}")
+    logging.getLogger("mnist.x").warning("Something else")
+    assert len(capsys.readouterr().err.splitlines()) == logs.MOST_ALIKE + 1
+
+    clock.now = 61.0
+    logging.getLogger("mnist.y").info("and on it goes")
+
+    told, after = capsys.readouterr().err.splitlines()
+    assert HEAD.match(told)
+    assert told.endswith(" WARNING mnist.x: … repeated 812 times: There is no fragment %s.")
+    assert after.endswith("and on it goes")
+
+
+@pytest.mark.usefixtures("as_it_was")
+def test_what_was_left_out_is_told_at_the_end_too(capsys):
+    logs.configure()
+    for _ in range(logs.MOST_ALIKE + 3):
+        logging.getLogger("mnist.x").warning("again")
+    capsys.readouterr()
+
+    [ours] = [each for each in logging.getLogger().handlers if isinstance(each, logs.Console)]
+    ours.close()
+
+    assert capsys.readouterr().err.endswith(" WARNING mnist.x: … repeated 3 times: again\n")
+
+
+@pytest.mark.usefixtures("as_it_was")
+def test_what_comes_now_and_then_is_never_left_out(capsys, clock):
+    logs.configure()
+    for minute in range(3):
+        clock.now = 60.0 * (minute + 1)
+        for number in range(logs.MOST_ALIKE):
+            logging.getLogger("mnist.x").warning("%d", number)
+
+    assert len(capsys.readouterr().err.splitlines()) == 3 * logs.MOST_ALIKE
 
 
 @pytest.mark.usefixtures("as_it_was")
