@@ -39,6 +39,7 @@ from mnist.web.page_limits import SessionLimits, UploadLimits
 from mnist.web.request_filter import RequestFilter
 from mnist.web.security_headers import SecurityHeaders
 from mnist.web.sockets import allow_many_connections, answer_without_delay
+from mnist.web.stalled_connections import end_stalled, note_connections
 from mnist.web.visitor_cookie import VisitorCookie
 
 log = logging.getLogger(__name__)
@@ -53,9 +54,13 @@ async def _warm_up(_app: st.App) -> AsyncIterator[dict[str, Any]]:
     # Done now so that the first visitor need not wait; in parallel it is 0.03 s faster on two cores.
     await asyncio.gather(asyncio.to_thread(_load_network), asyncio.to_thread(_import_pages))
     resume_collector()
-    tidying = asyncio.create_task(tidy_up(_forget_sessions))
+    lasting = [
+        asyncio.create_task(tidy_up(_forget_sessions)),
+        asyncio.create_task(end_stalled(settings.stalled_seconds)),
+    ]
     yield {}
-    tidying.cancel()
+    for each in lasting:
+        each.cancel()
     logs.tell_repeats()
 
 
@@ -90,6 +95,7 @@ except BadSetting as error:
 
 logs.configure(as_json=settings.request_log)
 streamlit.logger.setup_formatter = logs.hand_over  # for the loggers of what it imports later
+note_connections()
 
 app = st.App(
     Path(__file__).parent / "mnist" / "ui" / "main.py",

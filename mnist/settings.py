@@ -41,6 +41,7 @@ class Settings:
     max_batch_bytes: int  # of the request body
     max_batch_pixels: int  # of all pictures of a batch together
     upload_seconds: int  # maximum duration of one upload to the API
+    stalled_seconds: int  # after which a connection without progress ends
     rate_limit: int  # API requests per minute and client; 0: no limit
     sessions_per_address: int  # open pages of one client; 0: no limit
     api_key: str | None = field(repr=False)  # None: the API is open
@@ -77,6 +78,7 @@ class Settings:
             max_batch_bytes=_positive(environment, "MAX_BATCH_MB", 20) * 2**20,
             max_batch_pixels=_positive(environment, "MAX_BATCH_MEGAPIXELS", 200) * 1_000_000,
             upload_seconds=_positive(environment, "UPLOAD_SECONDS", 30),
+            stalled_seconds=_positive(environment, "STALLED_SECONDS", 30),
             rate_limit=_whole(environment, "RATE_LIMIT", 600),
             sessions_per_address=_whole(environment, "SESSIONS_PER_ADDRESS", 200),
             api_key=(environment.get("API_KEY") or "").strip() or None,
