@@ -259,5 +259,6 @@ class Bar:
 
 
 if __name__ == "__main__":
+    os.umask(os.umask(0) | 0o027)  # as app.py: a database that it makes is nobody else's
     logs.configure()
     raise SystemExit(main())

@@ -7,6 +7,7 @@ python -m mnist.transfer import labelled.zip
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def _export(path: Path) -> str:
 
     unfinished = path.with_name(f"{path.name}.unfinished")
     try:
-        with unfinished.open("wb") as file:
+        # Other people's handwriting: for whoever exports it alone.
+        with open(unfinished, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             for piece in write_archive(services.administration().labelled()):
                 file.write(piece)
         unfinished.replace(path)  # replaces an earlier export only when this one is complete
@@ -56,5 +58,6 @@ def _import(path: Path) -> str:
 if __name__ == "__main__":
     from mnist.web import logs
 
+    os.umask(os.umask(0) | 0o027)  # as app.py: a database that it makes is nobody else's
     logs.configure()
     raise SystemExit(main())

@@ -299,3 +299,18 @@ def test_the_help_names_every_exit_code(capsys):
     said = " ".join(capsys.readouterr().out.split())
     for code in ("0 promoted", "1 error", "2 wrong arguments", "3 trained", "4 another"):
         assert code in said
+
+
+def test_a_database_that_a_run_makes_is_nobody_elses_and_its_lock_stops_nobody(sqlite_url):
+    done = subprocess.run(
+        [sys.executable, "retrain.py", "--json"],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": sqlite_url.render_as_string()},
+        capture_output=True,
+        text=True,
+        umask=0o022,
+    )
+
+    assert json.loads(done.stdout)["outcome"] == "nothing_to_do", done.stderr
+    modes = {path.name: path.stat().st_mode & 0o777 for path in Path(str(sqlite_url.database)).parent.iterdir()}
+    assert modes == {"mnist.db": 0o640, "mnist.db.retrain.lock": 0o644}

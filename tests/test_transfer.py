@@ -2,6 +2,9 @@
 
 import csv
 import io
+import os
+import subprocess
+import sys
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -321,3 +324,21 @@ def test_a_compression_whose_memory_the_file_chooses_is_not_read():
 
     with pytest.raises(BadArchive):
         list(read_archive(other))
+
+
+def test_an_export_is_for_who_makes_it_alone(sqlite_url, tmp_path):
+    engine = connect(sqlite_url)
+    Repository(engine).save(labelled())
+    engine.dispose()
+    made = tmp_path / "labelled.zip"
+
+    done = subprocess.run(
+        [sys.executable, "-m", "mnist.transfer", "export", made],
+        env={**os.environ, "DATABASE_URL": sqlite_url.render_as_string()},
+        capture_output=True,
+        text=True,
+        umask=0o022,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert made.stat().st_mode & 0o777 == 0o600

@@ -118,6 +118,8 @@ def _lock_file(engine: Engine) -> Iterator[None]:
         descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise StorageUnavailable(f"The lock file {path} can't be opened: {error.strerror}.") from error
+    with suppress(PermissionError):  # somebody else's
+        os.fchmod(descriptor, 0o644)  # whatever the umask of the run that made it
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
