@@ -113,6 +113,7 @@ app = st.App(
             title="Draw a digit",
             scripts=(pad_files.KEYS,),
             early=(pad_files.PAD, pad_files.CANVAS),
+            watch=pad_files.CONNECTION,
         ),
         Middleware(CompressedFiles),
     ],

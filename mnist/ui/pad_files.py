@@ -16,5 +16,6 @@ def _address(name: str) -> str:
 
 PAD = _address("pad.js")
 KEYS = _address("keys.js")
+CONNECTION = (FOLDER / "connection.js").read_text()  # for the page itself
 # The canvas of streamlit-drawable-canvas, which pad.js imports; its name changes with its content.
 CANVAS = re.findall(r'from "\.\./(_stcore/[^"]+)"', (FOLDER / "pad.js").read_text())[0]

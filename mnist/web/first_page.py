@@ -42,16 +42,19 @@ class FirstPage:
         title: str,
         scripts: tuple[str, ...],
         early: tuple[str, ...],
+        watch: str = "",
     ) -> None:
         """icons: WOFF2 file in place of the whole font of icons. title: of the page until it has run.
 
         no_letters: WOFF2 file in place of Streamlit's text font, which it asks for before it knows the page's own.
         scripts: addresses of modules that the page runs; early: of modules to load beside Streamlit's own.
+        watch: JavaScript that runs before all others.
         """
         self._app = app
         self._icons, self._no_letters = icons.read_bytes(), no_letters.read_bytes()
         self._title = title
         self._head = "".join(f'<link rel="modulepreload" crossorigin href="./{each}">' for each in early)
+        self._head += f"<script>{watch}</script>"
         self._head += "".join(f'<script type="module" crossorigin src="./{each}"></script>' for each in scripts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
