@@ -22,6 +22,7 @@ now() {
     pg_restore --list "$unfinished" > /dev/null  # it can be read to the end of its list
     chown --reference="$folder" "$unfinished" 2>/dev/null || true
     mv "$unfinished" "$file"
+    [ -z "${MARK:-}" ] || touch "$MARK"  # its age is a metric of the application
     ls -1 "$folder"/digits-*.dump | head -n "-${KEEP:-14}" | xargs -r rm --
     echo "$(date -u +%FT%TZ) dumped $(rows "$PGDATABASE") drawings to $(basename "$file"), $(stat -c %s "$file") bytes"
 }

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -173,6 +174,21 @@ class Metrics:
             "Size beyond which nothing new is kept (DATABASE_MAX_MB); 0: no limit.",
             registry=self.registry,
         ).set(most)
+
+    def show_backups(self, mark: Path | None) -> None:
+        """Export when the newest backup was made. mark: a file that every good one touches; None: nobody tells."""
+
+        def made() -> float:
+            try:
+                return mark.stat().st_mtime if mark else math.nan
+            except OSError:  # none yet
+                return math.nan
+
+        Gauge(
+            "mnist_newest_backup_timestamp_seconds",
+            "When the newest backup was made, in seconds since 1970; NaN before the first.",
+            registry=self.registry,
+        ).set_function(made)
 
     def latency(self, share: float) -> float | None:
         """Quantile of this process's recognition times, in seconds; None before the first recognition.

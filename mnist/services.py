@@ -38,7 +38,9 @@ def settings() -> Settings:
 
 @functools.cache
 def metrics() -> Metrics:
-    return Metrics()
+    metrics = Metrics()
+    metrics.show_backups(settings().backup_mark)
+    return metrics
 
 
 @functools.cache

@@ -52,6 +52,7 @@ class Settings:
     stored_bytes_per_minute: int  # of new pictures of one client; 0: no limit
     stored_bytes_per_day: int  # the same
     database_bytes: int  # beyond which nothing new is kept; 0: no limit
+    backup_mark: Path | None  # a file that every good backup touches
     request_log: bool  # whether API requests are logged on stdout
     retrain_min_feedback: int  # a retraining does nothing with fewer new labels
     retrain_max_labels: int  # maximum number that one retraining reads
@@ -89,6 +90,7 @@ class Settings:
             stored_bytes_per_minute=_whole(environment, "STORED_MB_PER_MINUTE", 20) * 2**20,
             stored_bytes_per_day=_whole(environment, "STORED_MB_PER_DAY", 200) * 2**20,
             database_bytes=_whole(environment, "DATABASE_MAX_MB", 0) * 2**20,
+            backup_mark=ROOT / Path(mark).expanduser() if (mark := environment.get("BACKUP_MARK")) else None,
             request_log=_switch(environment, "REQUEST_LOG"),
             retrain_min_feedback=_positive(environment, "RETRAIN_MIN_FEEDBACK", 10),
             retrain_max_labels=_positive(environment, "RETRAIN_MAX_LABELS", 50_000),

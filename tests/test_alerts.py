@@ -58,6 +58,10 @@ def test_an_application_whose_address_vanishes_is_reported_away(tmp_path):
             "The API answered with an internal error; the application's log has the traceback.", id="first error"
         ),
         pytest.param(
+            "BackupIsOld", "mnist_newest_backup_timestamp_seconds", "-100000x20", {},
+            "The newest backup of the database is 1d 3h 58m 40s old.", id="no backup"
+        ),
+        pytest.param(
             "DatabaseNearlyFull", "mnist_database_bytes", "943718400x20", {},
             "The database has 900MiB, nine tenths of DATABASE_MAX_MB; beyond it nothing new is kept.", id="full"
         ),

@@ -34,6 +34,7 @@ def dumps(postgres_url: URL, folder: Path) -> Run:
     where = {"PGHOST": str(postgres_url.host or postgres_url.query["host"]), "PGUSER": "postgres"}
     where["PGPORT"] = str(postgres_url.port or 5432)
     environment = {**os.environ, **where, "PGDATABASE": str(postgres_url.database), "BACKUPS": str(folder), "KEEP": "2"}
+    environment["MARK"] = str(folder.parent / "mark")
     environment["PATH"] = f"{programs}:{os.environ['PATH']}"
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -100,12 +101,13 @@ def test_a_failed_dump_leaves_the_earlier_ones(dumps, folder):
 
     done = subprocess.run(
         ["bash", SCRIPT, "now"],
-        env={**os.environ, "PGHOST": "127.0.0.1", "PGPORT": "9", "BACKUPS": str(folder)},
+        env={**os.environ, "PGHOST": "127.0.0.1", "PGPORT": "9", "BACKUPS": str(folder), "MARK": str(folder / "mark")},
         capture_output=True,
         text=True,
     )
 
     assert done.returncode != 0
+    assert not (folder / "mark").exists()
     assert (folder / "digits-2020-01-01T000000.dump").exists()
 
 
@@ -119,8 +121,10 @@ def test_a_damaged_dump_is_told(database, dumps, folder):
 
 def test_a_dump_is_fresh_for_a_day(database, dumps, folder):
     assert dumps("is-fresh").returncode == 1
+    assert not (folder.parent / "mark").exists()
     dumps("now")
     assert dumps("is-fresh").returncode == 0
+    assert (folder.parent / "mark").exists()
     [dump] = folder.iterdir()
     os.utime(dump, (0, 0))
     assert dumps("is-fresh").returncode == 1

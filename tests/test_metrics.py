@@ -1,5 +1,7 @@
 """What is counted, and that counting never gets in the way."""
 
+import math
+import os
 from datetime import UTC, datetime
 
 import pytest
@@ -123,3 +125,14 @@ def test_latency_is_interpolated_within_its_bucket_and_never_beyond_the_last(mon
     recognise(100, "canvas")
     assert metrics.latency(0.75) == pytest.approx(2)
     assert metrics.latency(0.99) == 10  # as histogram_quantile() has it: the last bucket has no end
+
+
+def test_the_newest_backup_is_as_old_as_its_mark(tmp_path):
+    metrics, mark = Metrics(), tmp_path / "at"
+    metrics.show_backups(mark)
+    assert math.isnan(metrics.registry.get_sample_value("mnist_newest_backup_timestamp_seconds"))
+
+    mark.touch()
+    os.utime(mark, (1_790_000_000, 1_790_000_000))
+
+    assert metrics.registry.get_sample_value("mnist_newest_backup_timestamp_seconds") == 1_790_000_000
