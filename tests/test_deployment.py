@@ -81,3 +81,22 @@ def test_the_proxy_ends_requests_that_do_not_end():
     caddy = (ROOT / "deploy" / "Caddyfile").read_text()
 
     assert re.findall(r"\t(read_header|read_body|idle) \d+[sm]\n", caddy) == ["read_header", "read_body", "idle"]
+
+
+@pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose is not installed")
+def test_images_are_pinned_by_an_override_as_the_document_says(tmp_path):
+    text = (ROOT / "docs" / "deployment.md").read_text()
+    [pins] = re.findall(r"^    services:\n(?:^      .*\n)+", text, re.MULTILINE)
+    (tmp_path / "docker-compose.yml").write_text((ROOT / "docker-compose.yml").read_text())
+    (tmp_path / "docker-compose.override.yml").write_text(
+        pins.replace("…", "ab" * 32).replace("\n    ", "\n").removeprefix("    ")
+    )
+    (tmp_path / ".env").write_text("DB_PASSWORD=x\nCOMPOSE_PROFILES=https,backup\n")
+
+    done = subprocess.run(["docker-compose", "config"], cwd=tmp_path, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    services = yaml.safe_load(done.stdout)["services"]
+    for name, image in (("db", "postgres"), ("backup", "postgres"), ("caddy", "caddy")):
+        assert services[name]["image"] == f"{image}@sha256:{'ab' * 32}"
+    assert services["db"]["networks"]
