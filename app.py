@@ -26,6 +26,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from streamlit.runtime import get_instance
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from mnist import services
 from mnist.api import make_routes
@@ -95,7 +96,7 @@ except BadSetting as error:
 
 logs.configure(as_json=settings.request_log)
 streamlit.logger.setup_formatter = logs.hand_over  # for the loggers of what it imports later
-note_connections()
+note_connections(AutoHTTPProtocol)
 
 app = st.App(
     Path(__file__).parent / "mnist" / "ui" / "main.py",

@@ -34,7 +34,7 @@ def read(visit: visitor.Visit, data: bytes, *, source: str) -> None:
         return
     before = _before(visit) if source == "canvas" else None
     network = network_of(admin_session.address())
-    visit.not_kept = _why_not_kept(network) if visitor.keeps() else ""
+    visit.not_kept = visitor.why_not_kept(network) if visitor.keeps() else ""
     try:
         found = services.recogniser().recognise(
             data,
@@ -50,21 +50,6 @@ def read(visit: visitor.Visit, data: bytes, *, source: str) -> None:
             services.storing().spend(network, max(0, found.drawing.stored_bytes - of_before))
         visit.remember(found)
     visit.read_digest = digest
-
-
-def _why_not_kept(network: str) -> str:
-    """What to tell the visitor; empty where the drawing can be stored."""
-    if services.room().is_full:
-        return (
-            "There is no room left here, so this is **not kept**, and there is nothing to correct. Go on drawing: "
-            "it is read all the same."
-        )
-    if services.storing().wait(network) > 0:
-        return (
-            "From your network so much was drawn that this is **not kept**, and there is nothing to correct. "
-            "Go on drawing; in a while it is kept again."
-        )
-    return ""
 
 
 def take_up(visit: visitor.Visit, picture: bytes | None) -> None:

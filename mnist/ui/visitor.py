@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
+from mnist import services
 from mnist.drawing import Drawing
 from mnist.recognition.recogniser import Recognition
 from mnist.ui.session_state import memory
@@ -119,3 +120,18 @@ def choose_to_keep(kept: bool) -> None:
         cookie = f"keep={'yes' if kept else 'no'}; Path=/; Max-Age={KEPT_SECONDS}; SameSite=Lax"
         secure = "(location.protocol === 'https:' ? '; Secure' : '')"
         st.html(f"<script>document.cookie = '{cookie}' + {secure}</script>", unsafe_allow_javascript=True)
+
+
+def why_not_kept(network: str) -> str:
+    """What to tell a visitor whose drawings may be stored; empty where there is room for the next one."""
+    if services.room().is_full:
+        return (
+            "There is no room left here, so this is **not kept**, and there is nothing to correct. Go on drawing: "
+            "it is read all the same."
+        )
+    if services.storing().wait(network) > 0:
+        return (
+            "From your network so much was drawn that this is **not kept**, and there is nothing to correct. "
+            "Go on drawing; in a while it is kept again."
+        )
+    return ""

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
-
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 SWEEP_SECONDS = 5.0
 
 _open: WeakSet[asyncio.Protocol] = WeakSet()
 
 
-def note_connections() -> None:
+def note_connections(protocol: Any) -> None:
     """Have every HTTP connection of uvicorn's noted from now on. uvicorn has no time limit of its own for them.
 
-    Its pages' WebSockets are not among them: they have pings.
+    protocol: uvicorn's class of them. WebSockets are not among them: they have pings.
     """
-    made = AutoHTTPProtocol.connection_made
+    made = protocol.connection_made
 
     def connection_made(self: asyncio.Protocol, transport: asyncio.BaseTransport) -> None:
         made(self, transport)
         _open.add(self)
 
-    AutoHTTPProtocol.connection_made = connection_made  # type: ignore[method-assign, assignment]
+    protocol.connection_made = connection_made
 
 
 async def end_stalled(seconds: float) -> None:
