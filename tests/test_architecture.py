@@ -78,9 +78,8 @@ def _sources(of: House, name: str) -> list[str]:
 
 def the_web_knows_starlette_and_the_api_knows_recognition(of: House) -> list[str]:
     above = {"recognition", "store", "web", "archive", "model", "vision", "drawing", "metrics", "settings"}
-    return _breaches(of, {"web"}, ours={"drawing"}, others={"starlette", "anyio", "itsdangerous"}) + _breaches(
-        of, {"api"}, ours=above
-    )
+    packages = {"starlette", "anyio", "brotli", "itsdangerous"}
+    return _breaches(of, {"web"}, ours={"drawing"}, others=packages) + _breaches(of, {"api"}, ours=above)
 
 
 def streamlit_stays_in_the_page_whose_views_do_not_know_each_other(of: House) -> list[str]:

@@ -1,10 +1,13 @@
 """Scripts and styles go out compressed, to whoever takes that."""
 
 import gzip
+import time
 
+import brotli
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -14,6 +17,7 @@ from streamlit.web.server.starlette.starlette_static_routes import create_stream
 from mnist.web.compressed_files import LARGEST, CompressedFiles
 
 SCRIPT = "draw(7);\n" * 1000
+GZIP = {"accept-encoding": "gzip"}
 
 
 @pytest.fixture
@@ -26,7 +30,7 @@ def client(tmp_path) -> TestClient:
         Route("/page.js", lambda _: PlainTextResponse(SCRIPT)),
         Mount("/streamed/static", lambda *arguments: StreamingResponse(iter([SCRIPT]))(*arguments)),
     ]
-    return TestClient(Starlette(routes=routes, middleware=[Middleware(CompressedFiles)]))
+    return TestClient(Starlette(routes=routes, middleware=[Middleware(CompressedFiles)]), headers=GZIP)
 
 
 def encoding(client, path, **headers):
@@ -42,6 +46,39 @@ def test_a_script_is_compressed_and_the_same(client):
         assert int(answer.headers["content-length"]) == len(gzip.compress(SCRIPT.encode(), 6)) < len(SCRIPT) / 10
         assert answer.headers["vary"] == "Accept-Encoding"
         assert "etag" not in answer.headers
+
+
+def test_brotli_goes_to_whoever_takes_it(client):
+    for _ in range(2):
+        answer = client.get("/app/static/page.js", headers={"accept-encoding": "gzip, deflate, br, zstd"})
+
+        assert (answer.text, answer.headers["content-encoding"]) == (SCRIPT, "br")
+    assert encoding(client, "/app/static/page.js") == "gzip"
+
+
+def test_later_visitors_get_the_smallest_form(tmp_path):
+    script = "".join(f"draw({number * number});\n" for number in range(9000))
+    (tmp_path / "page.js").write_text(script)
+    app = Starlette(routes=[Mount("/static", StaticFiles(directory=tmp_path))])
+    smallest = len(brotli.compress(script.encode(), quality=11))
+    until = time.monotonic() + 60
+    with TestClient(CompressedFiles(app), headers={"accept-encoding": "br"}) as client:  # with: one loop for all
+        first = int(client.get("/static/page.js").headers["content-length"])
+        while (later := client.get("/static/page.js")).headers["content-length"] != str(smallest):
+            assert time.monotonic() < until, "it stays as large as for the first visitor"
+            time.sleep(0.02)
+
+    assert smallest < first
+    assert later.text == script
+
+
+def test_a_packages_files_are_compressed_here_too(tmp_path):
+    (tmp_path / "index.js").write_text(SCRIPT)
+    app = Starlette(routes=[Mount("/_stcore/bidi-components/pad.pad", StaticFiles(directory=tmp_path))])
+    app.add_middleware(GZipMiddleware)  # as Streamlit does
+    client = TestClient(CompressedFiles(app))
+
+    assert encoding(client, "/_stcore/bidi-components/pad.pad/index.js", **{"accept-encoding": "br, gzip"}) == "br"
 
 
 def test_it_is_read_once(client, tmp_path):
@@ -77,7 +114,7 @@ def test_nobody_fills_the_memory_with_files_that_are_not_there(tmp_path):
     (tmp_path / "static").mkdir()
     (tmp_path / "static" / "page.js").write_text(SCRIPT)
     files = CompressedFiles(create_streamlit_static_handler(str(tmp_path), None))
-    client = TestClient(files)
+    client = TestClient(files, headers=GZIP)
 
     for number in range(5):
         assert client.get(f"/static/none{number}.js").text.startswith("<html>")  # so does Streamlit
