@@ -42,6 +42,7 @@ selector => {
   new MutationObserver(look).observe(document.body, {subtree: true, childList: true, characterData: true});
 }
 """
+OUR_CANVAS = ".stMainBlockContainer canvas.upper-canvas"  # not the one before Streamlit has loaded
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def main() -> None:
         browser = chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         version = browser.version
         pages = {
-            "ours": open_page(browser, ports[0], "canvas.upper-canvas", ".answer .digit", ".tools .clear"),
+            "ours": open_page(browser, ports[0], OUR_CANVAS, ".answer .digit", ".tools .clear"),
             "floor": open_page(browser, ports[1], "canvas.upper-canvas", ".sum", ".stButton button"),
             "Gradio": open_page(
                 browser,

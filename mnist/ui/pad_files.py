@@ -6,6 +6,8 @@ import hashlib
 import re
 from pathlib import Path
 
+import streamlit
+
 FOLDER = Path(__file__).with_name("pad")
 
 
@@ -19,3 +21,20 @@ KEYS = _address("keys.js")
 CONNECTION = (FOLDER / "connection.js").read_text()  # for the page itself
 # The canvas of streamlit-drawable-canvas, which pad.js imports; its name changes with its content.
 CANVAS = re.findall(r'from "\.\./(_stcore/[^"]+)"', (FOLDER / "pad.js").read_text())[0]
+
+WIDGETS = ("Html", "PageLink", "ButtonGroup", "BidiComponent", "Checkbox", "Button")  # of the first page, as Streamlit
+
+
+def widget_modules() -> tuple[str, ...]:
+    """Where Streamlit's modules for WIDGETS are, with all that they import and Streamlit's page does not name itself.
+
+    It would ask for them only once the page's script has run, in three rounds one after another.
+    """
+    folder = Path(streamlit.__file__).parent / "static"
+    known = (folder / "index.html").read_text()
+    found = [next((folder / "static" / "js").glob(f"{widget}.*.js")) for widget in WIDGETS]
+    for module in found:  # grows
+        for name in re.findall(r'(?:from|import)"\./([^"]+)"', module.read_text()):
+            if name not in known and module.with_name(name) not in found:
+                found.append(module.with_name(name))
+    return tuple(f"static/js/{module.name}" for module in found)

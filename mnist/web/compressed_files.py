@@ -23,8 +23,9 @@ class CompressedFiles:
     Browsers take Brotli over https and from localhost only, and gzip elsewhere.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, *, press_after: float = 30.0) -> None:
+        """press_after: seconds until a file is compressed once more, as well as possible; not in the first visit."""
+        self._app, self._press_after = app, press_after
         self._kept: dict[tuple[str, str], tuple[list[tuple[bytes, bytes]], bytes]] = {}
         self._one_at_a_time = asyncio.Semaphore(1)
         self._pressing: set[asyncio.Task[None]] = set()
@@ -53,6 +54,7 @@ class CompressedFiles:
 
     async def _press(self, path: str, response: _BufferedResponse) -> None:
         """Compress as well as Brotli can, for later visitors: a tenth smaller, but it takes up to 1.5 s for a file."""
+        await asyncio.sleep(self._press_after)
         async with self._one_at_a_time:
             self._kept[path, "br"] = await asyncio.to_thread(response.compressed, "br", 11)
 

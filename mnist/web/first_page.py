@@ -1,14 +1,15 @@
-"""Makes a first visit short: something to see at once, no fonts but a few icons, and early requests for the pad.
+"""Makes a first visit short: a pad to draw on before Streamlit has loaded, and no fonts but a few icons.
 
-Streamlit's page is white until 0.6 MB of scripts have run, and loads 0.55 MB of fonts. The text is in a font of the
-system's (.streamlit/config.toml); of the icons' font only those are sent that the page and Streamlit's widgets use.
+Streamlit's page is white until 0.6 MB of scripts have run, and loads 0.55 MB of fonts. Here the pad comes first and its
+strokes go to Streamlit's page once that is there (mnist/ui/pad/pad.js). The text is in a font of the system's
+(.streamlit/config.toml); of the icons' font only those are sent that the page and Streamlit's widgets use.
 """
 
 from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -19,19 +20,41 @@ ICONS = re.compile(r"/static/media/MaterialSymbols-Rounded\.[\w-]+\.woff2$")
 TEXT = re.compile(r"/static/media/SourceSansVF-\w+\.ttf\.[\w-]+\.woff2$")
 ROOT = '<div id="root"></div>'
 FONT = re.compile(r'<link\s+rel="preload"[^>]*as="font"[^>]*/>\s*')
-SKELETON = """<div id="root"><style>
-.skeleton { position: fixed; inset: 0; background: light-dark(#fbfaf7, #12151c); color: light-dark(#1d2433, #e9ecf3);
-  color-scheme: light dark; font: 1rem system-ui, sans-serif; }
-.skeleton b { display: block; padding: .9rem 1rem; font-weight: 400; }
-.skeleton div { box-sizing: border-box; max-width: 44rem; margin: 0 auto; padding: 2rem 1rem; }
-.skeleton i { display: block; max-width: 300px; height: 300px; margin-bottom: 1rem; background: #000; }
-@media (max-width: 640px) { .skeleton div { padding-top: 6rem; }
-  .skeleton i { max-width: none; height: clamp(180px, 100vh - 412px, 100vw - 2rem); } }
-</style><div class="skeleton"><b>Draw a digit</b><div><i></i>Loading the drawing pad …</div></div></div>"""
+SCRIPTS = re.compile(r'<(?:script type="module"|link rel="modulepreload")[^>]*>(?:</script>)?')
+# The pad stands where Streamlit's page will have it (mnist/ui/css.py).
+SKELETON = """<style>
+.skeleton { position: fixed; inset: 0; z-index: 1000000; background: light-dark(#fbfaf7, #12151c);
+  color: light-dark(#1d2433, #e9ecf3); color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif;
+  --st-primary-color: light-dark(#2456d6, #7aa2ff); --st-border-color: light-dark(#d8d3c6, #343b4a);
+  --st-button-radius: .6rem; }
+.skeleton div { box-sizing: border-box; max-width: 46rem; margin: 0 auto; padding: 4.2rem 1rem 0; }
+.skeleton b { display: block; font-size: 1.7rem; line-height: 1.35; height: 6.4875rem; }
+.skeleton span { display: block; width: 300px; height: 300px; background: #000;
+  --pad-width: 300px; --pad-height: 300px; }
+.skeleton p { margin: 4.2rem 0 0; max-width: 20rem; }
+@media (max-width: 640px) { .skeleton div { padding-top: 0; }
+  .skeleton b { height: 6rem; padding-top: .6rem; box-sizing: border-box; font-size: 1rem; }
+  .skeleton span { --pad-width: 100%; --pad-height: clamp(180px, 100dvh - 412px, 100vw - 2rem); width: 100%;
+    height: var(--pad-height); } }
+@media (max-width: 340px) { .skeleton div { padding-inline: .6rem; } }
+@media (max-height: 480px) and (min-width: 480px) { .skeleton div { padding-top: 3rem; position: relative; }
+  .skeleton b { height: 3.2rem; font-size: 1rem; }
+  .skeleton span { --pad-width: 100%; --pad-height: clamp(150px, 100dvh - 150px, 300px); height: var(--pad-height);
+    width: calc(46% - .7rem - 4px); }
+  .skeleton p { position: absolute; left: 50%; top: 6rem; margin: 0; } }
+</style><div class="skeleton"><div><b>Draw a digit</b><span></span><p role="status">Loading …</p></div></div>"""
+# The pad has the line to itself: beside Streamlit's scripts it would come as late as they do.
+PAD_FIRST = """<script type="module">
+import("./{pad}").then((pad) => pad.begin(document.querySelector(".skeleton"))).catch(() => {{
+  document.querySelector("#root").append(document.querySelector(".skeleton")); // goes when Streamlit begins
+}}).finally(() => {{
+  document.head.append(document.querySelector("#later").content);
+}});
+</script>"""
 
 
 class FirstPage:
-    """ASGI middleware that sends Streamlit's page with a skeleton in it, and a small font of icons."""
+    """ASGI middleware that sends Streamlit's page with a pad or a skeleton in it, and a small font of icons."""
 
     def __init__(
         self,
@@ -41,21 +64,24 @@ class FirstPage:
         no_letters: Path,
         title: str,
         scripts: tuple[str, ...],
-        early: tuple[str, ...],
+        pad: str,
+        canvas: str,
+        widgets: tuple[str, ...],
         watch: str = "",
     ) -> None:
         """icons: WOFF2 file in place of the whole font of icons. title: of the page until it has run.
 
         no_letters: WOFF2 file in place of Streamlit's text font, which it asks for before it knows the page's own.
-        scripts: addresses of modules that the page runs; early: of modules to load beside Streamlit's own.
-        watch: JavaScript that runs before all others.
+        scripts: addresses of modules that the page runs. pad: of the module with `begin`; canvas: of what it imports.
+        widgets: of the modules that Streamlit's page asks for late. watch: JavaScript that runs before all others.
         """
         self._app = app
         self._icons, self._no_letters = icons.read_bytes(), no_letters.read_bytes()
         self._title = title
-        self._head = "".join(f'<link rel="modulepreload" crossorigin href="./{each}">' for each in early)
-        self._head += f"<script>{watch}</script>"
-        self._head += "".join(f'<script type="module" crossorigin src="./{each}"></script>' for each in scripts)
+        self._watch = f"<script>{watch}</script>"
+        self._scripts = "".join(f'<script type="module" crossorigin src="./{each}"></script>' for each in scripts)
+        self._widgets = _preloads(widgets)
+        self._pad_first = _preloads((pad, canvas)) + PAD_FIRST.format(pad=pad)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET":
@@ -66,11 +92,25 @@ class FirstPage:
             await Response(font, headers=headers, media_type="font/woff2")(scope, receive, send)
         else:
             takes_gzip = "gzip" in Headers(scope=scope).get("accept-encoding", "")
-            await self._app(scope, receive, _Page(send, self._changed, takes_gzip).send)
+            change = self._with_pad if scope["path"] == "/" and not scope["query_string"] else self._changed
+            await self._app(scope, receive, _Page(send, change, takes_gzip).send)
 
     def _changed(self, page: str) -> str:
+        """Streamlit's page with a skeleton that goes when Streamlit begins."""
         page = FONT.sub("", page.replace("<title>Streamlit</title>", f"<title>{self._title}</title>"))
-        return page.replace("</head>", f"{self._head}</head>", 1).replace(ROOT, SKELETON, 1)
+        page = page.replace("</head>", f"{self._watch}{self._scripts}</head>", 1)
+        return page.replace(ROOT, f"{ROOT.removesuffix('</div>')}{SKELETON}</div>", 1)
+
+    def _with_pad(self, page: str) -> str:
+        """Streamlit's page with a pad over it, which loads Streamlit's scripts when it is there itself."""
+        page = FONT.sub("", page.replace("<title>Streamlit</title>", f"<title>{self._title}</title>"))
+        later = "".join(SCRIPTS.findall(page)) + self._scripts + self._widgets
+        page = SCRIPTS.sub("", page).replace("</head>", f'{self._watch}<template id="later">{later}</template></head>', 1)
+        return page.replace(ROOT, f"{ROOT}{SKELETON}{self._pad_first}", 1)
+
+
+def _preloads(modules: Iterable[str]) -> str:
+    return "".join(f'<link rel="modulepreload" crossorigin href="./{each}">' for each in modules)
 
 
 class _Page:

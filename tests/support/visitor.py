@@ -42,7 +42,7 @@ class Visitor:
 
     @property
     def canvas(self) -> Locator:
-        return self.page.locator("canvas.upper-canvas")
+        return self.page.locator(".stMainBlockContainer canvas.upper-canvas")  # not the one before Streamlit has loaded
 
     @property
     def answer(self) -> Locator:

@@ -34,3 +34,12 @@ def test_every_icon_of_ours_is_in_the_small_font_and_that_is_of_this_streamlit()
 
     assert icons_of(list((ROOT / "mnist").rglob("*.py"))) - set(names) == set()
     assert made_from == whole_font().name, "python -m docs.icons"
+
+
+def test_all_modules_of_the_first_pages_widgets_are_found():
+    names = [address.removeprefix("static/js/").split(".")[0] for address in pad_files.widget_modules()]
+
+    assert set(pad_files.WIDGETS) < set(names)
+    assert "purify" in names  # which Html imports
+    assert "index" not in names  # which Streamlit's page names itself
+    assert len(names) == len(set(pad_files.widget_modules()))

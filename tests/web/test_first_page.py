@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def client(tmp_path) -> TestClient:
     (tmp_path / "icons.woff2").write_bytes(b"icons")
     (tmp_path / "empty.woff2").write_bytes(b"no letters")
     routes = [
-        Route("/", lambda _: HTMLResponse(STREAMLITS, headers={"ETag": "old"})),
+        *(Route(path, lambda _: HTMLResponse(STREAMLITS, headers={"ETag": "old"})) for path in ("/", "/history")),
         Route("/docs", lambda _: HTMLResponse("<p>another page</p>", headers={"ETag": "kept"})),
         *(Route(path, lambda _: Response(b"the whole font")) for path in (ICONS, TEXT)),
         Route("/static/media/Other.woff2", lambda _: Response(b"another font")),
@@ -35,7 +36,9 @@ def client(tmp_path) -> TestClient:
         no_letters=tmp_path / "empty.woff2",
         title="Draw",
         scripts=("pad/keys.js?1",),
-        early=("pad/pad.js?2",),
+        pad="pad/pad.js?2",
+        canvas="canvas.js",
+        widgets=("static/js/Html.3.js",),
     )
     return TestClient(Starlette(routes=routes, middleware=[first_page]))
 
@@ -51,13 +54,33 @@ def test_the_page_shows_something_before_its_scripts_run(client, encoding):
     assert "etag" not in answer.headers
 
 
-def test_the_page_asks_early_for_scripts_and_for_no_font(client):
-    page = client.get("/").text
+def test_the_pad_comes_before_streamlits_scripts_and_these_are_all_there(client):
+    before, later = client.get("/").text.split('<template id="later">')
+    later, after = later.split("</template>")
 
+    for name in re.findall(r"static/js/[^\"]+", STREAMLITS):
+        assert name in later
+        assert name not in before + after
+    assert '<script type="module" crossorigin src="./pad/keys.js?1"></script>' in later
+    assert '<link rel="modulepreload" crossorigin href="./static/js/Html.3.js">' in later
+    assert '<link rel="modulepreload" crossorigin href="./pad/pad.js?2">' in after
+    assert 'import("./pad/pad.js?2")' in after
+
+
+@pytest.mark.parametrize("address", ["/history", "/?large"])
+def test_a_page_that_may_have_no_pad_has_a_skeleton_that_streamlit_clears(client, address):
+    page = client.get(address).text
+
+    assert '<div id="root"><style>' in page
+    assert "pad.js" not in page
+    assert '<script type="module" crossorigin src="./pad/keys.js?1"></script></head>' in page
+    assert [name for name in re.findall(r"static/js/[^\"]+", STREAMLITS) if name not in page] == []
+
+
+def test_no_page_asks_for_a_font(client):
     assert FONT.search(STREAMLITS)
-    assert 'as="font"' not in page
-    assert '<link rel="modulepreload" crossorigin href="./pad/pad.js?2">' in page
-    assert '<script type="module" crossorigin src="./pad/keys.js?1"></script>' in page
+    assert 'as="font"' not in client.get("/").text
+    assert 'as="font"' not in client.get("/history").text
 
 
 def test_the_whole_fonts_give_way_to_small_ones(client):

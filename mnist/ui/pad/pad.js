@@ -7,6 +7,9 @@
 //
 // After every change Python gets the whole picture, with the number of the drawing that it belongs to. Clear begins
 // another drawing, and so does Python by naming the one that is finished; strokes that it had not seen begin the next.
+//
+// The first page has a pad of its own before Streamlit has loaded (mnist/web/first_page.py): `begin`. What was drawn on
+// it goes to Streamlit's.
 import showCanvas from "../_stcore/bidi-components/streamlit-drawable-canvas.streamlit_drawable_canvas/index-ynYgWHmM.js";
 
 const SEND = '.dc-toolbar [aria-label="Update the app with this drawing"]';
@@ -49,9 +52,29 @@ const HTML = `
 </div>`;
 
 const pads = new WeakMap(); // one for each shadow root
+let early = null; // the first page's, until it has handed over
+const LATEST = 30_000; // ms in which Streamlit should show its pad; after that, what it shows instead is to be seen
+
+// skeleton: element that covers the page, with a place for the pad and a line of text.
+export function begin(skeleton) {
+  const place = skeleton.querySelector("span").attachShadow({ mode: "open" });
+  early = new Pad(place);
+  early.setStateValue = () => {};
+  early.skeleton = skeleton;
+  skeleton.querySelector("p").textContent = "Draw a digit. It is read once the rest has loaded.";
+  const root = document.querySelector("#root");
+  const started = new MutationObserver(() => {
+    started.disconnect();
+    setTimeout(() => skeleton.remove(), LATEST);
+  });
+  started.observe(root, { childList: true });
+}
 
 export default function ({ data, parentElement, setStateValue }) {
-  if (!pads.has(parentElement)) pads.set(parentElement, new Pad(parentElement));
+  if (!pads.has(parentElement)) {
+    pads.set(parentElement, new Pad(parentElement));
+    early?.handOver(pads.get(parentElement));
+  }
   const pad = pads.get(parentElement);
   pad.setStateValue = setStateValue;
   pad.finish(data.finished, data.seen);
@@ -72,6 +95,8 @@ class Pad {
   loading = false; // the package puts `strokes` on the canvas, and would lose what is drawn meanwhile
   later = []; // what happened meanwhile
   starts = 0; // makes two equal starts differ for the package
+  finished = { number: null, seen: null }; // what Python last said
+  heir = null; // the pad that takes over
 
   constructor(parent) {
     this.parent = parent;
@@ -106,6 +131,18 @@ class Pad {
     this.resized.disconnect();
     this.dispose();
     pads.delete(this.parent);
+  }
+
+  // Another pad takes over, now or once the pointer is lifted.
+  handOver(heir) {
+    this.heir = heir;
+    if (this.pointer !== null || this.loading) return; // `changed` calls again
+    early = null;
+    this.skeleton.remove();
+    this.remove();
+    if (!this.strokes.length) return;
+    heir.size = this.size;
+    heir.load(this.strokes);
   }
 
   // Pointers
@@ -215,6 +252,7 @@ class Pad {
     this.fit();
     this.finish(this.finished.number, this.finished.seen);
     for (const action of this.later.splice(0)) this.after(action);
+    if (this.heir) this.handOver(this.heir);
   }
 
   tell(picture) {
