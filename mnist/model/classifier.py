@@ -18,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from mnist.drawing import Verdict
 from mnist.model.calibration import Calibration
+from mnist.model.explanation import Explanation, explain
 from mnist.model.network import DigitNetwork, as_input
 from mnist.model.tta import tta_logits
 from mnist.model.weights_file import read_weights
@@ -68,6 +69,7 @@ class Classifier:
     def __init__(self, network: DigitNetwork, calibration: Calibration, version: int) -> None:
         self.calibration = calibration
         self.version = version
+        self._layers = copy.deepcopy(network).cpu().float().eval()  # the frozen one does not show them
         self._network = freeze(_FromFrames(network), torch.zeros(1, 28, 28, dtype=torch.uint8))
         self._lock = threading.Lock()
 
@@ -114,6 +116,10 @@ class Classifier:
                     rows[number] = (self.calibration.read(row)[0], rows[number][1])
         predictions = [self._judge(*row, too_wide(frame)) for row, frame in zip(rows, frames, strict=True)]
         return Look(predictions, features.numpy(), self.calibration)
+
+    def explain(self, frame: np.ndarray, digit: int) -> Explanation:
+        """Why a (28, 28) uint8 frame is read as `digit`; takes as long as a hundred answers."""
+        return explain(self._layers, frame, digit)
 
     def _logits(self, inputs: Tensor) -> Tensor:
         """(N, 1, 28, 28) float in 0..1 -> (N, 11) logits; the frozen network takes frames in 0..255."""

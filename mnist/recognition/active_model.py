@@ -14,6 +14,7 @@ import numpy as np
 
 from mnist.drawing import StorageUnavailable
 from mnist.model.classifier import Classifier, Look, Prediction
+from mnist.model.explanation import Explanation
 from mnist.model.model_card import ModelCard, read_report, report_of
 from mnist.model.weights_file import UnusableWeights
 from mnist.store.model_registry import NoSuchVersion, Registry, Version
@@ -70,6 +71,10 @@ class ActiveClassifier:
         looking = self._thread.submit(self._serving[0].look, frames)
         meanwhile()
         return looking.result()
+
+    def explain(self, frame: np.ndarray, digit: int) -> Explanation:
+        """Like Classifier.explain; on the caller's thread, so that nobody's answer waits for it."""
+        return self._serving[0].explain(frame, digit)
 
     def follow(self, changed: Changed) -> None:
         """Take the active version now and keep polling; `changed` is called with the card of every new version."""

@@ -13,17 +13,10 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from mnist.drawing import (
-    Drawing,
-    Origin,
-    StorageUnavailable,
-    UnknownPrediction,
-    Verdict,
-    parse_label,
-    utc_now,
-)
+from mnist.drawing import Drawing, Origin, StorageUnavailable, UnknownPrediction, Verdict, parse_label, utc_now
 from mnist.metrics import ACCURACY_WINDOW, Metrics
 from mnist.model.classifier import Look
+from mnist.model.explanation import Explanation
 from mnist.model.model_card import ModelCard
 from mnist.model.numbers import read
 from mnist.model.personal import Hand, read_in_hand
@@ -49,6 +42,8 @@ class Reader(Protocol):
     def version(self) -> int: ...
 
     def look(self, frames: np.ndarray, meanwhile: Callable[[], None] = ...) -> Look: ...
+
+    def explain(self, frame: np.ndarray, digit: int) -> Explanation: ...
 
 
 class Recogniser:
@@ -176,6 +171,10 @@ class Recogniser:
     def look(self, drawing: Drawing) -> Recognition:
         """Read a drawing of the database for its boxes; nothing is stored or counted. Raises as `reread` does."""
         return self._predict([Picture(drawing.image, self._frame(drawing.image), drawing.origin)])[0]
+
+    def explain(self, found: Recognition) -> Explanation:
+        """Why the network that answers now reads a single digit as it does."""
+        return self._classifier.explain(found.frame, found.prediction.digit)
 
     def correct(self, drawing: Drawing, label: int | str | None) -> None:
         """Store a person's label, and the drawing too if the database was away when it was drawn.

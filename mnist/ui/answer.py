@@ -12,7 +12,7 @@ import streamlit as st
 from mnist import services
 from mnist.drawing import MAX_NUMBER, AlreadyProcessed, Drawing, Origin, StorageUnavailable, Verdict
 from mnist.recognition.recogniser import Recognition
-from mnist.ui import admin_session, gallery, label_buttons, visitor
+from mnist.ui import admin_session, explanation, gallery, label_buttons, visitor
 from mnist.ui.boxes import with_boxes
 from mnist.ui.notices import AWAY
 from mnist.ui.probabilities import as_percent, probability_bars
@@ -132,6 +132,8 @@ def show(visit: visitor.Visit, start_over: Callable[[], None]) -> None:
     has_bars = not found.digits and found.prediction.verdict != Verdict.NOT_A_DIGIT
     bars = probability_bars(found.prediction.probabilities) if has_bars else ""
     st.html(f"{bars}{_seen(found)}")
+    if has_bars:
+        explanation.show(found)
 
 
 def _seen(found: Recognition) -> str:

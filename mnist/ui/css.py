@@ -23,6 +23,14 @@ h1 { font-size: 1.7rem !important; line-height: 1.35 !important; padding: 0 0 .2
 .seen { display: flex; align-items: center; gap: .8rem; font-size: .85rem; opacity: .95; }
 .seen img { width: 84px; height: 84px; image-rendering: pixelated; border-radius: .4rem; }
 
+/* How the network came to its answer: the ink that counts, and a picture for each layer. */
+.explained, .explained figcaption { font-size: .9rem; line-height: 1.4; }
+.explained p { margin: .8rem 0; }
+.explained figure { margin: 0 0 .8rem; }
+.explained img { display: block; width: 100%; image-rendering: pixelated; border-radius: .4rem; margin-bottom: .3rem; }
+.explained .ink { display: flex; align-items: center; gap: .8rem; }
+.explained .ink img { width: 140px; flex: none; margin: 0; }
+
 /* A picture with a box around each digit that was read. */
 .boxed { position: relative; display: inline-block; max-width: 100%; line-height: 0; }
 .boxed img { max-width: 100%; max-height: 26rem; border-radius: .4rem; }
