@@ -24,7 +24,7 @@ h1 { font-size: 1.7rem !important; line-height: 1.35 !important; padding: 0 0 .2
 .seen img { width: 84px; height: 84px; image-rendering: pixelated; border-radius: .4rem; }
 
 /* How the network came to its answer: the ink that counts, and a picture for each layer. */
-.explained, .explained figcaption { font-size: .9rem; line-height: 1.4; }
+.explained, .explained :is(p, figcaption) { font-size: .9rem; line-height: 1.4; }
 .explained p { margin: .8rem 0; }
 .explained figure { margin: 0 0 .8rem; }
 .explained img { display: block; width: 100%; image-rendering: pixelated; border-radius: .4rem; margin-bottom: .3rem; }
@@ -129,7 +129,11 @@ h2 { font-size: 1.5rem !important; line-height: 1.6 !important; }
   .stMainBlockContainer .stVerticalBlock { gap: .5rem; }
   .stHeading > div { margin-bottom: -.4rem !important; }  /* Streamlit's -1rem is for a gap of 1rem */
   .answer .digit { font-size: 4rem; }
-  .st-key-your_picture img { max-height: 11rem; object-fit: contain; }
+  /* With an uploaded picture, what it was read as and the keys are on the screen. */
+  .stMainBlockContainer:has(.st-key-your_picture) h1 { position: absolute; clip-path: inset(50%); }
+  .stMainBlockContainer:has(.st-key-your_picture) .stFileUploader > label,
+  .st-key-your_picture [data-testid="stCaptionContainer"] { display: none; }
+  .st-key-your_picture img { max-height: 7.5rem; object-fit: contain; }
   /* The pad takes what canvas, answer, "Yes" and ten keys leave of the screen. */
   .stMainBlockContainer:has(.st-key-canvas) h1 { position: absolute; clip-path: inset(50%); }
   .st-key-canvas { --pad-width: 100%; --pad-height: clamp(180px, 100dvh - 412px, 100vw - 2rem); }
@@ -139,8 +143,11 @@ h2 { font-size: 1.5rem !important; line-height: 1.6 !important; }
 /* A phone on its side: canvas and answer beside each other. */
 @media (max-height: 480px) and (min-width: 480px) {
   .stMainBlockContainer { padding-top: 3rem; }
-  .stMainBlockContainer:has(.st-key-canvas) h1 { position: absolute; clip-path: inset(50%); }
+  .stMainBlockContainer:has(.st-key-canvas, .st-key-your_picture) h1 { position: absolute; clip-path: inset(50%); }
+  .stMainBlockContainer:has(.st-key-your_picture) .stFileUploader > label { display: none; }
+  .st-key-your_picture img { max-height: 9rem; }
   .stMainBlockContainer .stVerticalBlock { gap: .4rem; }
+  .stHeading > div { margin-bottom: -.3rem !important; }
   .stMainBlockContainer .stHorizontalBlock:has(.st-key-canvas) { flex-wrap: nowrap; }
   .stMainBlockContainer .stHorizontalBlock:has(.st-key-canvas) > .stColumn { min-width: 0; }
   .st-key-canvas { --pad-width: 100%; --pad-height: clamp(150px, 100dvh - 150px, 300px); }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import streamlit as st
 
@@ -13,6 +12,7 @@ from mnist.vision.image_files import encode_png
 
 FOR, AGAINST = (255, 140, 0), (90, 150, 255)  # RGB: ink that speaks for the answer, and against it
 LEAST = 0.5  # log odds: where no ink counts for more, colours stay pale
+WIDTH = 144  # px: maps in one row, without the lines
 LAYERS = ("Edges", "Corners and curves", "Parts of digits", "What decides")
 
 
@@ -52,16 +52,15 @@ def coloured(frame: np.ndarray, importance: np.ndarray) -> np.ndarray:
 
 
 def tiled(maps: np.ndarray) -> np.ndarray:
-    """Maps (C, H, W) from 0 up, side by side in rows of 12: (h, w) uint8, the brightest spot 255, lines between."""
+    """Maps (C, H, W) from 0 up, side by side: (h, w) uint8, the brightest spot 255, lines between."""
+    columns = WIDTH // maps.shape[2]
     bright = np.pad(maps / max(float(maps.max()), 1e-6), ((0, 0), (0, 1), (0, 1)), constant_values=0.25)
-    rows = [np.concatenate(list(bright[first : first + 12]), axis=1) for first in range(0, len(bright), 12)]
+    rows = [np.concatenate(list(bright[first : first + columns]), axis=1) for first in range(0, len(bright), columns)]
     rows[-1] = np.pad(rows[-1], ((0, 0), (0, rows[0].shape[1] - rows[-1].shape[1])))
     return (255 * np.concatenate(rows)).round().astype(np.uint8)
 
 
 def _figure(picture: np.ndarray, kind: str, alt: str, text: str) -> str:
-    if picture.ndim == 3:
-        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     return (
         f'<figure class="{kind}"><img alt="{alt}" src="{data_url(encode_png(picture))}">'
         f"<figcaption>{text}</figcaption></figure>"

@@ -95,17 +95,19 @@ def test_a_photo_from_the_camera_is_read(visitor):
     expect(visitor.answer).to_have_text("7")
 
 
-def test_the_answer_to_a_photo_is_on_a_phones_screen(visit, shared_app):
-    visitor = on_a_phone(visit, shared_app[0])
+def test_the_answer_to_a_photo_and_its_keys_are_on_a_phones_screen(visit, shared_app):
+    visitor = visit(shared_app[0], width=390, height=664, is_mobile=True, has_touch=True)
     visitor.choose("Upload")
     photo = cv2.resize(picture_of_a_seven(), (900, 1200))
     visitor.page.locator("input[type=file]").set_input_files(as_file("seven.png", encode_png(photo)))
     expect(visitor.answer).to_have_text("7")
+    expect(visitor.labels).to_have_count(11)
     visitor.settle()
 
-    box = visitor.button("Yes, it’s a 7").bounding_box()
-    assert box is not None
-    assert box["y"] + box["height"] <= 844
+    for part in (visitor.answer, visitor.button("Yes, it’s a 7"), *visitor.labels.all()):
+        box = part.bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 664
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mnist.model.explanation import Explanation
 from mnist.ui import explanation
@@ -31,6 +35,15 @@ def test_nothing_is_computed_unless_somebody_asks(monkeypatch, is_open):
     assert [page.count("<img alt=") for page in shown] == ([5] if is_open else [])
 
 
+def test_colours_reach_the_page_as_they_are():
+    orange = np.full((2, 2, 3), explanation.FOR, np.uint8)
+
+    page = explanation._figure(orange, "ink", "", "")
+
+    picture = base64.b64decode(re.findall(r"base64,([^\"]+)", page)[0])
+    assert Image.open(io.BytesIO(picture)).convert("RGB").getpixel((0, 0)) == explanation.FOR
+
+
 def test_ink_for_the_answer_is_orange_and_ink_against_it_blue():
     importance = np.zeros((28, 28), np.float32)
     importance[5, 14], importance[6, 14] = 3, -3
@@ -50,11 +63,11 @@ def test_where_nothing_counts_much_colours_stay_pale():
 
 
 def test_maps_lie_side_by_side_and_the_brightest_spot_is_white():
-    maps = np.zeros((13, 6, 6), np.float32)
-    maps[12, 2, 3] = 0.7
+    maps = np.zeros((25, 6, 6), np.float32)
+    maps[24, 2, 3] = 0.7
 
     picture = explanation.tiled(maps)
 
-    assert picture.shape == (2 * 7, 12 * 7)
+    assert picture.shape == (2 * 7, 24 * 7)
     assert picture[7 + 2, 3] == 255
     assert picture[:6, :6].max() == 0
