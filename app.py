@@ -116,6 +116,7 @@ app = st.App(
             pad=pad_files.PAD,
             canvas=pad_files.CANVAS,
             widgets=pad_files.widget_modules(),
+            preview=pad_files.PREVIEW,
             watch=pad_files.CONNECTION,
         ),
         Middleware(CompressedFiles),

@@ -19,6 +19,7 @@ def _address(name: str) -> str:
 PAD = _address("pad.js")
 KEYS = _address("keys.js")
 CONNECTION = (FOLDER / "connection.js").read_text()  # for the page itself
+PREVIEW = _address("preview.png")  # beside a link to the page; python -m docs.preview makes it
 # The canvas of streamlit-drawable-canvas, which pad.js imports; its name changes with its content.
 CANVAS = re.findall(r'from "\.\./(_stcore/[^"]+)"', (FOLDER / "pad.js").read_text())[0]
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
+from html import escape
 from pathlib import Path
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -21,6 +23,11 @@ TEXT = re.compile(r"/static/media/SourceSansVF-\w+\.ttf\.[\w-]+\.woff2$")
 ROOT = '<div id="root"></div>'
 FONT = re.compile(r'<link\s+rel="preload"[^>]*as="font"[^>]*/>\s*')
 SCRIPTS = re.compile(r'<(?:script type="module"|link rel="modulepreload")[^>]*>(?:</script>)?')
+TITLE = """<title>{title}</title>
+<meta name="description" content="Draw a digit, and see at once what a neural network reads and how sure it is.">
+<meta property="og:title" content="{title}"><meta property="og:type" content="website">
+<meta property="og:description" content="Draw a digit, and see at once what a neural network reads and how sure it is.">
+<meta property="og:image" content="{picture}"><meta name="twitter:card" content="summary_large_image">"""
 # The pad stands where Streamlit's page will have it (mnist/ui/css.py).
 SKELETON = """<style>
 .skeleton { position: fixed; inset: 0; z-index: 1000000; background: light-dark(#fbfaf7, #12151c);
@@ -67,17 +74,19 @@ class FirstPage:
         pad: str,
         canvas: str,
         widgets: tuple[str, ...],
+        preview: str,
         watch: str = "",
     ) -> None:
         """icons: WOFF2 file in place of the whole font of icons. title: of the page until it has run.
 
         no_letters: WOFF2 file in place of Streamlit's text font, which it asks for before it knows the page's own.
         scripts: addresses of modules that the page runs. pad: of the module with `begin`; canvas: of what it imports.
-        widgets: of the modules that Streamlit's page asks for late. watch: JavaScript that runs before all others.
+        widgets: of the modules that Streamlit's page asks for late. preview: of the picture beside a link to a page.
+        watch: JavaScript that runs before all others.
         """
         self._app = app
         self._icons, self._no_letters = icons.read_bytes(), no_letters.read_bytes()
-        self._title = title
+        self._title, self._preview = title, preview
         self._watch = f"<script>{watch}</script>"
         self._scripts = "".join(f'<script type="module" crossorigin src="./{each}"></script>' for each in scripts)
         self._widgets = _preloads(widgets)
@@ -93,19 +102,28 @@ class FirstPage:
         else:
             takes_gzip = "gzip" in Headers(scope=scope).get("accept-encoding", "")
             change = self._with_pad if scope["path"] == "/" and not scope["query_string"] else self._changed
-            await self._app(scope, receive, _Page(send, change, takes_gzip).send)
+            host = f"{scope['scheme']}://{Headers(scope=scope).get('host', '')}"
+            await self._app(scope, receive, _Page(send, partial(change, host), takes_gzip).send)
 
-    def _changed(self, page: str) -> str:
+    def _titled(self, host: str, page: str) -> str:
+        """Streamlit's page with our title, without its font, and with what a chat shows beside a link to it.
+
+        host: of this server, as the visitor names it: a preview's picture needs a whole address.
+        """
+        title = TITLE.format(title=self._title, picture=escape(f"{host}/{self._preview}"))
+        return FONT.sub("", page.replace("<title>Streamlit</title>", title + self._watch))
+
+    def _changed(self, host: str, page: str) -> str:
         """Streamlit's page with a skeleton that goes when Streamlit begins."""
-        page = FONT.sub("", page.replace("<title>Streamlit</title>", f"<title>{self._title}</title>"))
-        page = page.replace("</head>", f"{self._watch}{self._scripts}</head>", 1)
+        page = self._titled(host, page)
+        page = page.replace("</head>", f"{self._scripts}</head>", 1)
         return page.replace(ROOT, f"{ROOT.removesuffix('</div>')}{SKELETON}</div>", 1)
 
-    def _with_pad(self, page: str) -> str:
+    def _with_pad(self, host: str, page: str) -> str:
         """Streamlit's page with a pad over it, which loads Streamlit's scripts when it is there itself."""
-        page = FONT.sub("", page.replace("<title>Streamlit</title>", f"<title>{self._title}</title>"))
+        page = self._titled(host, page)
         later = "".join(SCRIPTS.findall(page)) + self._scripts + self._widgets
-        page = SCRIPTS.sub("", page).replace("</head>", f'{self._watch}<template id="later">{later}</template></head>', 1)
+        page = SCRIPTS.sub("", page).replace("</head>", f'<template id="later">{later}</template></head>', 1)
         return page.replace(ROOT, f"{ROOT}{SKELETON}{self._pad_first}", 1)
 
 

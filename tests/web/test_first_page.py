@@ -39,6 +39,7 @@ def client(tmp_path) -> TestClient:
         pad="pad/pad.js?2",
         canvas="canvas.js",
         widgets=("static/js/Html.3.js",),
+        preview="pad/preview.png?4",
     )
     return TestClient(Starlette(routes=routes, middleware=[first_page]))
 
@@ -81,6 +82,21 @@ def test_no_page_asks_for_a_font(client):
     assert FONT.search(STREAMLITS)
     assert 'as="font"' not in client.get("/").text
     assert 'as="font"' not in client.get("/history").text
+
+
+@pytest.mark.parametrize("address", ["/", "/history?drawing=1"])
+def test_a_link_to_it_has_a_preview(client, address):
+    page = client.get(address, headers={"host": "digits.example"}).text
+
+    assert '<meta property="og:title" content="Draw">' in page
+    assert '<meta property="og:description" content="Draw a digit, and see' in page
+    assert '<meta property="og:image" content="http://digits.example/pad/preview.png?4">' in page
+
+
+def test_a_host_cannot_write_into_the_page(client):
+    page = client.get("/", headers={"host": 'x"><script>alert(1)</script>'}).text
+
+    assert "<script>alert" not in page
 
 
 def test_the_whole_fonts_give_way_to_small_ones(client):
