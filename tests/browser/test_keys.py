@@ -43,6 +43,54 @@ def test_focus_returns_to_the_pad_from_a_button_that_goes(visitor):
     expect(visitor.button("Undo")).to_be_focused()
 
 
+FOCUS = """() => {
+  let at = document.activeElement;
+  while (at.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+  const shown = at.tagName === "INPUT" ? at.closest("label") : at;
+  const marked = [shown, ...at.querySelectorAll(".canvas-root")].map(getComputedStyle);
+  const name = at.getAttribute("aria-label") ?? shown.innerText;
+  return {
+    name: at === document.body || at.tagName === "MAIN" ? at.tagName : name.trim().split("\\n").pop(),
+    visible: marked.some((each) => each.outlineStyle !== "none" || each.boxShadow !== "none"),
+  };
+}"""
+
+
+def test_a_walk_with_the_tab_key_reaches_everything_in_order_and_shows_where_it_is(visitor):
+    visitor.draw(SEVEN)
+    visitor.settle()
+    expect(visitor.answer).to_have_text("7")
+    expect(visitor.page.get_by_text("Show how it thinks")).to_be_visible()
+    visitor.page.get_by_role("link", name="Draw", exact=True).focus()
+
+    walk = [visitor.page.evaluate(FOCUS)]
+    while walk[-1]["name"] != "BODY" and len(walk) < 30:  # BODY: the end of the page
+        visitor.page.keyboard.press("Tab")
+        walk.append(visitor.page.evaluate(FOCUS))
+
+    names = [stop["name"] for stop in walk]
+    pad, keep = "Drawing area. With a keyboard: Upload, above.", "Keep my drawings, to improve the program"
+    before = ["Draw", "History", "Insight", "Model", "Draw", pad, "Undo", "Clear"]
+    assert names[:12] == [*before, "Y", "0", "Show how it thinks", keep]
+    assert [stop["name"] for stop in walk if not stop["visible"] and stop["name"] != "BODY"] == []
+
+
+def test_the_focus_is_not_lost_when_a_label_is_mended(visitor):
+    visitor.draw(SEVEN)
+    visitor.settle()
+    visitor.button("Yes, it’s a 7").focus()
+    visitor.page.keyboard.press("Enter")
+    expect(visitor.page.get_by_text("Thank you! Stored as 7.")).to_be_visible()
+
+    visitor.button("Change it").focus()
+    visitor.page.keyboard.press("Enter")
+    expect(visitor.labels.first).to_be_focused()
+    visitor.page.keyboard.press("Enter")
+
+    expect(visitor.page.get_by_text("Thank you! Stored as 0.")).to_be_visible()
+    expect(visitor.page.locator(".pad")).to_be_focused()
+
+
 def test_a_wrong_label_is_mended_where_the_thanks_are(visit, shared_app):
     address, url = shared_app
     visitor = visit(address)

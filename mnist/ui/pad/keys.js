@@ -1,4 +1,4 @@
-// Labels with the keyboard: 0–9, and N for "not a digit". Y is the shortcut of its own button.
+// What the keyboard does on the page. Labels: 0–9, and N for "not a digit". Y is the shortcut of its own button.
 addEventListener("keydown", (event) => {
   const isTyping = event.composedPath()[0].closest?.("input:not([type=checkbox]), textarea, [contenteditable]");
   if (isTyping || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
@@ -6,3 +6,14 @@ addEventListener("keydown", (event) => {
   const labels = [...document.querySelectorAll(".st-key-labels button")];
   labels.find((label) => label.textContent.trim() === text)?.click();
 });
+
+// A button that goes after it was pressed takes the focus along. It goes on among the labels, or on the pad.
+let focused = null;
+addEventListener("focusin", ({ target }) => (focused = target.closest(".st-key-reply") && target));
+new MutationObserver(() => {
+  if (!focused || focused.isConnected || document.activeElement !== document.body) return;
+  focused = null;
+  const pad = [...document.querySelectorAll(".st-key-canvas *")].find((each) => each.shadowRoot);
+  const next = document.querySelector(".st-key-reply .st-key-labels button") ?? pad?.shadowRoot.querySelector(".pad");
+  next?.focus({ preventScroll: true });
+}).observe(document.body, { childList: true, subtree: true });
