@@ -19,6 +19,7 @@ class StubbornProxy:
     def __init__(self, port: int) -> None:
         self._target = port
         self.is_stubborn = True
+        self.has_refused = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -40,6 +41,7 @@ class StubbornProxy:
                     return
                 head += piece
             if self.is_stubborn and b"upgrade: websocket" in head.lower():
+                self.has_refused.set()
                 client.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 return
             server.sendall(head)
@@ -70,6 +72,7 @@ def test_a_page_without_its_connection_says_so_until_it_has_one(browser: Browser
     note = page.locator("#no-connection")
     page.clock.install()
     page.goto(proxy.address)
+    assert proxy.has_refused.wait(60 * patience())
 
     page.clock.fast_forward(11_000)
 

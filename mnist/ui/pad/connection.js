@@ -1,7 +1,7 @@
 // Tells when the page's WebSocket does not come through. Otherwise the page would stay as it is before its first message:
 // blank, whatever the reason. Within the page itself, for it has to be there before Streamlit connects.
 {
-  const patience = 10_000; // ms after the page has loaded
+  const patience = 10_000; // ms from the first attempt to connect
   const words = `<b>No connection.</b> The page is here, but its connection to the server (a WebSocket) does not come
     through, so it can’t show more. Reload it; try without VPN or blocker, or another network.
     <small>If you run this server: whatever is in front of it has to pass WebSockets on (docs/proxies.md).</small>`;
@@ -13,11 +13,16 @@
   window.WebSocket = class extends Streamlits {
     constructor(...how) {
       super(...how);
-      const done = () => { isThrough = true; note?.remove(); };
-      this.addEventListener("message", done, { once: true });
+      watch(); // not from the page's loading on: on a slow line Streamlit comes to connect much later
+      this.addEventListener("message", () => { isThrough = true; note?.remove(); }, { once: true });
     }
   };
-  addEventListener("load", () => setTimeout(() => {
+  let watch = () => {
+    watch = () => {};
+    setTimeout(tell, patience);
+  };
+
+  function tell() {
     if (isThrough) return;
     note = document.createElement("div");
     note.id = "no-connection";
@@ -25,5 +30,5 @@
     note.style.cssText = style;
     note.innerHTML = words;
     document.body.append(note);
-  }, patience));
+  }
 }
