@@ -53,8 +53,8 @@ h1 { font-size: 1.7rem !important; line-height: 1.35 !important; padding: 0 0 .2
 /* The probability of each digit, one line each. */
 .bars { list-style: none; margin: 0 0 .9rem !important; padding: 0 !important; font-size: .8rem; line-height: 1.2rem; }
 .bars li { display: flex; align-items: center; gap: .35rem; margin: 0 !important; font-size: inherit;
-  padding: 0; font-variant-numeric: tabular-nums; }
-.bars i { height: .95rem; min-width: 1px; width: calc(var(--share) * (100% - 5rem)); border-radius: 0 3px 3px 0;
+  padding: 0; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.bars i { height: .95rem; min-width: 1px; width: calc(var(--share) * (100% - 5.5rem)); border-radius: 0 3px 3px 0;
   background: light-dark(#2456d6, #7aa2ff); opacity: .45; }
 .bars .best { font-weight: 600; }
 .bars .best i { opacity: 1; }
