@@ -6,12 +6,14 @@ Pictures come apart from the rest, so that no list holds all of its pictures at 
 from __future__ import annotations
 
 import uuid
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, func, not_, select, tuple_
+from sqlalchemy.orm import Session
 
 from mnist.drawing import Record, as_text
 from mnist.store.drawings import IS_RIGHT, RECORD, as_record, in_portions
@@ -19,10 +21,12 @@ from mnist.store.session import Storage, by_id
 from mnist.store.tables import PredictionRow
 
 SEARCHED = 10_000  # drawings that one page scans: a filter without a match costs 5 ms instead of a minute
+SORTED = 1_000  # drawings that are put in the order of their confidence: the latest ones that match
 LATEST_DRAWINGS = 10_000
 LATEST_LABELS = 3_000
 NON_DIGIT, NUMBER = "not a digit", "a number"  # labels that are no digit, as `Wanted.truth` names them
-Place = tuple[datetime, uuid.UUID]  # (created_at, id): the cursor from which the next page goes on
+# The cursor from which the next page goes on: (created_at, id), with the confidence before it in that order.
+Place = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +42,23 @@ class Wanted:
     truth: str | None = None  # the label: "0" to "9", NON_DIGIT or NUMBER
     since: datetime | None = None  # inclusive
     until: datetime | None = None  # exclusive
+    least_sure: bool = False  # the order: by confidence, the lowest first; False: by time, the newest first
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of the history, newest drawing first."""
+    """One page of the history."""
 
     drawings: Sequence[Record]
     older: Place | None  # pass it as `before` for the next page; None: this is the last page
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """What stands beside a drawing in the list; None where the list ends."""
+
+    previous: uuid.UUID | None
+    next: uuid.UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,39 +81,43 @@ class History(Storage):
     """Reads past drawings. Every method raises StorageUnavailable when the database can't be used."""
 
     def page(self, wanted: Wanted, *, limit: int, before: Place | None = None) -> Page:
-        """The next `limit` matching drawings older than `before`; a page far back costs no more than the first.
+        """The next `limit` matching drawings after the place `before`; a page far back costs no more than the first.
 
-        Scans at most SEARCHED drawings, so a page may be empty although older ones follow.
+        Scans at most SEARCHED drawings, so a page may be empty although older ones follow. By confidence, the list ends
+        after SORTED drawings.
         """
-        row = PredictionRow
-        place = tuple_(row.created_at, row.id)
-        newest_first = (row.created_at.desc(), row.id.desc())
-        window = []
-        if wanted.session_id is not None:
-            window.append(row.session_id == wanted.session_id)
-        if wanted.since is not None:
-            window.append(row.created_at >= wanted.since)
-        if wanted.until is not None:
-            window.append(row.created_at < wanted.until)
-        if before is not None:
-            window.append(place < before)
-        filters = _filters(wanted)
         with self._session() as session:
-            end: Any = None
-            if filters:
-                last = (
-                    select(row.created_at, row.id).where(*window).order_by(*newest_first).offset(SEARCHED - 1).limit(1)
-                )
-                if (end := session.execute(last).one_or_none()) is not None:
-                    window.append(place >= tuple(end))
             # First the keys, which one index answers alone, with one more than is shown; then the rows.
-            matching = select(row.created_at, row.id).where(*window, *filters).order_by(*newest_first).limit(limit + 1)
-            places = session.execute(matching).all()
-            shown = RECORD.where(row.id.in_([each.id for each in places[:limit]])).order_by(*newest_first)
-            drawings = [as_record(each) for each in session.execute(shown)]
-        if len(places) > limit:
-            end = places[limit - 1]
-        return Page(drawings, None if end is None else (end[0], end[1]))
+            if wanted.least_sure:
+                end, places = None, _least_sure(session, wanted)
+                places = places[bisect_right(places, before) if before else 0 :][: limit + 1]
+            else:
+                places, end = _scan(session, wanted, limit + 1, before)
+            ids = [place[-1] for place in places[:limit]]
+            shown = RECORD.where(PredictionRow.id.in_(ids))
+            drawings = by_id(ids, map(as_record, session.execute(shown)))
+        return Page(drawings, places[limit - 1] if len(places) > limit else end)
+
+    def neighbours(self, wanted: Wanted, drawing: Record) -> Neighbours:
+        """The drawings before and after this one in the list, which need not match the filters itself."""
+        place: Place = (drawing.created_at, drawing.id)
+        with self._session() as session:
+            if wanted.least_sure:
+                place = (drawing.confidence, *place)
+                places = _least_sure(session, wanted)
+                before, after = places[: bisect_left(places, place)][-1:], places[bisect_right(places, place) :][:1]
+            else:
+                before, after = (_scan(session, wanted, 1, place, newer=newer)[0] for newer in (True, False))
+        previous, following = (found[0][-1] if found else None for found in (before, after))
+        return Neighbours(previous, following)
+
+    def count(self, wanted: Wanted) -> tuple[int, bool]:
+        """How many drawings match among the latest SEARCHED, and whether those are all there are."""
+        row = PredictionRow
+        with self._session() as session:
+            window, end = _bounded(session, _window(wanted))
+            counted = select(row.id).where(*window, *_filters(wanted)).subquery()
+            return session.scalar(select(func.count()).select_from(counted)) or 0, end is None
 
     def some(self, ids: Sequence[uuid.UUID], *, most: int) -> list[Record]:
         """The first `most` of these drawings, in the order of `ids`; deleted ones are left out."""
@@ -178,6 +195,56 @@ class History(Storage):
             day = func.date(moment)
             counted = select(day, latest.c.source, func.count()).group_by(day, latest.c.source)
             return {(date.fromisoformat(str(when)), source): count for when, source, count in session.execute(counted)}
+
+
+_KEY: Any = (PredictionRow.created_at, PredictionRow.id)
+
+
+def _window(wanted: Wanted) -> list[ColumnElement[bool]]:
+    row, conditions = PredictionRow, []
+    if wanted.session_id is not None:
+        conditions.append(row.session_id == wanted.session_id)
+    if wanted.since is not None:
+        conditions.append(row.created_at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(row.created_at < wanted.until)
+    return conditions
+
+
+def _scan(
+    session: Session, wanted: Wanted, limit: int, start: Place | None = None, *, newer: bool = False
+) -> tuple[list[Place], Place | None]:
+    """The next `limit` matching places from `start` on, and where the search ended if it was cut short."""
+    window, filters, end = _window(wanted), _filters(wanted), None
+    if start is not None:
+        window.append(tuple_(*_KEY) > start if newer else tuple_(*_KEY) < start)
+    if filters:
+        window, end = _bounded(session, window, newer=newer)
+    matching = select(*_KEY).where(*window, *filters).order_by(*_order(newer)).limit(limit)
+    return [tuple(place) for place in session.execute(matching)], end
+
+
+def _bounded(
+    session: Session, window: Sequence[ColumnElement[bool]], *, newer: bool = False
+) -> tuple[list[ColumnElement[bool]], Place | None]:
+    """The window cut to SEARCHED drawings, and the last of them if that left any out."""
+    last = select(*_KEY).where(*window).order_by(*_order(newer)).offset(SEARCHED - 1).limit(1)
+    if (found := session.execute(last).one_or_none()) is None:
+        return [*window], None
+    end: Place = tuple(found)
+    return [*window, tuple_(*_KEY) <= end if newer else tuple_(*_KEY) >= end], end
+
+
+def _order(newer: bool) -> list[Any]:
+    return [column.asc() if newer else column.desc() for column in _KEY]
+
+
+def _least_sure(session: Session, wanted: Wanted) -> list[Place]:
+    """The places of the latest SORTED matching drawings by confidence; sorted here, because no index does it."""
+    ids = [place[-1] for place in _scan(session, wanted, SORTED)[0]]
+    row = PredictionRow
+    found = session.execute(select(row.confidence, row.created_at, row.id).where(row.id.in_(ids)))
+    return sorted(tuple(place) for place in found)
 
 
 def _filters(wanted: Wanted) -> list[ColumnElement[bool]]:

@@ -193,3 +193,58 @@ def test_a_page_that_is_deleted_while_it_is_read_leads_on_all_the_same(sqlite_ur
         drawings[0].id
     ]
     engine.dispose()
+
+
+@pytest.mark.parametrize("least_sure", [False, True])
+def test_the_drawings_beside_one_are_those_of_the_list_even_if_it_matches_no_more(repository, history, least_sure):
+    sure = {"a": 0.9, "b": 0.4, "c": 0.4, "d": 0.7}
+    made = {
+        name: drawing(created_at=NOON - timedelta(minutes=minute), confidence=confidence)
+        for minute, (name, confidence) in enumerate(sure.items())
+    }
+    repository.add_all([*made.values(), drawing(session_id="somebody else", confidence=0.5)])
+    wanted = Wanted("a visitor", state="unlabelled", least_sure=least_sure)
+    order = ["c", "b", "d", "a"] if least_sure else ["a", "b", "c", "d"]
+    names = {each.id: name for name, each in made.items()}
+    assert [names[each.id] for each in history.page(wanted, limit=9).drawings] == order
+
+    repository.correct(made["b"].id, 3)  # matches no more
+
+    place = order.index("b")
+    beside = history.neighbours(wanted, made["b"])
+    assert (names[beside.previous] if beside.previous else None, names[beside.next]) == (
+        order[place - 1] if place else None,
+        order[place + 1],
+    )
+    ends = [history.neighbours(wanted, made[order[end]]) for end in (0, -1)]
+    assert (ends[0].previous, ends[1].next) == (None, None)
+
+
+def test_the_least_sure_drawings_come_first_page_by_page(repository, history, monkeypatch):
+    monkeypatch.setattr(history_module, "SORTED", 6)
+    shares = [0.9, 0.3, 0.3, 0.5, 0.1, 0.7, 0.2]  # the last one is the oldest, and is left out
+    for minutes, share in enumerate(shares):
+        repository.save(drawing(created_at=NOON - timedelta(minutes=minutes), confidence=share))
+    wanted = Wanted("a visitor", least_sure=True)
+
+    first = history.page(wanted, limit=2)
+    second = history.page(wanted, limit=2, before=first.older)
+    third = history.page(wanted, limit=2, before=second.older)
+
+    assert [[each.confidence for each in page.drawings] for page in (first, second, third)] == [
+        [0.1, 0.3],
+        [0.3, 0.5],
+        [0.7, 0.9],
+    ]
+    assert third.older is None
+
+
+def test_what_matches_is_counted_among_the_latest_drawings(repository, history, monkeypatch):
+    for minutes in range(4):
+        repository.save(drawing(created_at=NOON - timedelta(minutes=minutes), source="upload" if minutes else "canvas"))
+
+    assert history.count(Wanted(source="upload")) == (3, True)
+    assert history.count(Wanted()) == (4, True)
+    monkeypatch.setattr(history_module, "SEARCHED", 3)
+    assert history.count(Wanted(source="upload")) == (2, False)
+    assert history.count(Wanted()) == (3, False)
