@@ -100,9 +100,14 @@ class FirstPage:
             headers = {"Cache-Control": "public, max-age=86400"}
             await Response(font, headers=headers, media_type="font/woff2")(scope, receive, send)
         else:
-            takes_gzip = "gzip" in Headers(scope=scope).get("accept-encoding", "")
+            asked = Headers(scope=scope)
+            takes_gzip = "gzip" in asked.get("accept-encoding", "")
             change = self._with_pad if scope["path"] == "/" and not scope["query_string"] else self._changed
-            host = f"{scope['scheme']}://{Headers(scope=scope).get('host', '')}"
+            host = f"{scope['scheme']}://{asked.get('host', '')}"
+            if "text/html" in asked.get("accept", ""):
+                # Streamlit compresses its page itself at every address but "/", and then it could not be changed.
+                plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+                scope = {**scope, "headers": plain}
             await self._app(scope, receive, _Page(send, partial(change, host), takes_gzip).send)
 
     def _titled(self, host: str, page: str) -> str:

@@ -9,8 +9,9 @@ import pytest
 import streamlit
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from mnist.web.first_page import FONT, ROOT, FirstPage
@@ -30,6 +31,8 @@ def client(tmp_path) -> TestClient:
         *(Route(path, lambda _: Response(b"the whole font")) for path in (ICONS, TEXT)),
         Route("/static/media/Other.woff2", lambda _: Response(b"another font")),
     ]
+    compressed = GZipMiddleware(HTMLResponse(STREAMLITS))
+    routes.append(Mount("/history", compressed))
     first_page = Middleware(
         FirstPage,
         icons=tmp_path / "icons.woff2",
@@ -110,3 +113,10 @@ def test_other_pages_stay_as_they_are(client):
 
     assert (answer.text, answer.headers["etag"]) == ("<p>another page</p>", "kept")
     assert client.get("/missing").status_code == 404
+
+
+def test_the_page_is_changed_where_streamlit_compresses_it(client):
+    answer = client.get("/history/", headers={"Accept": "text/html,*/*", "Accept-Encoding": "gzip"})
+
+    assert "pad/keys.js?1" in answer.text
+    assert answer.headers["content-encoding"] == "gzip"
