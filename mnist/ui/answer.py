@@ -187,7 +187,9 @@ def _show_labels(visit: visitor.Visit, found: Recognition, start_over: Callable[
     with st.container(horizontal=True, gap="small", key="likely") if len(likely) > 1 else nullcontext():
         for label in likely:
             st.button(
-                f"Yes, it’s {_with_article(label)}" if is_sure else f"It’s {_with_article(label)}",
+                f"Yes, it’s {label_buttons.with_article(label)}"
+                if is_sure
+                else f"It’s {label_buttons.with_article(label)}",
                 key=f"label_likely_{label}",
                 type="primary",
                 shortcut="Y" if is_sure else None,
@@ -222,12 +224,6 @@ def _ask_for_number(visit: visitor.Visit, drawing: Drawing, start_over: Callable
         typed = left.text_input("Or is it a number of several digits?", max_chars=MAX_NUMBER, placeholder="2026")
         if right.form_submit_button("Store it", width="stretch"):
             label_buttons.take_number(typed, _label, visit, drawing, start_over)
-
-
-def _with_article(label: int | str | None) -> str:
-    if label is None:
-        return label_buttons.NON_DIGIT_TEXT
-    return str(label) if isinstance(label, str) else f"a{'n' if label == 8 else ''} {label}"
 
 
 def _label(visit: visitor.Visit, drawing: Drawing, start_over: Callable[[], None], label: int | str | None) -> None:

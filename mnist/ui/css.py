@@ -118,6 +118,22 @@ h2 { font-size: 1.5rem !important; line-height: 1.6 !important; }
 .latest .wrong { color: light-dark(#b3261e, #ff9b90); }
 .latest .open { opacity: .7; }
 
+/* An administrator's picture opens the drawing, too: its button covers it. */
+:is(.st-key-pictures, .st-key-latest) .stVerticalBlock { position: relative; }
+:is(.st-key-pictures, .st-key-latest) .stElementContainer { position: static; }
+:is(.st-key-pictures, .st-key-latest) .stButton button::after { content: ""; position: absolute; inset: 0; }
+
+/* Drawings that can be ticked; mnist/ui/ticks.py sets the pictures. The labels stay in sight below. */
+.st-key-ticks [role="toolbar"] { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.4rem, 1fr));
+  gap: .7rem; width: 100%; }
+.st-key-ticks button { position: relative; aspect-ratio: 1 / 1.25; width: 100%; height: auto; align-items: end;
+  justify-content: center; padding: .2rem; border-radius: .4rem; background: top / 100% auto no-repeat; }
+.st-key-ticks button[aria-pressed="true"] { outline: 4px solid light-dark(#2456d6, #7aa2ff); }
+.st-key-ticks button[aria-pressed="true"]::before { content: "✓"; position: absolute; top: .3rem; right: .3rem;
+  width: 1.6rem; line-height: 1.6rem; border-radius: 50%; background: #2456d6; color: #ffffff; font-weight: 700; }
+[data-testid="stLayoutWrapper"]:has(> .st-key-ticked) { position: sticky; bottom: 0; z-index: 1; padding: .5rem 0;
+  background: light-dark(#fbfaf7, #12151c); }
+
 @media (max-width: 640px) {
   /* As high as an answer with its labels: what is below must not move under the second tap of a double tap. */
   .st-key-reply { min-height: 16.2rem; }

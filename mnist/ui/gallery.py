@@ -39,7 +39,7 @@ def show_with_buttons(drawings: Sequence[Record], open_: Callable[[Record], None
     pictures = thumbnails(drawings)
     with st.container(horizontal=True, gap="small", key=key):
         for drawing in drawings:
-            with st.container(width=112, gap="small"):
+            with st.container(width=104, gap="small"):
                 st.html(f'<div class="latest">{_picture(drawing, pictures)}</div>')
                 st.button(
                     in_brief(drawing),

@@ -10,7 +10,7 @@ import streamlit as st
 
 from mnist.drawing import BadLabel, parse_label
 from mnist.store.administration import MANY
-from mnist.ui.session_state import memory
+from mnist.ui.session_state import memory, value_of
 
 NON_DIGIT_TEXT = "not a digit"
 _KEY = "labels"
@@ -54,12 +54,19 @@ def worded(label: int | str | None) -> str:
     return NON_DIGIT_TEXT if label is None else str(label)
 
 
+def with_article(label: int | str | None) -> str:
+    """A label as it reads after "it is": "a 7", "an 8", "2026", "not a digit"."""
+    if label is None:
+        return NON_DIGIT_TEXT
+    return f"a{'n' if str(label) == '8' else ''} {label}" if len(str(label)) == 1 else str(label)
+
+
 def how_many(number: int) -> str:
     """A number of labels as text, with "or more" at MANY, where counting stops."""
     return f"{number:,}{' or more' if number == MANY else ''}"
 
 
 def _chosen(buttons: _Buttons, on_label: Callable[..., None], *args: Any) -> None:
-    choice = st.session_state.to_dict()[_KEY]  # not st.session_state[_KEY], where a newer event can abort this callback
+    choice = value_of(_KEY)
     buttons.is_answered = True
     on_label(*args, None if choice == NON_DIGIT_TEXT else int(choice))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import streamlit as st
 
@@ -16,3 +16,11 @@ def memory(kind: type[Kind]) -> Kind:
     aborts the running script, or callback, if a newer event waits, and the page would not say what was stored.
     """
     return cast(Kind, st.session_state.setdefault(f"{kind.__module__}.{kind.__qualname__}", kind()))
+
+
+def value_of(key: str) -> Any:
+    """The value of a widget, for a callback: whatever came together with the event counts. None if it has none.
+
+    Not st.session_state[key], where a newer event can abort the callback.
+    """
+    return st.session_state.to_dict().get(key)

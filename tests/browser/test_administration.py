@@ -167,6 +167,46 @@ def test_disputed_labels_are_decided_by_key(administrator, house):
     assert (feedback.reviewed, feedback.set_aside) == (True, "revoked")
 
 
+def test_many_drawings_are_labelled_by_key_and_by_tick(administrator, house):
+    page = administrator.page
+    several = [
+        replace(house.drawings["open"], id=uuid.uuid4(), created_at=NOW - timedelta(hours=1 + each))
+        for each in range(5)
+    ]
+    house.repository.add_all(several)
+    expect(administrator.button("It is a 7")).to_be_visible()
+    expect(administrator.labels).to_have_count(11)
+    page.keyboard.press("4")  # disputed: the network read a 7, a person said 1
+    expect(page.get_by_text("The drawing before is stored as 4.")).to_be_visible()
+    assert house.find("disputed").true_label == 4
+
+    go(administrator, "History")
+    page.get_by_role("radio", name="Not labelled").click()
+    expect(page.get_by_text("6 drawings")).to_be_visible()
+    page.locator(".st-key-pictures .stButton button").first.click(position={"x": 20, "y": -60})  # on the picture
+    expect(administrator.labels).to_have_count(11)
+    for key, label in (("2", "2"), ("n", "not a digit")):
+        page.wait_for_timeout(800)  # a label that comes sooner counts as a double tap
+        page.keyboard.press(key)
+        expect(page.get_by_text(f"The drawing before is stored as {label}.")).to_be_visible()
+    expect(page.locator(".answer small")).to_have_text("not labelled")
+    assert [house.find("open").true_label, house.repository.find(several[0].id).is_labelled] == [2, True]
+    page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile(str(several[2].id)))
+
+    page.get_by_text("All drawings").click()
+    page.get_by_text("Select several").click()
+    tiles = page.locator(".st-key-ticks button")
+    expect(tiles).to_have_count(4)
+    for at in (0, 3):
+        tiles.nth(at).click()
+    expect(page.get_by_text("2 ticked")).to_be_visible()
+    page.keyboard.press("7")
+    expect(page.get_by_text("2 drawings stored as 7.")).to_be_visible()
+    expect(tiles).to_have_count(2)
+    assert [house.repository.find(several[each].id).true_label for each in (1, 2, 3, 4)] == [7, None, None, 7]
+
+
 @pytest.mark.parametrize("twice", ["clicks", "a key that is held"])
 def test_one_gesture_decides_one_label(administrator, house, twice):
     others = [replace(house.drawings["disputed"], id=uuid.uuid4(), session_id=f"another {each}") for each in range(3)]

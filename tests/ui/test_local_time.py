@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from mnist.ui import history_filters
 from mnist.ui.local_time import local, zone
-from mnist.ui.views import history
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -32,8 +32,8 @@ def test_the_days_of_the_history_begin_at_the_browsers_midnight(browser_in):
     browser_in("America/New_York")
 
     # The clocks go back on 1 November 2026: that day has 25 hours.
-    since, until = history._moments((date(2026, 11, 1), date(2026, 11, 1)))
+    since, until = history_filters.moments((date(2026, 11, 1), date(2026, 11, 1)))
 
     assert since.astimezone(UTC) == datetime(2026, 11, 1, 4, tzinfo=UTC)
     assert until.astimezone(UTC) == datetime(2026, 11, 2, 5, tzinfo=UTC)
-    assert history._moments(()) == (None, None)
+    assert history_filters.moments(()) == (None, None)

@@ -9,6 +9,7 @@ import pytest
 
 from mnist.drawing import Drawing, StorageUnavailable
 from mnist.store.administration import MANY
+from mnist.store.history import Wanted
 from mnist.ui import answer, visitor
 from mnist.ui.gallery import as_html, in_brief
 from mnist.ui.label_buttons import how_many
@@ -92,18 +93,18 @@ def test_the_address_says_which_page_of_the_history_it_is(monkeypatch):
     monkeypatch.setattr("streamlit.query_params", address)
     monkeypatch.setattr("streamlit.html", lambda *_, **__: None)
     first, second = ((datetime(2026, 11, day, tzinfo=UTC), uuid.uuid4()) for day in (22, 21))
-    assert history._pages(book) == [None]
+    assert history._pages(book, Wanted()) == [None]
     history._go_older(book, first)
     at_first = dict(address)
     history._go_older(book, second)
-    assert history._pages(book) == [None, first, second]
+    assert history._pages(book, Wanted()) == [None, first, second]
 
     address.update(at_first)  # the browser's Back
-    assert history._pages(book) == [None, first]
+    assert history._pages(book, Wanted()) == [None, first]
     address.clear()  # a link to the history
-    assert history._pages(book) == [None]
+    assert history._pages(book, Wanted()) == [None]
     address.update(before=f"{second[0].isoformat()}~{second[1]}")  # back from a drawing, after a reload
-    assert history._pages(book) == [None, second]
+    assert history._pages(book, Wanted()) == [None, second]
 
 
 @pytest.mark.parametrize("waits", [True, False])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import streamlit as st
 
@@ -125,6 +127,14 @@ def _show_disputed(desk: Desk, drawing: Drawing, waiting: int) -> None:
                     on_click=_decide,
                     args=(desk, drawing, accept),
                 )
+            if drawing.guess != drawing.truth:
+                st.button(
+                    f"It is {label_buttons.with_article(drawing.guess)}",
+                    key=f"read_{drawing.id}",
+                    on_click=_relabel,
+                    args=(desk, drawing, drawing.guess),
+                )
+        label_buttons.ask("Or it is:", _relabel, desk, drawing)
         number = f"{label_buttons.how_many(waiting)} {'waits' if waiting == 1 else 'wait'}"
         st.caption(f"{number}. The next retraining follows your decision.")
 
@@ -136,21 +146,45 @@ def _note_shown(desk: Desk) -> None:
 
 
 def _decide(desk: Desk, drawing: Drawing, accept: bool) -> None:
+    if _is_meant(desk):
+        said = f"The label “{label_buttons.worded(drawing.truth)}” of the drawing before is"
+        _store(
+            desk,
+            partial(services.administration().review, drawing.id, accept=accept),
+            f"{said} {'kept' if accept else 'discarded'}.",
+        )
+
+
+def _relabel(desk: Desk, drawing: Drawing, label: int | str | None) -> None:
+    """Give the drawing another label, which counts as reviewed."""
+    if _is_meant(desk):
+        _store(
+            desk,
+            partial(services.administration().relabel, drawing.id, label),
+            f"The drawing before is stored as {label_buttons.worded(label)}.",
+        )
+
+
+def _is_meant(desk: Desk) -> bool:
+    """Whether a decision was meant for the drawing on the page, and not for the one before."""
     now = time.monotonic()
     if now - desk.next_shown_at < DOUBLE_TAP_SECONDS:
         desk.next_shown_at = max(now, desk.next_shown_at)  # the key is still down
-        return
+        return False
     desk.next_shown_at = (
         math.inf
     )  # not the present time: on a busy machine the next drawing appears later than a double tap takes
+    return True
+
+
+def _store(desk: Desk, decide: Callable[[], None], decided: str) -> None:
     desk.problem = desk.decided = None
     try:
-        services.administration().review(drawing.id, accept=accept)
+        decide()
     except (StorageUnavailable, UnknownPrediction) as error:
         desk.problem = f"Not stored: {error}"
     else:
-        said = "kept" if accept else "discarded"
-        desk.decided = f"The label “{label_buttons.worded(drawing.truth)}” of the drawing before is {said}."
+        desk.decided = decided
 
 
 # --- export and import

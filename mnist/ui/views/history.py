@@ -3,49 +3,47 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from mnist import services
-from mnist.drawing import Record, StorageUnavailable, Verdict
-from mnist.store.history import NON_DIGIT, NUMBER, SEARCHED, Place, Wanted
-from mnist.ui import admin_session, gallery, visitor
-from mnist.ui.local_time import local, zone
+from mnist.drawing import Record, StorageUnavailable, plural
+from mnist.store.history import SEARCHED, SORTED, Place, Wanted
+from mnist.ui import admin_session, gallery, history_filters, ticks, visitor
+from mnist.ui.local_time import local
 from mnist.ui.notices import show_outage
 from mnist.ui.session_state import memory
 from mnist.ui.views.drawing import DrawingActions
 from mnist.ui.views.drawing import show as show_drawing
 
 PAGE = 24
-STATES = {"any": "All", "unlabelled": "Not labelled", "right": "Right", "wrong": "Wrong"}
-VERDICTS = {
-    Verdict.DIGIT: "sure",
-    Verdict.NUMBER: "a sure number",
-    Verdict.UNSURE: "unsure",
-    Verdict.NOT_A_DIGIT: "not a digit",
-}
-SOURCES = ("canvas", "upload", "camera", "api")
+EVERYBODYS, MINE = "Everybody’s", "Mine"
 
 
 @dataclass(slots=True)
 class Book:
-    """What the list remembers between runs. pages: where each page begins, up to the one that is open."""
+    """What the list remembers between runs.
+
+    pages: where each page begins, up to the one that is open.
+    wanted: what it showed last; None: nothing yet in this visit.
+    """
 
     pages: list[Place | None] = field(default_factory=lambda: [None])
     is_turned: bool = False
     deleted: str | None = None
+    wanted: Wanted | None = None
 
 
 def show() -> None:
-    if drawing := st.query_params.get("drawing"):
-        show_drawing(drawing)
-        return
     book = memory(Book)
+    if drawing := st.query_params.get("drawing"):
+        show_drawing(drawing, _list_around(book))
+        return
     if (actions := memory(DrawingActions)).deleted:
         st.toast(actions.deleted)
         actions.deleted = None
@@ -53,24 +51,23 @@ def show() -> None:
         st.toast(book.deleted)
         book.deleted = None
     sees_all = _choose_owner(book)
-    wanted = _choose_filters(book, None if sees_all else visitor.session_id())
-    pages = _pages(book)
+    wanted = history_filters.choose(None if sees_all else visitor.session_id(), partial(_first_page, book))
+    book.wanted = wanted
+    pages = _pages(book, wanted)
     try:
         page = services.history().page(wanted, limit=PAGE, before=pages[-1])
-        if page.drawings and admin_session.is_signed_in():
-            gallery.show_with_buttons(page.drawings, open_drawing)
-        elif page.drawings:
-            gallery.show(page.drawings, filters=urlencode(st.query_params.to_dict()))
+        if page.drawings:
+            _show_drawings(page.drawings, wanted, pages[-1])
     except StorageUnavailable:
         show_outage("The list can’t be shown")
         return
     if not page.drawings:
-        if page.older is not None:
+        if page.older is not None and not wanted.least_sure:
             st.info(
                 f"No match in the latest {SEARCHED:,} drawings (back to {local(page.older[0]):%Y-%m-%d}). "
                 "Press Older to search further."
             )
-        elif wanted != Wanted(wanted.session_id) or len(pages) > 1:
+        elif wanted != Wanted(wanted.session_id, least_sure=wanted.least_sure) or len(pages) > 1:
             st.info("Nothing matches. Choose another filter.")
         else:
             st.info("Nothing yet. What you draw appears here.")
@@ -88,13 +85,53 @@ def show() -> None:
         _offer_to_delete_all(book)
 
 
-def _pages(book: Book) -> list[Place | None]:
+def _show_drawings(drawings: Sequence[Record], wanted: Wanted, place: Place | None) -> None:
+    """Show one page of the list, whose drawings open at a tap, or can be ticked to label several at once."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.caption(_how_many(wanted))
+        selects = st.toggle("Select several", key="selects")
+    if selects:
+        is_administrator = admin_session.is_signed_in()
+        ticks.show(
+            drawings,
+            (wanted, place),
+            services.administration().relabel if is_administrator else services.recogniser().correct_by_id,
+        )
+    elif admin_session.is_signed_in():
+        gallery.show_with_buttons(drawings, open_drawing)
+    else:
+        gallery.show(drawings, filters=urlencode(_address(), doseq=True))
+
+
+def _how_many(wanted: Wanted) -> str:
+    count, is_all = services.history().count(wanted)
+    text = f"{plural(count, 'drawing')}" if count < 1_000 else f"{count:,} drawings"
+    if not is_all:
+        text += f" among the latest {SEARCHED:,}"
+    if wanted.least_sure:
+        text += "; the least sure first" + (f" of the latest {SORTED:,}" if count > SORTED else "")
+    return text
+
+
+def _address() -> dict[str, list[str]]:
+    return {key: st.query_params.get_all(key) for key in st.query_params}
+
+
+def _list_around(book: Book) -> Wanted:
+    """The list from which a drawing was opened: by a button in this visit, or by a link, whose address tells."""
+    whose = None if admin_session.is_signed_in() else visitor.session_id()
+    if book.wanted is None:
+        return history_filters.from_address(whose, _address())
+    return replace(book.wanted, session_id=whose or book.wanted.session_id)
+
+
+def _pages(book: Book, wanted: Wanted) -> list[Place | None]:
     """The places where the pages up to the open one begin.
 
     The address names the open page, so that the browser's Back turns pages and a visitor who returns from a drawing
     finds the same page. If the pages before it are unknown, Newer leads to the first one.
     """
-    place = _place(st.query_params.get("before", ""))
+    place = _place(st.query_params.get("before", ""), wanted)
     book.pages = book.pages[: book.pages.index(place) + 1] if place in book.pages else [None, place]
     if book.is_turned:
         top = "document.querySelector('[data-testid=stMain]')?.scrollTo(0, 0)"
@@ -103,14 +140,16 @@ def _pages(book: Book) -> list[Place | None]:
     return book.pages
 
 
-def _place(text: str) -> Place | None:
-    """Parse a place from the address ("MOMENT~DRAWING_ID"); None for anything else."""
-    moment, _, drawing = text.partition("~")
+def _place(text: str, wanted: Wanted) -> Place | None:
+    """Parse a place from the address, "MOMENT~DRAWING_ID" after "CONFIDENCE~" in that order; None for anything else."""
+    *before, moment, drawing = ["", *text.split("~")]
     try:
         place = datetime.fromisoformat(moment), uuid.UUID(drawing)
+        confidence = [float(each) for each in before[1:]]
     except ValueError:
         return None
-    return place if place[0].tzinfo else None
+    is_whole = len(confidence) == wanted.least_sure and all(0 <= each <= 1 for each in confidence)
+    return (*confidence, *place) if place[0].tzinfo and is_whole else None
 
 
 def open_drawing(drawing: Record) -> None:
@@ -125,71 +164,14 @@ def _choose_owner(book: Book) -> bool:
         return False
     st.title("Drawings", anchor=False)
     whose = st.segmented_control(
-        "Whose", ["Everybody’s", "Mine"], default="Everybody’s", required=True, on_change=_first_page, args=(book,)
-    )
-    return whose != "Mine"
-
-
-def _choose_filters(book: Book, session_id: str | None) -> Wanted:
-    """Show the filters, which the address holds, and return the choice; a change goes back to the first page."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        state = st.segmented_control(
-            "Label",
-            options=list(STATES),
-            format_func=STATES.__getitem__,
-            default="any",
-            key="label",
-            bind="query-params",
-            on_change=_first_page,
-            args=(book,),
-        )
-        digit = _choose(book, "Read as", range(10), key="read")
-        with st.popover("More", icon=":material/filter_list:"):
-            truth = _choose(book, "Labelled as", (*map(str, range(10)), NON_DIGIT, NUMBER), key="truth")
-            verdict = _choose(book, "Verdict", VERDICTS, VERDICTS.__getitem__, key="verdict")
-            source = _choose(book, "Source", SOURCES, key="source")
-            version = _choose(book, "Read by version", _versions(), key="version")
-            days = st.date_input(  # type: ignore[call-overload]
-                "Days",
-                value=(),
-                format="YYYY-MM-DD",
-                key="days",
-                bind="query-params",
-                on_change=_first_page,
-                args=(book,),
-            )
-    since, until = _moments(days)
-    return Wanted(session_id, state or "any", digit, verdict, source, version, truth, since, until)
-
-
-def _choose(book: Book, name: str, options: Any, as_text: Callable[[Any], str] = str, *, key: str) -> Any:
-    """Show a select box; returns one of the options, or None for any."""
-    return st.selectbox(
-        name,
-        [None, *options],
-        format_func=lambda one: "any" if one is None else as_text(one),
-        width=120,
-        key=key,
-        bind="query-params",
+        "Whose",
+        [EVERYBODYS, MINE],
+        default=EVERYBODYS,
+        required=True,
         on_change=_first_page,
         args=(book,),
     )
-
-
-def _versions() -> list[int]:
-    try:
-        return [version.version for version in services.registry().versions() if version.status != "rejected"]
-    except StorageUnavailable:
-        return []
-
-
-def _moments(days: Any) -> tuple[datetime | None, datetime | None]:
-    """Midnights in the browser's time zone that begin the first day and end the last one; half a range is one day."""
-    chosen = list(days) if isinstance(days, tuple) else [days]
-    if not chosen or chosen[0] is None:
-        return None, None
-    midnights = [datetime.combine(day, time(), zone()) for day in chosen]
-    return midnights[0], midnights[-1] + timedelta(days=1)
+    return whose != MINE
 
 
 def _first_page(book: Book) -> None:
@@ -210,7 +192,8 @@ def _go_older(book: Book, place: Place) -> None:
 def _go_to(book: Book, pages: list[Place | None]) -> None:
     book.pages = pages
     if place := pages[-1]:
-        st.query_params["before"] = f"{place[0].isoformat()}~{place[1]}"
+        *confidence, moment, drawing = place
+        st.query_params["before"] = "~".join([*map(repr, confidence), moment.isoformat(), str(drawing)])
     else:
         st.query_params.pop("before", None)
 
