@@ -9,15 +9,11 @@ import tempfile
 import uuid
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import BinaryIO
 
-from mnist.drawing import MAX_SESSION, BadLabel, Drawing, parse_label, plural
-from mnist.store.drawings import in_portions
-from mnist.vision.image_files import BadImage
-from mnist.vision.ink import BlankDrawing
+from mnist.drawing import MAX_SESSION, BadLabel, Drawing, parse_label
 
 TABLE = "drawings.csv"
 COLUMNS = (
@@ -37,31 +33,12 @@ MOST_BYTES = 10 * 2**20  # of one picture in an archive
 MOST_TABLE_BYTES = 256 * 2**20  # a million drawings
 MOST_LINE = 4_000  # characters of a line of the table; an export writes about 250
 MOST_REASON = 200  # characters
-TOGETHER = 100  # drawings per transaction; fewer if they are large
-NAMED = 20  # refused drawings whose reasons are listed
 # What zipfile and its decoders raise for members that are damaged, encrypted or compressed in an unsupported way.
-_UNREADABLE = (ValueError, KeyError, TypeError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (ValueError, KeyError, TypeError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 class BadArchive(ValueError):
-    """The file was not written by an export, or is damaged; drawings imported before the damage stay."""
-
-
-@dataclass(slots=True)
-class Imported:
-    """Counts of an import."""
-
-    added: int = 0
-    known: int = 0  # already in the database, left unchanged
-    refused: int = 0
-    reasons: list[str] = field(default_factory=list)  # of the first NAMED refused ones
-
-    @property
-    def summary(self) -> str:
-        """The counts as one line of text."""
-        text = f"{plural(self.added, 'drawing')} added"
-        text += f", {plural(self.known, 'was', 'were')} here already"
-        return f"{text}, {self.refused} could not be used: {'; '.join(self.reasons)}" if self.refused else text
+    """Nothing can be imported from the file, or it is damaged; drawings imported before the damage stay."""
 
 
 def write_archive(drawings: Iterable[Drawing]) -> Iterator[bytes]:
@@ -96,8 +73,8 @@ def read_archive(file: BinaryIO) -> Iterator[Drawing | str]:
     """
     try:
         archive = zipfile.ZipFile(file)
-        table = archive.open(_checked(archive.getinfo(TABLE), MOST_TABLE_BYTES))
-    except _UNREADABLE as error:
+        table = archive.open(checked(archive.getinfo(TABLE), MOST_TABLE_BYTES))
+    except UNREADABLE as error:
         raise BadArchive(f"This is no zip file with a {TABLE} in it. Take one that an export wrote.") from error
     with archive, table:
         try:
@@ -109,42 +86,8 @@ def read_archive(file: BinaryIO) -> Iterator[Drawing | str]:
                 yield _drawing_or_reason(archive, row, number)
         except BadArchive:
             raise
-        except (csv.Error, *_UNREADABLE) as error:
+        except (csv.Error, *UNREADABLE) as error:
             raise BadArchive(f"{TABLE} can't be read: {error}") from error
-
-
-def take_over(
-    file: BinaryIO, reread: Callable[[Drawing], Drawing], add_new: Callable[[list[Drawing]], int]
-) -> Imported:
-    """Import an archive: each new drawing gets the active network's prediction and keeps its label.
-
-    reread: Recogniser.reread; add_new: Administration.add_new. Drawings already in the database are left unchanged.
-    Raises BadArchive or StorageUnavailable; drawings stored until then stay, and another import adds the rest.
-    """
-    imported = Imported()
-    usable = _reread(read_archive(file), reread, imported)
-    for batch in in_portions(usable, lambda drawing: len(drawing.image), most=TOGETHER):
-        added = add_new(batch)
-        imported.added += added
-        imported.known += len(batch) - added
-    return imported
-
-
-def _reread(
-    entries: Iterable[Drawing | str], reread: Callable[[Drawing], Drawing], imported: Imported
-) -> Iterator[Drawing]:
-    """Yield the usable drawings with a new prediction; count the others in `imported`."""
-    for entry in entries:
-        try:
-            if isinstance(entry, str):
-                raise ValueError(entry)
-            usable = reread(entry)
-        except (ValueError, BlankDrawing, BadImage) as error:
-            imported.refused += 1
-            if imported.refused <= NAMED:
-                imported.reasons.append(str(error) if isinstance(entry, str) else f"{entry.id}: {error}")
-        else:
-            yield usable
 
 
 class _Pieces(io.RawIOBase):
@@ -183,7 +126,7 @@ def _row(drawing: Drawing) -> dict[str, str]:
     }
 
 
-def _checked(member: zipfile.ZipInfo, most: int) -> zipfile.ZipInfo:
+def checked(member: zipfile.ZipInfo, most: int) -> zipfile.ZipInfo:
     """Raise ValueError for a member that unpacks to more than it should; zipfile unpacks no more than is announced."""
     if member.file_size > most:
         raise ValueError(f"{member.filename[:100]} has more than {most // 2**20} MB")
@@ -205,12 +148,12 @@ def _lines(table: io.TextIOWrapper) -> Iterator[str]:
 def _drawing_or_reason(archive: zipfile.ZipFile, row: dict[str, str], number: int) -> Drawing | str:
     try:
         return _drawing(archive, row)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         return f"line {number}: {error}"[:MOST_REASON]
 
 
 def _drawing(archive: zipfile.ZipFile, row: dict[str, str]) -> Drawing:
-    member = _checked(archive.getinfo(row["file"]), MOST_BYTES)
+    member = checked(archive.getinfo(row["file"]), MOST_BYTES)
     try:
         true_label, true_number = parse_label(row["label"] or None)
     except BadLabel as error:

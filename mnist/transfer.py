@@ -1,4 +1,4 @@
-"""Command that exports labelled drawings to a zip file, or imports them on another machine.
+"""Command that exports labelled drawings to a zip file, or imports them and other people's labelled pictures.
 
 python -m mnist.transfer export labelled.zip
 python -m mnist.transfer import labelled.zip
@@ -11,7 +11,9 @@ import os
 import sys
 from pathlib import Path
 
-from mnist.archive import BadArchive, take_over, write_archive
+from mnist.archive import BadArchive, write_archive
+from mnist.importing import take_over
+from mnist.labelled_files import FORMS, labelled_in
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(prog="python -m mnist.transfer", description="Carry labelled drawings elsewhere.")
     parser.add_argument("action", choices=("export", "import"))
-    parser.add_argument("file", type=Path, help="a zip file")
+    parser.add_argument("file", type=Path, help=f"a zip file; to import: {FORMS}")
     options = parser.parse_args(arguments)
     try:
         with patiently():  # no visitor waits here, and a timeout would cost a restart of the whole transfer
@@ -49,10 +51,17 @@ def _export(path: Path) -> str:
 
 
 def _import(path: Path) -> str:
+    from tqdm import tqdm
+
     from mnist import services
 
-    with path.open("rb") as file:
-        return take_over(file, services.recogniser().reread, services.administration().add_new).summary
+    with labelled_in(path) as labelled, tqdm(total=labelled.total, unit="drawing", disable=None) as bar:
+        return take_over(
+            labelled,
+            services.recogniser().reread,
+            services.administration(),
+            on_progress=lambda done: bar.update(done - bar.n),
+        ).summary
 
 
 if __name__ == "__main__":

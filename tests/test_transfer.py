@@ -13,9 +13,11 @@ from datetime import timedelta
 
 import pytest
 
-from mnist import services, transfer
-from mnist.archive import COLUMNS, TABLE, BadArchive, read_archive, take_over, write_archive
+from mnist import importing, services, transfer
+from mnist.archive import COLUMNS, TABLE, BadArchive, read_archive, write_archive
 from mnist.drawing import Drawing, StorageUnavailable
+from mnist.importing import Imported
+from mnist.labelled_files import labelled_in_file
 from mnist.store import timeouts
 from mnist.store.administration import Administration
 from mnist.store.drawings import Repository
@@ -27,6 +29,10 @@ from tests.support.pictures import seven
 
 def archive_of(*drawings: Drawing) -> io.BytesIO:
     return io.BytesIO(b"".join(write_archive(iter(drawings))))
+
+
+def take_over(file: io.BytesIO, *how) -> Imported:
+    return importing.take_over(labelled_in_file(file, "out.zip"), *how)
 
 
 def labelled(**changes) -> Drawing:
@@ -49,16 +55,19 @@ class House:
     def __init__(self, known: set = frozenset()) -> None:
         self.stored: list[Drawing] = []
         self.together: list[int] = []  # how many came at once
-        self.known = known
+        self.known_ids = {*known}
 
     def reread(self, each: Drawing) -> Drawing:
         if not each.image.startswith(b"\x89PNG"):
             raise BadImage("not a picture")
         return replace(each, predicted_digit=7, confidence=0.9, verdict="digit", model_version=5)
 
+    def known(self, ids: list) -> set:
+        return {each for each in ids if each in self.known_ids}
+
     def add_new(self, drawings: list[Drawing]) -> int:
-        new = [each for each in drawings if each.id not in self.known]
-        self.stored += new
+        new = {each.id: each for each in drawings if each.id not in self.known_ids}
+        self.stored += new.values()
         self.together.append(len(drawings))
         return len(new)
 
@@ -67,7 +76,7 @@ def test_what_is_exported_comes_back_with_label_time_and_picture():
     one, number, none = labelled(), labelled(true_label=None, true_number="20"), labelled(true_label=None)
     house = House()
 
-    imported = take_over(archive_of(one, number, none), house.reread, house.add_new)
+    imported = take_over(archive_of(one, number, none), house.reread, house)
 
     assert imported.summary == "3 drawings added, 0 were here already"
     for before, after in zip((one, number, none), house.stored, strict=True):
@@ -110,7 +119,7 @@ def test_an_archive_is_written_piece_by_piece():
 def test_photos_are_taken_over_a_few_megabytes_at_a_time():
     archive, house = archive_of(*(labelled() for _ in range(10))), House()
 
-    take_over(archive, lambda each: replace(house.reread(each), image=bytes(2**20)), house.add_new)
+    take_over(archive, lambda each: replace(house.reread(each), image=bytes(2**20)), house)
 
     assert house.together == [4, 4, 2]
 
@@ -119,9 +128,7 @@ def test_known_drawings_stay_as_they_are():
     known, new = labelled(), labelled()
     house = House({known.id})
 
-    assert take_over(archive_of(known, new), house.reread, house.add_new).summary == (
-        "1 drawing added, 1 was here already"
-    )
+    assert take_over(archive_of(known, new), house.reread, house).summary == ("1 drawing added, 1 was here already")
     assert [each.id for each in house.stored] == [new.id]
 
 
@@ -140,7 +147,7 @@ def test_a_bad_line_is_told_and_the_others_are_taken(old, new, reason):
         assert old in first
         return "".join([header, first.replace(old, new), *others])
 
-    imported = take_over(rewritten(archive_of(bad, good), spoil), house.reread, house.add_new)
+    imported = take_over(rewritten(archive_of(bad, good), spoil), house.reread, house)
 
     assert (imported.added, imported.refused) == (1, 1)
     assert "line 2" in imported.summary
@@ -151,7 +158,7 @@ def test_a_bad_line_is_told_and_the_others_are_taken(old, new, reason):
 def test_a_picture_that_is_none_is_refused():
     house = House()
 
-    imported = take_over(archive_of(labelled(image=b"GIF89a")), house.reread, house.add_new)
+    imported = take_over(archive_of(labelled(image=b"GIF89a")), house.reread, house)
 
     assert (imported.added, imported.refused) == (0, 1)
 
@@ -172,7 +179,7 @@ def test_a_picture_that_can_not_be_unpacked_is_refused_and_the_others_are_taken(
     else:
         content[listed + 10] = 99
 
-    imported = take_over(io.BytesIO(content), house.reread, house.add_new)
+    imported = take_over(io.BytesIO(content), house.reread, house)
 
     assert (imported.added, imported.refused) == (1, 1)
     assert [each.id for each in house.stored] == [good.id]
@@ -181,7 +188,7 @@ def test_a_picture_that_can_not_be_unpacked_is_refused_and_the_others_are_taken(
 def test_a_table_that_a_spreadsheet_saved_is_read():
     house = House()
 
-    take_over(rewritten(archive_of(labelled()), lambda text: "\ufeff" + text), house.reread, house.add_new)
+    take_over(rewritten(archive_of(labelled()), lambda text: "\ufeff" + text), house.reread, house)
 
     assert len(house.stored) == 1
 

@@ -108,6 +108,11 @@ class Administration(Storage):
             rows = session.scalars(select(PredictionRow).where(PredictionRow.id.in_(ids)))
             return by_id(ids, map(as_drawing, rows))
 
+    def known(self, ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+        """Those of the ids that are in the table."""
+        with self._session() as session:
+            return set(session.scalars(select(PredictionRow.id).where(PredictionRow.id.in_(ids))))
+
     def add_new(self, drawings: Sequence[Drawing]) -> int:
         """Store the drawings whose id is not in the table yet, in one transaction; returns how many were new.
 

@@ -341,4 +341,4 @@ def test_labelled_drawings_are_exported_and_imported(administrator, house, tmp_p
         archive.writestr(f"{uuid.uuid4()}.txt", "hello")
     (tmp_path / "other.zip").write_bytes(nonsense.getvalue())
     administrator.page.locator("input[type=file]").set_input_files(tmp_path / "other.zip")
-    expect(administrator.page.get_by_text("no zip file with a drawings.csv")).to_be_visible()
+    expect(administrator.page.get_by_text("No labelled pictures are in it.")).to_be_visible()

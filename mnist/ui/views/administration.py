@@ -7,12 +7,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import streamlit as st
 
 from mnist import services
-from mnist.archive import BadArchive, take_over
+from mnist.archive import BadArchive
 from mnist.drawing import Drawing, StorageUnavailable, UnknownPrediction
+from mnist.importing import Imported, take_over
+from mnist.labelled_files import labelled_in_file
 from mnist.recognition.recogniser import Recogniser
 from mnist.ui import admin_session, gallery, label_buttons
 from mnist.ui.admin_session import is_signed_in
@@ -199,19 +202,35 @@ def _show_transfer(desk: Desk, recogniser: Recogniser) -> None:
         icon=":material/download:",
     )
     chosen = st.file_uploader(
-        "Import a file that another machine exported",
-        type="zip",
-        help="Drawings that are here already are left unchanged; new ones are read by the current network and "
-        "keep their labels. Larger files: python -m mnist.transfer import FILE.",
+        "Import an export, or pictures with labels of your own",
+        type=["zip", "csv", "gz"],
+        help="A zip with pictures in folders 0 to 9, with a table of the columns file and label, or with MNIST’s IDX "
+        "files; a CSV with a label and 784 numbers a line; or what another machine exported. Drawings that are here "
+        "already are left unchanged; new ones are read by the current network and keep their labels. "
+        "Larger files: python -m mnist.transfer import FILE.",
     )
     if chosen is None:
         return
     if desk.imported != chosen.file_id:
         try:
-            with st.spinner("Importing …"):
-                imported = take_over(chosen, recogniser.reread, services.administration().add_new)
-                desk.imported, desk.import_summary = chosen.file_id, imported.summary
+            imported = _import(chosen, recogniser)
         except (BadArchive, StorageUnavailable) as error:
             st.error(str(error))
             return
+        desk.imported, desk.import_summary = chosen.file_id, imported.summary
     st.success(desk.import_summary)
+
+
+def _import(file: Any, recogniser: Recogniser) -> Imported:
+    """file: from the uploader."""
+    labelled = labelled_in_file(file, file.name)
+    bar = st.progress(0.0, "Importing …")
+
+    def show(done: int) -> None:
+        share = min(1.0, done / labelled.total) if labelled.total else 0.0
+        bar.progress(share, f"{done:,} drawings …" if labelled.total is None else f"{done:,} of {labelled.total:,} …")
+
+    try:
+        return take_over(labelled, recogniser.reread, services.administration(), on_progress=show)
+    finally:
+        bar.empty()
