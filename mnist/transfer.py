@@ -11,9 +11,9 @@ import os
 import sys
 from pathlib import Path
 
-from mnist.archive import BadArchive, write_archive
-from mnist.importing import take_over
-from mnist.labelled_files import FORMS, labelled_in
+from mnist.archive.export import BadArchive, write_archive
+from mnist.archive.importing import take_over
+from mnist.archive.labelled_files import FORMS, labelled_in
 
 
 def main(arguments: list[str] | None = None) -> int:

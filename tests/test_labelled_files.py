@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnist import importing, labelled_files, transfer
-from mnist.archive import BadArchive
-from mnist.importing import Imported
-from mnist.labelled_files import labelled_in, labelled_in_file
+from mnist import transfer
+from mnist.archive import importing, labelled_files, streams
+from mnist.archive.export import BadArchive
+from mnist.archive.importing import Imported
+from mnist.archive.labelled_files import labelled_in, labelled_in_file
 from mnist.vision.image_files import encode_png
 from tests.support.pictures import seven
 from tests.test_transfer import House
@@ -193,7 +194,7 @@ def test_a_file_without_labelled_pictures_is_told_what_it_can_be(content):
 
 
 def test_what_unpacks_without_end_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(labelled_files, "MOST_UNPACKED", 100_000)
+    monkeypatch.setattr(streams, "MOST_UNPACKED", 100_000)
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(line(3, PIXELS[0]).encode() * 1_000))
 
     with pytest.raises(BadArchive, match="unpacks to more than"):

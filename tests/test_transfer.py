@@ -13,11 +13,12 @@ from datetime import timedelta
 
 import pytest
 
-from mnist import importing, services, transfer
-from mnist.archive import COLUMNS, TABLE, BadArchive, read_archive, write_archive
+from mnist import services, transfer
+from mnist.archive import importing
+from mnist.archive.export import COLUMNS, TABLE, BadArchive, read_archive, write_archive
+from mnist.archive.importing import Imported
+from mnist.archive.labelled_files import labelled_in_file
 from mnist.drawing import Drawing, StorageUnavailable
-from mnist.importing import Imported
-from mnist.labelled_files import labelled_in_file
 from mnist.store import timeouts
 from mnist.store.administration import Administration
 from mnist.store.drawings import Repository
@@ -194,7 +195,7 @@ def test_a_table_that_a_spreadsheet_saved_is_read():
 
 
 def test_a_picture_over_the_limit_is_not_unpacked(monkeypatch):
-    monkeypatch.setattr("mnist.archive.MOST_BYTES", 10)
+    monkeypatch.setattr("mnist.archive.export.MOST_BYTES", 10)
 
     [reason] = read_archive(archive_of(labelled()))
 
@@ -316,7 +317,7 @@ def test_a_small_file_with_an_endless_line_takes_little_memory(unit):
 
 
 def test_a_table_that_unpacks_to_hundreds_of_megabytes_is_refused(monkeypatch):
-    monkeypatch.setattr("mnist.archive.MOST_TABLE_BYTES", 1000)
+    monkeypatch.setattr("mnist.archive.export.MOST_TABLE_BYTES", 1000)
     archive = archive_of(*(labelled() for _ in range(10)))
 
     with pytest.raises(BadArchive):

@@ -28,7 +28,7 @@ from mnist.api.schemas import (
     StoredAnswer,
 )
 from mnist.api.security import Caller, admit, admit_administrator
-from mnist.archive import write_archive
+from mnist.archive.export import write_archive
 from mnist.drawing import Origin
 from mnist.recognition.recogniser import Recogniser, Recognition
 from mnist.vision import picture_formats

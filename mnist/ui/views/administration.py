@@ -12,10 +12,10 @@ from typing import Any
 import streamlit as st
 
 from mnist import services
-from mnist.archive import BadArchive
+from mnist.archive.export import BadArchive
+from mnist.archive.importing import Imported, take_over
+from mnist.archive.labelled_files import labelled_in_file
 from mnist.drawing import Drawing, StorageUnavailable, UnknownPrediction
-from mnist.importing import Imported, take_over
-from mnist.labelled_files import labelled_in_file
 from mnist.recognition.recogniser import Recogniser
 from mnist.ui import admin_session, gallery, label_buttons
 from mnist.ui.admin_session import is_signed_in

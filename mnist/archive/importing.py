@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from mnist.archive.labelled_files import Labelled
 from mnist.drawing import Drawing, plural
-from mnist.labelled_files import Labelled
 from mnist.store.drawings import in_portions
 from mnist.vision.image_files import BadImage
 from mnist.vision.ink import BlankDrawing

@@ -13,13 +13,22 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from mnist.archive import COLUMNS, MOST_BYTES, MOST_REASON, TABLE, UNREADABLE, BadArchive, checked, read_archive
+from mnist.archive.export import (
+    COLUMNS,
+    MOST_BYTES,
+    MOST_REASON,
+    TABLE,
+    UNREADABLE,
+    BadArchive,
+    checked,
+    read_archive,
+)
+from mnist.archive.streams import MOST_UNPACKED, Bounded, exactly, header, rows
 from mnist.drawing import BadLabel, Drawing, parse_label, utc_now
 from mnist.vision.image_files import encode_png
 
@@ -28,8 +37,6 @@ FORMS = (
     "IDX files; a CSV with a label and 784 numbers a line; or what an export wrote"
 )
 SIDE = 28  # pixels of a picture in a CSV
-MOST_LINE = 10_000  # characters of a line of a table; 785 columns have up to 8,000
-MOST_UNPACKED = 2 * 2**30  # bytes of a table or an IDX file, read piece by piece
 MOST_SIDE = 1_000  # pixels of a picture in an IDX file
 LABEL_COLUMNS = ("label", "class", "target")
 _IDS = uuid.UUID("8e2b1f2c-5d0e-4c53-9a55-1f0a7b6f2d10")  # namespace of ids that are made from a picture's content
@@ -82,7 +89,7 @@ def labelled_in_file(file: BinaryIO, name: str) -> Labelled:
         files = _Files(names, lambda name, most: archive.open(checked(archive.getinfo(name), most)))
         if TABLE in names:
             with files.open(TABLE, MOST_UNPACKED) as table:
-                is_export = set(COLUMNS) <= set(_header(table))
+                is_export = set(COLUMNS) <= set(header(table))
             if is_export:
                 exported = (each if isinstance(each, str) else (str(each.id), each) for each in read_archive(file))
                 return Labelled(exported, len(names) - 1)
@@ -96,10 +103,10 @@ def _of_files(files: _Files) -> Labelled:
     tables = [name for name in names if re.search(r"\.csv(\.gz)?$|\.tsv$", name, re.IGNORECASE)]
     for name in tables:
         with _unpacked(files, name) as stream:
-            header = _header(stream)
-        if {"file", "label"} <= set(header):
+            columns = header(stream)
+        if {"file", "label"} <= set(columns):
             return Labelled(_in_table(files, name, names), len(names) - 1)
-        if len(header) == 1 + SIDE * SIDE:
+        if len(columns) == 1 + SIDE * SIDE:
             return Labelled(_in_numbers(files, name))
     if pairs := [(name, _labels_of(name)) for name in names if _IDX.search(name) and _labels_of(name) in names]:
         total = sum(_idx_count(files, images) for images, _ in pairs)
@@ -123,10 +130,10 @@ def _in_table(files: _Files, table: str, names: Sequence[str]) -> Iterator[tuple
     """Pictures that a table names, with their labels; paths begin at the table's folder."""
     known, folder = set(names), PurePosixPath(table).parent
     with _unpacked(files, table) as stream:
-        rows = _rows(stream)
-        header = [name.strip().lower() for name in next(rows)]
-        at = header.index("file"), header.index("label")
-        for number, row in enumerate(rows, start=2):
+        lines = rows(stream)
+        columns = [name.strip().lower() for name in next(lines)]
+        at = columns.index("file"), columns.index("label")
+        for number, row in enumerate(lines, start=2):
             if not row:
                 continue
             if len(row) <= max(at):
@@ -139,9 +146,9 @@ def _in_table(files: _Files, table: str, names: Sequence[str]) -> Iterator[tuple
 def _in_numbers(files: _Files, table: str) -> Iterator[tuple[str, Drawing] | str]:
     """Pictures of 28 × 28 numbers 0–255, one a line beside its label: in the first column, or where a header says."""
     with _unpacked(files, table) as stream:
-        rows = _rows(stream)
+        lines = rows(stream)
         at = 0
-        for number, row in enumerate(rows, start=1):
+        for number, row in enumerate(lines, start=1):
             if number == 1 and not row[0].strip().replace(".", "").isdecimal():
                 at = next((row.index(name) for name in LABEL_COLUMNS if name in row), 0)
                 continue
@@ -157,14 +164,14 @@ def _in_numbers(files: _Files, table: str) -> Iterator[tuple[str, Drawing] | str
 def _in_idx(files: _Files, images: str, labels: str) -> Iterator[tuple[str, Drawing] | str]:
     """Pictures and labels in two files of MNIST's own format (https://yann.lecun.com/exdb/mnist)."""
     with _unpacked(files, images) as pictures, _unpacked(files, labels) as truths:
-        magic, count, height, width = struct.unpack(">4I", _exactly(pictures, 16, images))
-        label_magic, label_count = struct.unpack(">2I", _exactly(truths, 8, labels))
+        magic, count, height, width = struct.unpack(">4I", exactly(pictures, 16, images))
+        label_magic, label_count = struct.unpack(">2I", exactly(truths, 8, labels))
         is_known = (magic, label_magic) == (0x803, 0x801) and count == label_count
         if not is_known or not (1 <= height <= MOST_SIDE and 1 <= width <= MOST_SIDE):
             raise BadArchive(f"{images} and {labels} are not the pictures and labels of one IDX data set.")
         for number in range(count):
-            pixels = np.frombuffer(_exactly(pictures, height * width, images), np.uint8).reshape(height, width)
-            label, name = str(_exactly(truths, 1, labels)[0]), f"{images}, picture {number}"
+            pixels = np.frombuffer(exactly(pictures, height * width, images), np.uint8).reshape(height, width)
+            label, name = str(exactly(truths, 1, labels)[0]), f"{images}, picture {number}"
             try:
                 yield name, _drawing_of(pixels, label)
             except ValueError as error:
@@ -173,7 +180,7 @@ def _in_idx(files: _Files, images: str, labels: str) -> Iterator[tuple[str, Draw
 
 def _idx_count(files: _Files, images: str) -> int:
     with _unpacked(files, images) as pictures:
-        return int.from_bytes(_exactly(pictures, 8, images)[4:])
+        return int.from_bytes(exactly(pictures, 8, images)[4:])
 
 
 def _read(files: _Files, name: str, label: str) -> tuple[str, Drawing] | str:
@@ -238,55 +245,8 @@ def _unpacked(files: _Files, name: str) -> Iterator[BinaryIO]:
     try:
         with files.open(name, MOST_UNPACKED) as packed:
             stream = gzip.GzipFile(fileobj=packed) if name.lower().endswith(".gz") else packed
-            yield io.BufferedReader(_Bounded(stream))
+            yield io.BufferedReader(Bounded(stream))
     except BadArchive:
         raise
     except (csv.Error, struct.error, *UNREADABLE) as error:
         raise BadArchive(f"{name} can’t be read: {error}") from error
-
-
-class _Bounded(io.RawIOBase):
-    """A stream of at most MOST_UNPACKED bytes, which closes nothing: a small file can unpack to any size."""
-
-    def __init__(self, stream: Any) -> None:
-        super().__init__()
-        self._stream, self._left = stream, MOST_UNPACKED
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        piece = self._stream.read(len(buffer))
-        self._left -= len(piece)
-        if self._left < 0:
-            raise BadArchive(f"It unpacks to more than {MOST_UNPACKED // 2**30} GB.")
-        buffer[: len(piece)] = piece
-        return len(piece)
-
-
-def _rows(stream: BinaryIO) -> Iterator[list[str]]:
-    """The rows of a table with commas, semicolons or tabs."""
-    lines = _lines(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""))
-    first = next(lines, "")
-    return csv.reader(chain([first], lines), delimiter=max(",;\t", key=first.count))
-
-
-def _lines(text: io.TextIOWrapper) -> Iterator[str]:
-    while line := text.readline(MOST_LINE + 1):
-        if len(line) > MOST_LINE:
-            raise BadArchive(f"A line of the table has more than {MOST_LINE:,} characters.")
-        yield line
-
-
-def _header(stream: BinaryIO) -> list[str]:
-    try:
-        return [name.strip().lower() for name in next(_rows(stream), [])]
-    except (BadArchive, UnicodeDecodeError, csv.Error):
-        return []  # no table
-
-
-def _exactly(stream: BinaryIO, size: int, name: str) -> bytes:
-    data = stream.read(size)
-    if len(data) < size:
-        raise BadArchive(f"{name} ends too early. What came before is imported.")
-    return data
