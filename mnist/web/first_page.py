@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -50,13 +50,17 @@ SKELETON = """<style>
     width: calc(46% - .7rem - 4px); }
   .skeleton p { position: absolute; left: 50%; top: 6rem; margin: 0; } }
 </style><div class="skeleton"><div><b>Draw a digit</b><span></span><p role="status">Loading …</p></div></div>"""
-# The pad has the line to itself: beside Streamlit's scripts it would come as late as they do.
-PAD_FIRST = """<script type="module">
+# The pad has the line to itself: beside Streamlit's scripts it would come as late as they do. These are asked for once
+# its canvas is there, or, in browsers that do not tell, once it runs.
+PAD_FIRST = """<script>
+function loadTheRest() {{ document.head.append(document.querySelector("#later").content); }}
+</script>
+<link rel="modulepreload" crossorigin href="./{canvas}" onload="loadTheRest()" onerror="loadTheRest()">
+<link rel="modulepreload" crossorigin href="./{pad}">
+<script type="module">
 import("./{pad}").then((pad) => pad.begin(document.querySelector(".skeleton"))).catch(() => {{
   document.querySelector("#root").append(document.querySelector(".skeleton")); // goes when Streamlit begins
-}}).finally(() => {{
-  document.head.append(document.querySelector("#later").content);
-}});
+}}).finally(loadTheRest);
 </script>"""
 
 
@@ -89,8 +93,8 @@ class FirstPage:
         self._title, self._preview = title, preview
         self._watch = f"<script>{watch}</script>"
         self._scripts = "".join(f'<script type="module" crossorigin src="./{each}"></script>' for each in scripts)
-        self._widgets = _preloads(widgets)
-        self._pad_first = _preloads((pad, canvas)) + PAD_FIRST.format(pad=pad)
+        self._widgets = "".join(f'<link rel="modulepreload" crossorigin href="./{each}">' for each in widgets)
+        self._pad_first = PAD_FIRST.format(pad=pad, canvas=canvas)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET":
@@ -130,10 +134,6 @@ class FirstPage:
         later = "".join(SCRIPTS.findall(page)) + self._scripts + self._widgets
         page = SCRIPTS.sub("", page).replace("</head>", f'<template id="later">{later}</template></head>', 1)
         return page.replace(ROOT, f"{ROOT}{SKELETON}{self._pad_first}", 1)
-
-
-def _preloads(modules: Iterable[str]) -> str:
-    return "".join(f'<link rel="modulepreload" crossorigin href="./{each}">' for each in modules)
 
 
 class _Page:
