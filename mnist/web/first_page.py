@@ -28,6 +28,7 @@ TITLE = """<title>{title}</title>
 <meta property="og:title" content="{title}"><meta property="og:type" content="website">
 <meta property="og:description" content="Draw a digit, and see at once what a neural network reads and how sure it is.">
 <meta property="og:image" content="{picture}"><meta name="twitter:card" content="summary_large_image">"""
+SOURCE = re.compile(r'src="([^"]+)"')
 # The pad stands where Streamlit's page will have it (mnist/ui/css.py).
 SKELETON = """<style>
 .skeleton { position: fixed; inset: 0; z-index: 1000000; background: light-dark(#fbfaf7, #12151c);
@@ -93,7 +94,9 @@ class FirstPage:
         self._title, self._preview = title, preview
         self._watch = f"<script>{watch}</script>"
         self._scripts = "".join(f'<script type="module" crossorigin src="./{each}"></script>' for each in scripts)
-        self._widgets = "".join(f'<link rel="modulepreload" crossorigin href="./{each}">' for each in widgets)
+        self._widgets = "".join(
+            f'<link rel="modulepreload" crossorigin fetchpriority="low" href="./{each}">' for each in widgets
+        )
         self._pad_first = PAD_FIRST.format(pad=pad, canvas=canvas)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -131,7 +134,10 @@ class FirstPage:
     def _with_pad(self, host: str, page: str) -> str:
         """Streamlit's page with a pad over it, which loads Streamlit's scripts when it is there itself."""
         page = self._titled(host, page)
-        later = "".join(SCRIPTS.findall(page)) + self._scripts + self._widgets
+        scripts = "".join(SCRIPTS.findall(page))
+        # The largest first: browsers ask for an added script after all that is preloaded.
+        first = "".join(f'<link rel="modulepreload" crossorigin href="{each}">' for each in SOURCE.findall(scripts))
+        later = first + scripts + self._scripts + self._widgets
         page = SCRIPTS.sub("", page).replace("</head>", f'<template id="later">{later}</template></head>', 1)
         return page.replace(ROOT, f"{ROOT}{SKELETON}{self._pad_first}", 1)
 
