@@ -27,7 +27,7 @@ class Trust:
     """
 
     alike: float = 0.55
-    strength: float = 30.0
+    strength: float = 35.0
     floor: float = 3e-4  # probability that every digit has at least: the network is never certain beyond that
     alike_non_digit: float = 0.65  # the same for "not a digit", where more is needed: scribbles resemble many digits
     firm: float = 7.0  # log odds: the most that the network's refusal weighs
