@@ -133,6 +133,61 @@ def test_a_point_before_three_digits_parts_thousands_and_a_dash_ends_the_amount(
     assert reasons(reading) == {Reason.GROUPING_POINT, Reason.CLOSING_DASH}
 
 
+def test_two_level_strokes_end_an_amount(recognise):
+    page = np.pad(line("3500", gap=45), [(0, 0), (0, 80)])
+    for y in (88, 112):
+        cv2.line(page, (490, y + 6), (530, y - 6), 255, 7, cv2.LINE_AA)
+
+    reading = recognise(page)
+
+    assert said(reading) == ("3500", Verdict.NUMBER)
+    assert reasons(reading) == {Reason.CLOSING_DASH}
+
+
+def test_a_point_at_half_height_parts_thousands_too(recognise):
+    page = line("3500", gap=45)
+    cv2.circle(page, (134, 105), 6, 255, -1, cv2.LINE_AA)
+
+    reading = recognise(page)
+
+    assert said(reading) == ("3500", Verdict.NUMBER)
+    assert reasons(reading) == {Reason.GROUPING_POINT}
+
+
+def strip(digits: str, rule: int, waves: float, period: float, pen: float, noise: float) -> np.ndarray:
+    """An amount on a strip of printed paper 46 pixels high, whose digits end at 41, with a rule: (H, W, 3) uint8."""
+    ink = line(digits, gap=32, height=100, brush=11)[25:-30]
+    y, x = np.mgrid[: ink.shape[0], : ink.shape[1]]
+    paper = 190 + waves * np.sin((y + 12 * np.sin(x / 40)) * 2 * np.pi / period) + 6 * np.sin(x / 3)
+    page = paper * (1 - cv2.GaussianBlur(ink, (0, 0), 1.5) / 255 * pen)
+    noisy = np.clip(page + np.random.default_rng(4).normal(0, noise, page.shape), 0, 255).astype(np.uint8)
+    scale = 46 / len(ink)
+    picture = np.dstack([cv2.resize(noisy, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)] * 3)
+    cv2.line(picture, (0, rule), (picture.shape[1], rule), (90, 90, 90), 2)
+    return picture
+
+
+@pytest.mark.parametrize(("digits", "pen", "noise"), [("35128", 0.5, 5), ("35128", 0.45, 25)])
+def test_a_rule_of_a_strip_that_the_digits_touch_is_no_part_of_them(recognise, digits, pen, noise):
+    assert said(recognise(strip(digits, 42, 45, 9, pen, noise))) == (digits, Verdict.NUMBER)
+
+
+@pytest.mark.parametrize("digits", ["35128", "4273"])
+def test_a_rule_through_the_feet_of_a_strips_digits_makes_no_sure_7_of_a_2(recognise, digits):
+    number, verdict = said(recognise(strip(digits, 38, 30, 20, 0.5, 5)))
+
+    assert number == digits or verdict != Verdict.NUMBER
+
+
+def test_a_high_first_digit_at_the_edge_of_a_strip_is_not_left_out(recognise):
+    ink = np.zeros((110, 420), np.uint8)
+    write(ink, "2", 1, 6, 100, 9)
+    for place in range(3):
+        write(ink, "0", 150 + 90 * place, 60, 40, 7)
+
+    assert said(recognise(photograph(ink, noise=5)))[0] == "2000"
+
+
 def test_an_underline_that_does_not_touch_changes_nothing(recognise):
     page = line("274")
     cv2.line(page, (30, 185), (330, 182), 255, 7, cv2.LINE_AA)

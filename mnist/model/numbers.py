@@ -13,8 +13,8 @@ from mnist.model.paths import MAX_DIGITS, Path, align, best_paths, clearness, wh
 from mnist.vision.leftovers import Leftover
 from mnist.vision.prepare import Box, Framed
 
-CLEAR = 0.8  # chance that the best reading of all is right, below which it is asked about, as a digit is …
-CLEAR_WHEN_CUT = 0.9  # … also where digits touch: a cut in the wrong place leaves good digits, too
+CLEAR = 0.75  # chance that the best reading of all is right, below which it is asked about, as a digit is …
+CLEAR_WHEN_CUT = 0.85  # … also where digits touch: a cut in the wrong place leaves good digits, too
 FOREIGN = 1 / 3  # of the digits of a number that are "not a digit": with more of them it is no number
 
 
@@ -28,6 +28,7 @@ class Reading:
     left_over: tuple[Leftover, ...] = ()  # what was written beside them
     frame: int = 0  # place among `Framed.frames` of the single digit that was read, or of the whole
     clear: float = 1.0  # share of the reading's probability among all readings of the same ink, 0–1
+    again: float = 0.0  # chance of what another way to find the ink gives: 0 to 1 where that is the same, else −1 to 0
 
     @property
     def number(self) -> str | None:
@@ -39,7 +40,7 @@ class Reading:
         """Probability that the digit, or every digit of the number, is right; 0–1."""
         if not self.digits:
             return self.prediction.confidence
-        return math.prod(each.confidence for each in self.digits) * self.clear
+        return _together(math.prod(each.confidence for each in self.digits) * self.clear, self.again)
 
 
 def read(framed: Framed, predictions: Sequence[Prediction]) -> Reading:
@@ -53,6 +54,8 @@ def read(framed: Framed, predictions: Sequence[Prediction]) -> Reading:
         reading = Reading(predictions[0], (), (framed.box(0),), framed.left_over)
     else:
         reading = _read_line(framed, predictions)
+        if framed.second is not None:
+            reading = _likelier(reading, _read_line(framed.second, predictions), predictions[0])
     is_sure = _is_explained(reading) and not _is_disputed(reading, framed, predictions)
     if is_sure or reading.prediction.verdict not in (Verdict.DIGIT, Verdict.NUMBER):
         return reading
@@ -99,6 +102,31 @@ def _read_line(framed: Framed, predictions: Sequence[Prediction]) -> Reading:
     is_sure &= clear * math.prod(map(_certainty, digits)) >= (CLEAR_WHEN_CUT if is_cut else CLEAR)
     verdict = Verdict.NUMBER if is_sure else Verdict.UNSURE
     return Reading(replace(whole, verdict=verdict), digits, boxes, left_over, clear=clear)
+
+
+def _likelier(first: Reading, second: Reading, whole: Prediction) -> Reading:
+    """Of the readings of a strip whose ink was found in two ways the likelier; sure where both together make it so."""
+    best, most = first, 0.0
+    for one, other in ((first, second), (second, first)):
+        again = _chance(other) if one.number == other.number else -_chance(other)
+        chance = _together(_chance(one), again)
+        if one.digits and _is_explained(one) and chance > most:
+            best, most = replace(one, again=again), chance
+    if not best.digits:
+        return best
+    # Flat paper is a guess: what only it gives is offered.
+    is_sure = most >= CLEAR and whole.verdict != Verdict.DIGIT and (best.again > 0 or best.number == first.number)
+    verdict = Verdict.NUMBER if is_sure else Verdict.UNSURE
+    return replace(best, prediction=replace(best.prediction, verdict=verdict))
+
+
+def _chance(reading: Reading) -> float:
+    return reading.clear * math.prod(map(_certainty, reading.digits)) if reading.digits else 0.0
+
+
+def _together(chance: float, again: float) -> float:
+    """Chance of a reading with what another one says: both may be wrong, or the other one right."""
+    return 1 - (1 - chance) * (1 - again) if again >= 0 else chance * (1 + again)
 
 
 def _certainty(digit: Prediction) -> float:

@@ -42,10 +42,11 @@ def find_ink(pixels: np.ndarray) -> np.ndarray:
     return separate(pixels).pixels
 
 
-def separate(pixels: np.ndarray) -> Ink:
+def separate(pixels: np.ndarray, *, is_flat: bool = False) -> Ink:
     """Separate ink from paper by their distance in colour, so that polarity does not matter.
 
-    pixels: (H, W), (H, W, 3) or (H, W, 4) uint8. A picture of flat paper is taken as a drawing, any other as a photo.
+    pixels: (H, W), (H, W, 3) or (H, W, 4) uint8. A picture of flat paper is taken as a drawing, any other as a photo,
+    but for is_flat: then it is a drawing, too.
     The ink has the picture's size for a drawing, and is at most 640 pixels long for a photo.
     Raises BlankDrawing when nothing stands out from the paper.
     """
@@ -66,10 +67,10 @@ def separate(pixels: np.ndarray) -> Ink:
         ink = cv2.max(ink, distance) if ink.size else distance
     strongest = cv2.minMaxLoc(ink)[1]
     edge = _border(ink)
-    is_flat = not edge.any()
-    if strongest < (FAINTEST_CONTRAST if is_flat else MIN_CONTRAST):
+    has_flat_edge = not edge.any()
+    if strongest < (FAINTEST_CONTRAST if has_flat_edge else MIN_CONTRAST):
         raise BlankDrawing("The picture is empty.")
-    if is_photo(ink) and (is_flat or not _has_two_levels(ink, edge, strongest)):
+    if not is_flat and is_photo(ink) and (has_flat_edge or not _has_two_levels(ink, edge, strongest)):
         found, left_over = photo_ink(pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[:, :, :3]))
         return Ink(found, tuple(left_over), is_photo=True)
     if grain := max(_grain(ink, strongest), _haze(ink, strongest)):

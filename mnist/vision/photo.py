@@ -8,11 +8,12 @@ import numpy as np
 from mnist.vision.boxes import erase_boxes
 from mnist.vision.leftovers import Leftover
 from mnist.vision.photo_pieces import without_shadow, written_pieces
-from mnist.vision.ruled_lines import erase_rules
+from mnist.vision.ruled_lines import erase_level_rules, erase_rules
 from mnist.vision.sheet import coarse_of, find_sheet, level_of
 
 NOISY = 12  # times the paper's noise exceeds the strongest ink: texture, not light
 SIDE = 640  # longer side that is worked on: a digit of 8 % of it still has 50 pixels
+STRIP = 176  # shorter side up to which a strip, such as the amount of a cheque, is enlarged
 STROKE = 11  # coarse cells: a stroke is thinner, so what is wider is light, not ink …
 THICK_STROKE = 29  # … unless it is as dark as no shadow is: then a felt tip fills the picture
 NO_SHADOW = 150  # of 255: a shadow on paper takes less of the light …
@@ -49,7 +50,11 @@ def _ink(picture: np.ndarray, sheet: np.ndarray, is_light: bool) -> tuple[np.nda
     low, high = max(4 * noise, 0.3 * strongest, 14), max(7 * noise, 0.5 * strongest, 24)
     if not is_light:  # the grain of a table would pass for chalk
         low, high = min(low, max(0.45 * strongest, 14)), min(high, max(0.7 * strongest, 24))
-    mask = erase_rules(np.asarray(density >= low, np.uint8), density, max(3 * noise, 0.12 * strongest, 8), sheet)
+    mask = np.asarray(density >= low, np.uint8)
+    if min(mask.shape) <= STRIP:
+        mask = erase_level_rules(mask, density)
+    else:
+        mask = erase_rules(mask, density, max(3 * noise, 0.12 * strongest, 8), sheet)
     mask, boxes = erase_boxes(mask, 1)
     kept, left_over = written_pieces(mask, density, _margin(sheet), high)
     return _contrast(density, without_shadow(kept, density), low), [*boxes, *left_over]
@@ -63,10 +68,13 @@ def _measured(picture: np.ndarray, sheet: np.ndarray, no_shadow: int) -> tuple[n
 
 
 def _working_size(pixels: np.ndarray) -> np.ndarray:
-    """(h, w, 3) uint8, the longer side at most SIDE."""
+    """(h, w, 3) uint8, the longer side at most SIDE, the shorter at least STRIP where that leaves room for it."""
     colour = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB) if pixels.ndim == 2 else pixels
-    scale = SIDE / max(colour.shape)
-    return cv2.resize(colour, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else colour.copy()
+    scale = min(SIDE / max(colour.shape), max(1.0, STRIP / min(colour.shape[:2])))
+    if scale == 1:
+        return colour.copy()
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return cv2.resize(colour, None, fx=scale, fy=scale, interpolation=way)
 
 
 def _is_light_ink(picture: np.ndarray, sheet: np.ndarray) -> bool:

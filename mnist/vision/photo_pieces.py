@@ -10,12 +10,14 @@ from mnist.vision.sheet import level_of
 
 FAINTEST = 0.45  # of the drawing's own density: paler than that is a shadow that touches it
 NEAR = 0.35  # of the main piece's size: a piece of ink that close belongs to the same drawing
-MIN_PART = 0.015  # of the main piece's weight: less is a speck
+MIN_PART = 0.015  # of the main piece's weight: less is a speck …
+MIN_PART_OF_STRIP = 0.005  # … but on a strip, whose digits are large, a point
 SMALL = 0.2  # of the main piece's size: what is smaller and not near is a crumb
 MOST_PARTS = 200  # pieces that are looked at, the heaviest; more are a pattern, and each is compared with each
 BLOB = 2.5  # times its thickness squared: a piece with less area is a shadow or a coin, not a stroke …
 THICKER = 2.2  # … unless it is no thicker than so many strokes of the main piece: then it is a point
 PALER = 0.6  # of the main piece's mean density: a paler piece is what is left of a shadow
+STRIP = 1.6  # times as wide as high: the digits fill a picture like that from top to bottom
 BAND = 0.1  # of the picture's side: what touches the edge and stays within that lies along it
 
 
@@ -59,7 +61,7 @@ def written_pieces(
     paleness = weight / np.maximum(stats[:, cv2.CC_STAT_AREA], 1)
     for i in order[:MOST_PARTS]:
         reason = _reason(i, main, kept, boxes, mask.shape, bool(touches[i]))
-        if weight[i] < MIN_PART * weight[main]:
+        if weight[i] < _least_part(mask.shape) * weight[main]:
             reason = reason or Reason.CRUMB
         elif is_blob[i] or paleness[i] < PALER * paleness[main]:
             reason = Reason.SHADOW
@@ -83,12 +85,21 @@ def _reason(
     is_near = min(gaps) <= NEAR * size
     if touches:
         overlap = min(top + height, int(boxes[main, 1]) + tall) - max(top, int(boxes[main, 1]))
-        on_line = 0.4 * tall <= height <= 1.7 * tall and overlap > 0.3 * min(height, tall)
+        tallest = shape[0] if _is_strip(shape) else 1.7 * tall
+        on_line = 0.4 * tall <= height <= tallest and overlap > 0.3 * min(height, tall)
         along_x = width <= max(3, BAND * shape[1]) and (left <= 2 or left + width >= shape[1] - 2)
         along_y = height <= max(3, BAND * shape[0]) and (top <= 2 or top + height >= shape[0] - 2)
         is_flat = along_y or (along_x and not on_line) or (along_x and height > 0.6 * shape[0] and width < 0.1 * height)
         return None if (on_line or is_near) and not is_flat else Reason.EDGE
     return Reason.CRUMB if max(width, height) < SMALL * size and not is_near else None
+
+
+def _is_strip(shape: tuple[int, ...]) -> bool:
+    return shape[1] >= STRIP * shape[0]
+
+
+def _least_part(shape: tuple[int, ...]) -> float:
+    return MIN_PART_OF_STRIP if _is_strip(shape) else MIN_PART
 
 
 def _gap(a: np.ndarray, b: np.ndarray) -> int:
@@ -107,7 +118,7 @@ def without_shadow(kept: np.ndarray, density: np.ndarray) -> np.ndarray:
     strong &= kept[box]
     joined = np.asarray(cv2.morphologyEx(strong, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
-    is_part = stats[:, cv2.CC_STAT_AREA] >= MIN_PART * stats[1:, cv2.CC_STAT_AREA].max(initial=0)
+    is_part = stats[:, cv2.CC_STAT_AREA] >= _least_part(kept.shape) * stats[1:, cv2.CC_STAT_AREA].max(initial=0)
     is_part[0] = False
     cleared = np.zeros_like(kept)
     cleared[box] = is_part[labels] & (strong > 0)

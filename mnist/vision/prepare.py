@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mnist.vision.candidates import Line, find_line
-from mnist.vision.ink import BlankDrawing, find_ink, plain_ink, separate
+from mnist.vision.ink import BlankDrawing, Ink, find_ink, plain_ink, separate
 from mnist.vision.leftovers import Leftover
 from mnist.vision.mnist_frame import Prepared, frame_ink
+from mnist.vision.photo import STRIP
 
 Box = tuple[float, float, float, float]  # left, top, width, height as shares of the picture's width and height
 
@@ -34,6 +35,7 @@ class Framed:
     plain: int | None  # place among `frames` of what a plain recipe finds on a photo; None where it finds nothing
     left_over: tuple[Leftover, ...]  # found before the line was
     size: tuple[int, int]  # height and width of the ink in pixels, in which the line's boxes are
+    second: Framed | None = None  # of a strip, whose ink was found in another way, with the same `frames`
 
     def box(self, candidate: int) -> Box:
         """Where a candidate of the line stands in the picture."""
@@ -53,7 +55,25 @@ def frame(pixels: np.ndarray) -> Framed:
     if not line.is_one_digit:
         places = [_add(frames, candidate.ink) for candidate in line.candidates]
     plain = _add(frames, plain_ink(pixels)) if ink.is_photo else None
-    return Framed(whole, np.stack(frames), line, tuple(places), plain, ink.left_over, ink.pixels.shape[:2])
+    flat = None
+    if ink.is_photo and not line.is_one_digit and min(pixels.shape[:2]) <= STRIP:
+        flat = _flat(pixels, frames)
+    stacked, size = np.stack(frames), ink.pixels.shape[:2]
+    second = None
+    if flat is not None:
+        found, other, at = flat
+        second = Framed(whole, stacked, other, at, None, found.left_over, found.pixels.shape[:2])
+    return Framed(whole, stacked, line, tuple(places), plain, ink.left_over, size, second)
+
+
+def _flat(pixels: np.ndarray, frames: list[np.ndarray]) -> tuple[Ink, Line, tuple[int | None, ...]] | None:
+    """Ink and line where paper is taken as flat, and its candidates' places in `frames`; None where there is no ink."""
+    try:
+        ink = separate(pixels, is_flat=True)
+    except BlankDrawing:
+        return None
+    line = find_line(ink.pixels)
+    return ink, line, tuple(_add(frames, candidate.ink) for candidate in line.candidates)
 
 
 def _add(frames: list[np.ndarray], ink: np.ndarray) -> int | None:

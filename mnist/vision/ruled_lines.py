@@ -16,6 +16,8 @@ MIN_VOTES = 0.35  # of the picture's width, in pixels of rule on one straight li
 MAX_LINES = 90  # of one direction
 REACH = 6  # pixels to each side in which a wavy rule is followed and its thickness measured
 EXTRA = 2  # pixels by which a run of ink may exceed the rule's usual thickness and still be rule
+STRIP_RULE = 13  # pixels: a rule of a strip of paper that was enlarged is no thicker
+REMAINS = 0.15  # of the columns: a line of which more is left was not taken out cleanly, and stays
 DARKER = 1.45  # times the rule's usual density: ink lies on it
 
 
@@ -44,6 +46,33 @@ def erase_rules(mask: np.ndarray, density: np.ndarray, faint: float, sheet: np.n
     return erased
 
 
+def erase_level_rules(mask: np.ndarray, density: np.ndarray) -> np.ndarray:
+    """Take the lines above and below what was written on a strip of paper out of a mask.
+
+    mask: (H, W) uint8, 1 = ink or rule; density: (H, W) uint8, how dark. A strip holds few rules, and its digits are as
+    high as it is: a line counts where hardly any column lacks it, which none along the bars of digits does.
+    """
+    erased = mask.copy()
+    thin = cv2.subtract(mask, cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((STRIP_RULE + 1, 1), np.uint8)))
+    everywhere, crossed = np.ones_like(mask), np.zeros_like(mask)
+    for slope, offset in _level_lines(np.asarray(thin)):
+        if _goes_on(mask, everywhere, slope, offset, END_OF_ONE, 0.6, WHOLE):
+            before = erased.copy()
+            _erase_line(erased, density, crossed, slope, offset, 1)
+            if not _goes_beyond(erased) or _remains(erased, slope, offset) > REMAINS:
+                erased = before
+    return erased
+
+
+def _remains(rest: np.ndarray, slope: float, offset: float) -> float:
+    """Share of the columns in which ink is left where a line was, with none above: it went through the digits' feet."""
+    height, width = rest.shape
+    columns = np.arange(width)
+    rows = np.rint(slope * columns + offset).astype(int)
+    near = rest[np.clip(rows[None] + np.arange(-2 * REACH, 2 * REACH)[:, None], 0, height - 1), columns] > 0
+    return float((near[REACH:].any(axis=0) & ~near[:2].any(axis=0)).mean())
+
+
 def _goes_beyond(rest: np.ndarray) -> bool:
     """Whether a line across the whole picture is longer than the strokes that are left: it is no stroke itself."""
     height, width = rest.shape
@@ -55,6 +84,18 @@ def _goes_beyond(rest: np.ndarray) -> bool:
 
 def _parallel_lines(thin: np.ndarray, paper: np.ndarray) -> list[tuple[float, float]]:
     """Nearly horizontal lines right across the picture as (slope, offset): y = slope · x + offset."""
+    lines = _level_lines(thin)
+    if not lines:
+        return []
+    usual = np.median([slope for slope, _ in lines])
+    family = [line for line in lines if abs(line[0] - usual) < 0.06 and _goes_on(thin, paper, *line, END_OF_MANY, 0.25)]
+    if len(family) >= MIN_FAMILY:
+        return family
+    return [line for line in lines if _goes_on(thin, paper, *line, END_OF_ONE, 0.6, WHOLE)]
+
+
+def _level_lines(thin: np.ndarray) -> list[tuple[float, float]]:
+    """Nearly horizontal lines of any length, the longest first."""
     width = thin.shape[1]
     found = cv2.HoughLines(
         thin, 1, np.pi / 360, int(MIN_VOTES * width), min_theta=np.pi / 2 - TILT, max_theta=np.pi / 2 + TILT
@@ -72,13 +113,7 @@ def _parallel_lines(thin: np.ndarray, paper: np.ndarray) -> list[tuple[float, fl
             middles.append(middle)
         if len(lines) == MAX_LINES:
             break
-    if not lines:
-        return []
-    usual = np.median([slope for slope, _ in lines])
-    family = [line for line in lines if abs(line[0] - usual) < 0.06 and _goes_on(thin, paper, *line, END_OF_MANY, 0.25)]
-    if len(family) >= MIN_FAMILY:
-        return family
-    return [line for line in lines if _goes_on(thin, paper, *line, END_OF_ONE, 0.6, WHOLE)]
+    return lines
 
 
 def _goes_on(

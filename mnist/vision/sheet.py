@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-SMALLEST = 64  # pixels: smaller pictures have no room for what makes a photo
+SMALLEST = 64  # pixels, the longer side: smaller pictures have no room for what makes a photo
 GRAIN = 4  # of 255: flat paper, saved as JPEG, strays no further
 LINE = 24  # of 255: what crosses the edge darker than that is a rule, or a stroke that leaves the picture
 UNEVEN_EDGE = 0.3  # of the edge's pixels: more grain is a photo's
@@ -21,7 +21,7 @@ def is_photo(distance: np.ndarray) -> bool:
 
     distance: (H, W) uint8, how far each pixel's colour is from the usual colour of the picture's edge.
     """
-    if min(distance.shape) < SMALLEST:
+    if max(distance.shape) < SMALLEST:
         return False  # a scaled-down digit, such as MNIST's own
     edge = np.concatenate([distance[0], distance[-1], distance[:, 0], distance[:, -1]])
     if np.count_nonzero(edge > GRAIN) > UNEVEN_EDGE * len(edge):

@@ -54,8 +54,12 @@ def decide(
     partings: tuple[float, ...] | None = None,
     left_over: tuple[Leftover, ...] = (),
     plain: Prediction | None = None,
+    second: tuple[Prediction, ...] = (),
 ) -> Reading:
-    """What is read of a line whose candidates, (first, end), the network sees so."""
+    """What is read of a line whose candidates, (first, end), the network sees so.
+
+    second: what it sees in each digit where the ink was found in another way.
+    """
     pieces = max(end for _, end in spans)
     candidates = tuple(
         Candidate(first, end, np.full((10, 5), 255, np.uint8), 10 * first, 0, 0.0, 1.0) for first, end in spans
@@ -64,10 +68,13 @@ def decide(
     answers = [whole, *spans.values()] + ([] if plain is None else [plain])
     at = None if plain is None else len(answers) - 1
     places = tuple(range(1, len(spans) + 1))
-    framed = Framed(
-        Prepared(BLANK, 20, 20, 0.2, 0.5), np.stack([BLANK] * len(answers)), line, places, at, left_over, (20, 100)
-    )
-    return read(framed, answers)
+    others = tuple(Candidate(at, at + 1, BLANK, 10 * at, 0, 0.0, 1.0) for at in range(len(second)))
+    again = Line(len(second), others, (), (0.0,) * (len(second) + 1), ())
+    at_again = tuple(range(len(answers), len(answers) + len(second)))
+    answers += second
+    whole_frame, frames = Prepared(BLANK, 20, 20, 0.2, 0.5), np.stack([BLANK] * len(answers))
+    found_again = Framed(whole_frame, frames, again, at_again, None, (), (20, 100)) if second else None
+    return read(Framed(whole_frame, frames, line, places, at, left_over, (20, 100), found_again), answers)
 
 
 @pytest.mark.parametrize("number", ["47", "714", "4171"])
@@ -129,7 +136,7 @@ def test_two_arcs_that_are_a_good_digit_together_are_no_sure_number():
     assert (reading.number, reading.prediction.verdict) == ("11", Verdict.UNSURE)
 
 
-@pytest.mark.parametrize(("confidence", "verdict"), [(0.99, Verdict.NUMBER), (0.94, Verdict.UNSURE)])
+@pytest.mark.parametrize(("confidence", "verdict"), [(0.99, Verdict.NUMBER), (0.91, Verdict.UNSURE)])
 def test_digits_that_touch_are_sure_only_when_very_clear(confidence, verdict):
     seen = {(0, 1): prediction(2, confidence=confidence), (1, 2): prediction(7, confidence=confidence)}
 
@@ -166,6 +173,32 @@ def test_a_plain_recipe_that_reads_another_digit_makes_it_unsure(plain, verdict)
     reading = decide(prediction(7), {(0, 1): prediction(7)}, plain=prediction(plain))
 
     assert (reading.prediction.digit, reading.prediction.verdict) == (7, verdict)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "second", "other", "verdict"),
+    [
+        (0.75, 7, 0.75, Verdict.NUMBER),  # neither would do alone: 0.56 and 0.56
+        (0.75, 1, 0.75, Verdict.UNSURE),
+        (0.9, 1, 0.5, Verdict.UNSURE),  # 0.81 would do alone
+        (0.5, 7, 0.6, Verdict.UNSURE),
+    ],
+)
+def test_ink_that_was_found_in_two_ways_supports_a_reading_or_disputes_it(confidence, second, other, verdict):
+    seen = {(0, 1): prediction(2, confidence=confidence), (1, 2): prediction(7, confidence=confidence)}
+
+    reading = decide(NONE, seen, second=(prediction(2, confidence=other), prediction(second, confidence=other)))
+
+    assert (reading.number, reading.prediction.verdict) == ("27", verdict)
+    chance = 1 - (1 - confidence**2) * (1 - other**2) if second == 7 else confidence**2 * (1 - other**2)
+    assert reading.confidence == pytest.approx(chance, abs=0.01)
+
+
+def test_digits_that_only_the_other_way_finds_are_offered():
+    reading = decide(NONE, {(0, 1): NONE, (1, 2): NONE}, second=(prediction(2), prediction(7)))
+
+    assert (reading.number, reading.prediction.verdict) == ("27", Verdict.UNSURE)
+    assert len(reading.boxes) == 2
 
 
 def test_more_than_32_digits_are_no_number():
