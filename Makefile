@@ -34,10 +34,11 @@ test-resilience: $(BIN)/.ready-dev  ## only the tests that break servers, disks 
 test-container: $(BIN)/.ready-dev browser  ## build and start the containers, and test what docs/deployment.md promises (needs Docker)
 	@$(BIN)/python -m pytest tests/container -o timeout=1800 -o session_timeout=5400
 
-check: $(BIN)/.ready-dev  ## lint, format and types
+check: $(BIN)/.ready-dev  ## lint, format, types and spelling
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/codespell
 
 format: $(BIN)/.ready-dev  ## put the code into its format
 	@$(BIN)/ruff check --fix .
