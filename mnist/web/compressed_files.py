@@ -41,7 +41,7 @@ class CompressedFiles:
             # Asked for as it is: Streamlit would compress a package's files again for everybody.
             plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
             await self._app({**scope, "headers": plain}, receive, response.receive)
-            if not response.is_held:
+            if not response.is_whole:
                 return
             self._kept[path, coding] = await asyncio.to_thread(response.compressed, coding)
             if coding == "br":
@@ -66,16 +66,22 @@ class _BufferedResponse:
         self._send = send
         self._headers = Headers()
         self._body = b""
+        self._length = 0
         self.is_held = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file is held from beginning to end: a visitor who leaves meanwhile cuts it off."""
+        return self.is_held and len(self._body) == self._length
 
     async def receive(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._headers = Headers(raw=message["headers"])
-            length = int(self._headers.get("content-length", LARGEST + 1))
+            self._length = int(self._headers.get("content-length", LARGEST + 1))
             is_plain = "content-encoding" not in self._headers
             # For a file that does not exist, Streamlit sends its page with status 200.
             is_file = message["status"] == 200 and not self._headers.get("content-type", "").startswith("text/html")
-            self.is_held = is_file and is_plain and length <= LARGEST
+            self.is_held = is_file and is_plain and self._length <= LARGEST
         if not self.is_held:
             await self._send(message)
         elif message["type"] == "http.response.body":

@@ -130,3 +130,27 @@ def test_a_page_that_is_known_is_not_sent_again(client):
     etag = client.get("/app/static/page.js", headers={"accept-encoding": "identity"}).headers["etag"]
 
     assert client.get("/app/static/page.js", headers={"if-none-match": etag}).status_code == 304
+
+
+@pytest.mark.parametrize("sent", [b"", SCRIPT.encode()[:100]], ids=["nothing", "a part"])
+def test_a_visitor_who_leaves_early_leaves_no_part_of_a_file_to_others(tmp_path, sent):
+    (tmp_path / "page.js").write_text(SCRIPT)
+    files = StaticFiles(directory=tmp_path)
+    is_first = True
+
+    async def app(scope, receive, send):
+        nonlocal is_first
+        if not is_first:
+            await files(scope, receive, send)
+            return
+        is_first = False
+        length = str(len(SCRIPT)).encode()
+        headers = [(b"content-type", b"text/javascript"), (b"content-length", length)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": sent, "more_body": True})  # and then the visitor is gone
+
+    files_of_all = CompressedFiles(Starlette(routes=[Mount("/static", app)]))
+    client = TestClient(files_of_all, headers=GZIP, raise_server_exceptions=False)
+    client.get("/static/page.js")
+
+    assert client.get("/static/page.js").text == SCRIPT
