@@ -158,7 +158,7 @@ def test_who_keeps_drawings_out_gets_answers_and_leaves_nothing(visit, shared_ap
     visitor = visit(address)
     before = how_many(url)
     visitor.page.get_by_text("Keep my drawings, to improve the program").click()
-    expect(visitor.page.get_by_role("switch")).not_to_be_checked()
+    expect(visitor.keeping).not_to_be_checked()
     visitor.page.wait_for_timeout(2000)  # the canvas is made anew
 
     visitor.draw(SEVEN)
@@ -170,7 +170,7 @@ def test_who_keeps_drawings_out_gets_answers_and_leaves_nothing(visit, shared_ap
     assert how_many(url) == before
 
     visitor.page.reload()
-    expect(visitor.page.get_by_role("switch")).not_to_be_checked()
+    expect(visitor.keeping).not_to_be_checked()
     visitor.canvas.wait_for()
     visitor.draw(SEVEN)
     visitor.settle()
@@ -181,13 +181,13 @@ def test_who_keeps_drawings_out_gets_answers_and_leaves_nothing(visit, shared_ap
     visitor.page.goto(f"{address}/history?drawing=nonsense")  # as every link in the list does, in a visit of its own
     visitor.page.get_by_role("link", name="Draw").click()
     visitor.canvas.wait_for()
-    expect(visitor.page.get_by_role("switch")).not_to_be_checked()
+    expect(visitor.keeping).not_to_be_checked()
     visitor.draw(SEVEN)
     visitor.settle()
     assert how_many(url) == before
 
     visitor.page.get_by_text("Keep my drawings, to improve the program").click()
-    expect(visitor.page.get_by_role("switch")).to_be_checked()
+    expect(visitor.keeping).to_be_checked()
     visitor.page.wait_for_timeout(2000)
     visitor.draw(SEVEN)
     visitor.settle()

@@ -91,7 +91,7 @@ def test_a_canvas_that_was_left_for_another_page_stays_too(restart):
 def test_the_switch_holds_when_its_server_is_another_one(restart):
     def before(visitor: Visitor) -> None:
         visitor.page.get_by_text("Keep my drawings, to improve the program").click()
-        expect(visitor.page.get_by_role("switch")).not_to_be_checked()
+        expect(visitor.keeping).not_to_be_checked()
         visitor.page.wait_for_timeout(2000)
         visitor.draw(SEVEN)
         visitor.settle()
@@ -101,6 +101,6 @@ def test_the_switch_holds_when_its_server_is_another_one(restart):
         visitor.draw(SEVEN, size=120)
         visitor.settle()
         visitor.page.wait_for_timeout(3000)
-        expect(visitor.page.get_by_role("switch")).not_to_be_checked()
+        expect(visitor.keeping).not_to_be_checked()
 
     assert how_many(restart(before, after)) == 0

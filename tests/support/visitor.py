@@ -49,6 +49,11 @@ class Visitor:
         return self.page.locator(".answer .digit")
 
     @property
+    def keeping(self) -> Locator:
+        """The switch that keeps drawings."""
+        return self.page.get_by_role("switch", name="Keep my drawings")
+
+    @property
     def labels(self) -> Locator:
         return self.page.locator(".st-key-labels button")
 
