@@ -39,11 +39,14 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+IMPORTED = "import"  # the source of pictures that an administrator brought, with labels
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """How a picture was submitted, and by whom."""
 
-    source: str  # "canvas", "upload", "camera" or "api"
+    source: str  # "canvas", "upload", "camera", "api" or IMPORTED
     session_id: str | None = None  # identifies one person's drawings; None: unknown
     is_one_person: bool = True  # False: the session is an address, which many people may share
     network: str | None = None  # whence it came, for the store to digest; None: an API key vouches for the session
@@ -53,7 +56,7 @@ class Origin:
 class Record:
     """What is stored of one drawing except its picture: the network's prediction and a person's label."""
 
-    source: str  # "canvas", "upload", "camera" or "api"
+    source: str  # "canvas", "upload", "camera", "api" or IMPORTED
     predicted_digit: int | None  # None: no digit, or several (predicted_number)
     confidence: float  # 0–1
     probabilities: tuple[float, ...]  # ten, indexed by digit, summing to 1

@@ -29,7 +29,7 @@ from mnist.archive.export import (
     read_archive,
 )
 from mnist.archive.streams import MOST_UNPACKED, Bounded, exactly, header, rows
-from mnist.drawing import BadLabel, Drawing, parse_label, utc_now
+from mnist.drawing import IMPORTED, BadLabel, Drawing, parse_label, utc_now
 from mnist.vision.image_files import encode_png
 
 FORMS = (
@@ -210,7 +210,7 @@ def _drawing(content: bytes, picture: bytes, label: str) -> Drawing:
     return Drawing(
         id=uuid.uuid5(_IDS, hashlib.sha256(content).hexdigest()),
         image=picture,
-        source="import",
+        source=IMPORTED,
         created_at=now,
         labelled_at=now,
         true_label=true_label,

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine, case, delete, func, select, update
 
-from mnist.drawing import Drawing, UnknownPrediction, parse_label, utc_now
+from mnist.drawing import IMPORTED, Drawing, UnknownPrediction, parse_label, utc_now
 from mnist.store.drawings import as_drawing, in_portions, insert_all
 from mnist.store.labels import REVOKED
 from mnist.store.room import Room
@@ -116,6 +116,7 @@ class Administration(Storage):
     def add_new(self, drawings: Sequence[Drawing]) -> int:
         """Store the drawings whose id is not in the table yet, in one transaction; returns how many were new.
 
+        Labels that an administrator brought (IMPORTED) count as reviewed: a retraining believes them all.
         Raises DatabaseFull.
         """
         self._room.check()
@@ -124,4 +125,7 @@ class Administration(Storage):
             known = set(session.scalars(select(PredictionRow.id).where(PredictionRow.id.in_(ids))))
             new = {drawing.id: drawing for drawing in drawings if drawing.id not in known}
             insert_all(session.connection(), new.values())
+            brought = [drawing.id for drawing in new.values() if drawing.source == IMPORTED]
+            if brought:
+                session.execute(update(PredictionRow).where(PredictionRow.id.in_(brought)).values(reviewed=True))
             return len(new)

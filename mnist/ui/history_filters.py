@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from mnist import services
-from mnist.drawing import StorageUnavailable, Verdict
+from mnist.drawing import IMPORTED, StorageUnavailable, Verdict
 from mnist.store.history import NON_DIGIT, NUMBER, Wanted
 from mnist.ui.local_time import zone
 
@@ -20,7 +20,7 @@ VERDICTS = {
     Verdict.UNSURE: "unsure",
     Verdict.NOT_A_DIGIT: "not a digit",
 }
-SOURCES = ("canvas", "upload", "camera", "api", "import")
+SOURCES = ("canvas", "upload", "camera", "api", IMPORTED)
 TRUTHS = (*map(str, range(10)), NON_DIGIT, NUMBER)
 ORDERS = {False: "Newest first", True: "Least sure first"}
 

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from mnist.drawing import IMPORTED
 from mnist.retraining.examples import Example, ExampleSet, is_held_out
 from mnist.retraining.quarantine import Caps
 from mnist.retraining.run import Shipped, rehearse, retrain
+from mnist.store.administration import Administration
 from mnist.store.secret import Secret
 from tests.support import lessons
 from tests.support.lessons import Silent, drawings, give, sevens, visitors
@@ -142,6 +144,24 @@ def test_the_caps_of_the_settings_hold(engine, repository):
     assert verdicts(rehearsed)["eager"] == {None, "session_cap"}
     assert rehearsed.counts(0)["set_aside"]["session_cap"] == run.set_aside["session_cap"] == 5
     assert run.set_aside["label_cap"] > 0
+
+
+def test_what_an_administrator_imports_is_believed_whatever_the_caps(engine, repository):
+    give(repository, sevens(1), [7], ["a visitor"])
+    [example] = repository.recent(limit=1)
+    brought = [
+        replace(
+            example, id=uuid.uuid5(uuid.NAMESPACE_OID, str(number)), image=picture, source=IMPORTED, session_id=None
+        )
+        for number, picture in enumerate(drawings(12, 42, 1))  # 1s that are called 7s
+    ]
+    Administration(engine).add_new(brought)
+
+    examples = claimed(engine, replace(lessons.LIMITS, caps=Caps(per_session=3, per_label=5)))
+
+    fates = [each.set_aside for each in examples.examples if not each.person]
+    assert len(fates) == 12
+    assert set(fates) == {None, "held_out"}
 
 
 def test_no_more_labels_are_read_than_a_run_may_take_on(engine, repository):
