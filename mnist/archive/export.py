@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from mnist.drawing import MAX_SESSION, BadLabel, Drawing, parse_label
 
@@ -154,17 +154,25 @@ def _drawing_or_reason(archive: zipfile.ZipFile, row: dict[str, str], number: in
 
 def _drawing(archive: zipfile.ZipFile, row: dict[str, str]) -> Drawing:
     member = checked(archive.getinfo(row["file"]), MOST_BYTES)
-    try:
-        true_label, true_number = parse_label(row["label"] or None)
-    except BadLabel as error:
-        raise ValueError(str(error)) from None
-    return Drawing(
+    return unread(
+        row["label"] or None,
         id=uuid.UUID(row["id"]),
         image=archive.read(member),
         source=row["source"][:16],
         session_id=row["person"][:MAX_SESSION] or None,
         created_at=_parse_time(row["created_at"]),
         labelled_at=_parse_time(row["labelled_at"]),
+    )
+
+
+def unread(label: str | None, **known: Any) -> Drawing:
+    """A labelled drawing that no network has read yet. known: its other fields. Raises ValueError for no label."""
+    try:
+        true_label, true_number = parse_label(label)
+    except BadLabel as error:
+        raise ValueError(str(error)) from None
+    return Drawing(
+        **known,
         true_label=true_label,
         true_number=true_number,
         predicted_digit=None,

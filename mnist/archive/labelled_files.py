@@ -27,9 +27,10 @@ from mnist.archive.export import (
     BadArchive,
     checked,
     read_archive,
+    unread,
 )
 from mnist.archive.streams import MOST_UNPACKED, Bounded, exactly, header, rows
-from mnist.drawing import IMPORTED, BadLabel, Drawing, parse_label, utc_now
+from mnist.drawing import IMPORTED, Drawing, utc_now
 from mnist.vision.image_files import encode_png
 
 FORMS = (
@@ -202,24 +203,14 @@ def _drawing(content: bytes, picture: bytes, label: str) -> Drawing:
     text = label.strip().removesuffix(".0")
     if not text:
         raise ValueError("it has no label")
-    try:
-        true_label, true_number = parse_label(None if text == "not a digit" else text)
-    except BadLabel as error:
-        raise ValueError(str(error)) from None
     now = utc_now()
-    return Drawing(
+    return unread(
+        None if text == "not a digit" else text,
         id=uuid.uuid5(_IDS, hashlib.sha256(content).hexdigest()),
         image=picture,
         source=IMPORTED,
         created_at=now,
         labelled_at=now,
-        true_label=true_label,
-        true_number=true_number,
-        predicted_digit=None,
-        confidence=0.0,
-        probabilities=(),
-        verdict="",
-        model_version=0,
     )
 
 

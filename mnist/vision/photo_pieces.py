@@ -17,7 +17,7 @@ MOST_PARTS = 200  # pieces that are looked at, the heaviest; more are a pattern,
 BLOB = 2.5  # times its thickness squared: a piece with less area is a shadow or a coin, not a stroke …
 THICKER = 2.2  # … unless it is no thicker than so many strokes of the main piece: then it is a point
 PALER = 0.6  # of the main piece's mean density: a paler piece is what is left of a shadow
-STRIP = 1.6  # times as wide as high: the digits fill a picture like that from top to bottom
+STRIP_RATIO = 1.6  # times as wide as high: the digits fill a picture like that from top to bottom
 BAND = 0.1  # of the picture's side: what touches the edge and stays within that lies along it
 
 
@@ -95,7 +95,7 @@ def _reason(
 
 
 def _is_strip(shape: tuple[int, ...]) -> bool:
-    return shape[1] >= STRIP * shape[0]
+    return shape[1] >= STRIP_RATIO * shape[0]
 
 
 def _least_part(shape: tuple[int, ...]) -> float:
