@@ -32,23 +32,18 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
     (folder / ".streamlit").mkdir()
     (folder / ".streamlit" / "config.toml").write_text("[server]\ndisconnectedSessionTTL = 2\n")
     url = URL.create("sqlite", database=str(folder / "mnist.db"))
-    application = Application.with_settings(
+    with Application.running(
         folder / "log",
         DATABASE_URL=url.render_as_string(),
         ADMIN_PASSWORD=PASSWORD,
         API_KEY="",
         SESSIONS_PER_ADDRESS="0",
         HOME=str(folder),  # what the settings of the project leave open
-    )
-    try:
-        application.wait()
+    ) as application:
         with PageVisitor(application.port) as visitor:
             visitor.open()
             visitor.draw(SEVEN)
         yield application
-    finally:
-        application.process.kill()
-        application.process.wait()
 
 
 def memory(application: Application) -> float:
@@ -182,12 +177,8 @@ def test_more_than_one_worker_is_refused(tmp_path, how):
 
 def test_the_files_of_the_database_are_nobody_elses(tmp_path):
     url = URL.create("sqlite", database=str(tmp_path / "data" / "mnist.db"))
-    application = Application.with_settings(tmp_path / "log", DATABASE_URL=url.render_as_string())
-    try:
-        application.wait()
-    finally:
-        application.process.kill()
-        application.process.wait()
+    with Application.running(tmp_path / "log", DATABASE_URL=url.render_as_string()):
+        pass
 
     assert {path.stat().st_mode & 0o007 for path in (tmp_path / "data").iterdir()} == {0}
 

@@ -44,6 +44,18 @@ class Application:
         self._start(log, settings)
         return self
 
+    @classmethod
+    @contextmanager
+    def running(cls, log: Path, **settings: str) -> "Iterator[Application]":
+        """One that answers, and ends with the block."""
+        self = cls.with_settings(log, **settings)
+        try:
+            self.wait()
+            yield self
+        finally:
+            self.process.kill()
+            self.process.wait()
+
     def _start(self, log: Path, settings: dict[str, str]) -> None:
         self.port = free_port()
         self.log = log

@@ -33,7 +33,7 @@ def engine(tmp_path) -> Iterator[Engine]:
 
 @pytest.fixture
 def application(tmp_path, engine: Engine) -> Iterator[Application]:
-    application = Application.with_settings(
+    with Application.running(
         tmp_path / "log",
         DATABASE_URL=engine.url.render_as_string(),
         ADMIN_PASSWORD=PASSWORD,
@@ -41,13 +41,8 @@ def application(tmp_path, engine: Engine) -> Iterator[Application]:
         STORED_MB_PER_MINUTE="1",
         STORED_MB_PER_DAY="1",  # else the minute's would be there again on a slow machine
         DATABASE_MAX_MB="12",
-    )
-    try:
-        application.wait()
+    ) as application:
         yield application
-    finally:
-        application.process.kill()
-        application.process.wait()
 
 
 def grainy(seed: int) -> str:

@@ -18,13 +18,8 @@ PATIENCE = 30  # seconds; the server's limit here is one
 @pytest.fixture(scope="module")
 def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
     log = tmp_path_factory.mktemp("stalled") / "log"
-    application = Application.with_settings(log, DATABASE_URL="sqlite://", API_KEY="", STALLED_SECONDS="1")
-    try:
-        application.wait()
+    with Application.running(log, DATABASE_URL="sqlite://", API_KEY="", STALLED_SECONDS="1") as application:
         yield application
-    finally:
-        application.process.kill()
-        application.process.wait()
 
 
 def connected(application: Application, *, room: int | None = None) -> socket.socket:
